@@ -1,0 +1,132 @@
+"""Edits of a constellation: the only way its shape changes.
+
+A `Batch` is applied whole or not at all. Each edit is frozen plain data, tagged by ``op`` on the
+wire, so that ``TypeAdapter(Edit)`` reads it from JSON.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from .task import ConditionKind, Dependency, Task
+
+
+@dataclass(frozen=True, slots=True)
+class AddTask:
+    """Add a task. References in its arguments imply success dependencies where none is given."""
+
+    task: Task
+    op: Literal["add_task"] = "add_task"
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveTask:
+    """Remove a task that has not started, with its dependencies."""
+
+    id: str
+    op: Literal["remove_task"] = "remove_task"
+
+
+@dataclass(frozen=True, slots=True)
+class UpdateTask:
+    """Change fields of a task that has not started; ``changes`` maps field names to new values."""
+
+    id: str
+    changes: Mapping[str, Any]
+    op: Literal["update_task"] = "update_task"
+
+
+@dataclass(frozen=True, slots=True)
+class CancelTask:
+    """Cancel a task, started or not; with ``subtree`` also everything that descends from it."""
+
+    id: str
+    reason: str = "canceled on request"
+    subtree: bool = False
+    op: Literal["cancel_task"] = "cancel_task"
+
+
+@dataclass(frozen=True, slots=True)
+class RetryTask:
+    """Run a task that ended without success again; what was skipped because of it comes back."""
+
+    id: str
+    op: Literal["retry_task"] = "retry_task"
+
+
+@dataclass(frozen=True, slots=True)
+class AddDependency:
+    """Add an edge; a second edge between the same two tasks is refused."""
+
+    dependency: Dependency
+    op: Literal["add_dependency"] = "add_dependency"
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveDependency:
+    """Remove the edge between two tasks."""
+
+    source: str
+    target: str
+    op: Literal["remove_dependency"] = "remove_dependency"
+
+
+@dataclass(frozen=True, slots=True)
+class UpdateDependency:
+    """Re-point an edge or change its condition; None keeps what it has."""
+
+    source: str
+    target: str
+    new_source: str | None = None
+    new_target: str | None = None
+    condition: ConditionKind | None = None
+    when: str | None = None
+    op: Literal["update_dependency"] = "update_dependency"
+
+
+@dataclass(frozen=True, slots=True)
+class ReplaceSubgraph:
+    """Put new tasks in the place of tasks that have not started.
+
+    Attributes:
+        remove: ids of the tasks to take out.
+        tasks, dependencies: what stands in their place; may name tasks that stay.
+    """
+
+    remove: tuple[str, ...]
+    tasks: tuple[Task, ...] = ()
+    dependencies: tuple[Dependency, ...] = ()
+    op: Literal["replace_subgraph"] = "replace_subgraph"
+
+
+Edit = (
+    AddTask
+    | RemoveTask
+    | UpdateTask
+    | CancelTask
+    | RetryTask
+    | AddDependency
+    | RemoveDependency
+    | UpdateDependency
+    | ReplaceSubgraph
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Edits applied as one.
+
+    Attributes:
+        edits: in order; later ones may rely on earlier ones.
+        base_version: the version that the author saw; the batch is refused if a task or edge that
+            it touches has changed since. None skips that check.
+        author: who asked for it, for the record.
+        note: why, for the record.
+    """
+
+    edits: tuple[Edit, ...]
+    base_version: int | None = None
+    author: str = ""
+    note: str = field(default="")

@@ -1,0 +1,295 @@
+"""What goes into the scheduler machine and what comes out of it.
+
+Inputs are what the hub saw; instructions are what the hub must do, in this order for each batch:
+write every `Fact` to the journal, then act on the rest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from constellation.aip.cards import DeviceCard
+from constellation.graph.edits import Batch
+from constellation.graph.task import Outcome
+
+# ── inputs ──────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class Submitted:
+    """A new constellation.
+
+    Attributes:
+        constellation: its id, new.
+        batch: the edits that build it; refused with a `GraphError`, leaving no trace.
+        name: what a person reads.
+        request: the words it was planned from, if any.
+        owner: who submitted it.
+        priority: added to the priority of each of its tasks.
+        weight: its share against other constellations, above 0.
+        revise_on: task states after which a planner is asked before dependents are released.
+        revise_within_s: how long dependents are held for the planner's answer at most.
+        paused: True holds back all of its tasks until `Resumed`.
+    """
+
+    constellation: str
+    batch: Batch
+    name: str = ""
+    request: str = ""
+    owner: str = ""
+    priority: int = 0
+    weight: float = 1.0
+    revise_on: frozenset[str] = frozenset()
+    revise_within_s: float = 30.0
+    paused: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class EditRequested:
+    """Edits to a constellation, from a planner or a person."""
+
+    constellation: str
+    batch: Batch
+
+
+@dataclass(frozen=True, slots=True)
+class RevisionClosed:
+    """The planner has answered (or given up) on the outcome of ``task``: release what it held."""
+
+    constellation: str
+    task: str
+
+
+@dataclass(frozen=True, slots=True)
+class Paused:
+    """Start nothing more of this constellation; what runs goes on."""
+
+    constellation: str
+
+
+@dataclass(frozen=True, slots=True)
+class Resumed:
+    """Undo `Paused`."""
+
+    constellation: str
+
+
+@dataclass(frozen=True, slots=True)
+class CancelRequested:
+    """Cancel a whole constellation, running work included."""
+
+    constellation: str
+    reason: str = "canceled on request"
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceJoined:
+    """A device opened a fresh session (first contact, or its old session could not be resumed).
+
+    ``running`` are the attempts that the device says it still runs, ``held`` those whose results it
+    has and will hand in: whatever else the hub believed assigned to it never reached it or was
+    forgotten before it started, so it is queued again whatever its idempotence.
+    """
+
+    card: DeviceCard
+    running: tuple[str, ...] = ()
+    held: tuple[str, ...] = ()
+    rtt_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceUpdated:
+    """A connected device published a new card (skills, labels, capacity)."""
+
+    card: DeviceCard
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceDetached:
+    """The link is down and the session may still be resumed: leases go on for the grace time."""
+
+    device: str
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceReturned:
+    """The session was resumed: nothing was lost."""
+
+    device: str
+    rtt_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceLost:
+    """The session is gone for good (grace time over, revoked, or said bye)."""
+
+    device: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceDraining:
+    """The device finishes what it has and takes nothing new."""
+
+    device: str
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptFinished:
+    """The device says how an attempt ended. ``duration_s`` is the device's own measure, if given."""
+
+    device: str
+    attempt: str
+    outcome: Outcome
+    duration_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptsFinished:
+    """Many outcomes that arrived together: the hot path."""
+
+    finished: Sequence[AttemptFinished]
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptRejected:
+    """The device refused to start an attempt, with a wire error."""
+
+    device: str
+    attempt: str
+    error: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class InputRequired:
+    """The device needs an answer before an attempt can go on.
+
+    ``question``: ``{"id", "kind": "approval" | "text" | "choice", "prompt", "options"?}``.
+    """
+
+    device: str
+    attempt: str
+    question: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class InputAnswered:
+    """A person answered the open question of a task."""
+
+    constellation: str
+    task: str
+    question: str
+    answer: Any
+    by: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ArtifactsHeld:
+    """A device holds these artifacts now (hashes): counts for locality."""
+
+    device: str
+    hashes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """Time has passed; sent when `deadline()` is reached."""
+
+
+Event = (
+    Submitted
+    | EditRequested
+    | RevisionClosed
+    | Paused
+    | Resumed
+    | CancelRequested
+    | DeviceJoined
+    | DeviceUpdated
+    | DeviceDetached
+    | DeviceReturned
+    | DeviceLost
+    | DeviceDraining
+    | AttemptFinished
+    | AttemptsFinished
+    | AttemptRejected
+    | InputRequired
+    | InputAnswered
+    | ArtifactsHeld
+    | Tick
+)
+
+# ── instructions ────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """Something that is now so: journaled before anything else is done, and told to observers.
+
+    Attributes:
+        time: the machine's ``now``, seconds.
+        constellation: which one it is about.
+        kind: ``created``, ``edited``, ``started``, ``finished``, ``requeued``, ``asked``,
+            ``answered``, ``settled``, ``paused``, ``resumed``, ``ended``; docs/protocol.md lists
+            the body of each.
+        body: plain data that msgpack and JSON can carry.
+    """
+
+    time: float
+    constellation: str
+    kind: str
+    body: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Assign:
+    """Send an attempt to a device; ``body`` is the body of AIP's ``assign`` message."""
+
+    device: str
+    body: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class CancelAttempt:
+    """Tell a device to stop an attempt."""
+
+    device: str
+    attempt: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Pass a person's answer to the device that asked; ``body`` is AIP's ``answer`` body."""
+
+    device: str
+    body: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Notify:
+    """Something that observers want to see and that need not be remembered.
+
+    ``kind``: ``waiting`` (a ready task that no device can take now, and why), ``skipped``,
+    ``device`` (a device's health or presence changed), ``late`` (an outcome that came after another
+    was accepted); ``body`` is plain data. ``constellation`` is empty for devices.
+    """
+
+    time: float
+    constellation: str
+    kind: str
+    body: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Revise:
+    """Ask the planner about an outcome; its dependents are held until `RevisionClosed`."""
+
+    constellation: str
+    task: str
+    outcome: Outcome
+    until: float
+
+
+Instruction = Fact | Assign | CancelAttempt | Answer | Notify | Revise
