@@ -32,6 +32,8 @@
     │ └ SafetyStop
     ├ PlanError               what in the request or runbook, where, and how to mend it
     ├ JournalError            the journal cannot be read or written
+    ├ UnknownConstellationError, UnknownArtifactError, UnknownDeviceError
+    │                         the hub knows nothing of that name
     └ ConfigError
 
 Each class has a stable wire ``code``. Match on the class or the code, never on the message.
@@ -207,6 +209,18 @@ class PlanError(ConstellationError):
 
 class JournalError(ConstellationError):
     code = "journal"
+
+
+class UnknownConstellationError(ConstellationError):
+    code = "unknown.constellation"
+
+
+class UnknownArtifactError(ConstellationError):
+    code = "unknown.artifact"
+
+
+class UnknownDeviceError(ConstellationError):
+    code = "unknown.device"
 
 
 class ConfigError(ConstellationError):
