@@ -16,7 +16,8 @@
     ├ SessionError
     │ ├ AuthenticationError   missing, unknown, expired or revoked credential
     │ ├ PermissionDenied      known, but not allowed
-    │ └ SessionLost           the session cannot be resumed
+    │ ├ SessionLost           the session cannot be resumed
+    │ └ HubUnreachable        no hub is up, or it cannot be reached
     ├ SchedulingError
     │ ├ InvalidTransition     (subject, state, event) is not in the table
     │ └ NoCapableDevice       no device could run the task
@@ -129,6 +130,10 @@ class PermissionDenied(SessionError):
 
 class SessionLost(SessionError):
     code = "session.lost"
+
+
+class HubUnreachable(SessionError):
+    code = "session.unreachable"
 
 
 class SchedulingError(ConstellationError):

@@ -1,0 +1,248 @@
+"""Configuration: a TOML file and ``CONSTELLATION_*`` environment variables, read once at the edge.
+
+Order, strongest first: arguments of a command, environment, file, defaults. The file is
+``$CONSTELLATION_CONFIG``, else ``$XDG_CONFIG_HOME/constellation/config.toml``::
+
+    state_dir = "~/.local/state/constellation"
+
+    [client]                       # the hub that commands speak to; default: this machine's
+    url = "wss://hub.example:8470/aip"
+    token = "…"
+    ca = "hub-ca.pem"
+
+    [hub]                          # what `constellation hub` serves
+    host = "127.0.0.1"
+    port = 8470
+    journal_sync = "normal"
+
+In the environment a section and its key are joined by two underscores: ``CONSTELLATION_HUB__PORT``.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    SettingsError,
+    TomlConfigSettingsSource,
+)
+
+from .errors import ConfigError
+
+ENV_PREFIX = "CONSTELLATION_"
+DISCOVERY_FILE = "hub.json"
+DEFAULT_PORT = 8470
+
+UserPath = Annotated[Path, AfterValidator(Path.expanduser)]
+
+
+def config_file() -> Path:
+    """Where the configuration file is looked for."""
+    named = os.environ.get(f"{ENV_PREFIX}CONFIG")
+    if named:
+        return Path(named).expanduser()
+    return _xdg("XDG_CONFIG_HOME", "~/.config") / "config.toml"
+
+
+def default_state_dir() -> Path:
+    """Where journals, credentials and the discovery file lie unless configured otherwise."""
+    return _xdg("XDG_STATE_HOME", "~/.local/state")
+
+
+def _xdg(variable: str, fallback: str) -> Path:
+    return Path(os.environ.get(variable) or fallback).expanduser() / "constellation"
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ClientSettings(Section):
+    """How the commands reach a hub.
+
+    Attributes:
+        url: such as ``wss://hub.example:8470/aip``; None for the hub of this machine.
+        token: the credential; None to take the local hub's own.
+        ca: certificate authority to trust beside the system's, a PEM file.
+    """
+
+    url: Annotated[str, Field(pattern=r"^wss?://\S+$")] | None = None
+    token: SecretStr | None = None
+    ca: UserPath | None = None
+
+
+class HubSettings(Section):
+    """What ``constellation hub`` serves.
+
+    Attributes:
+        host, port: the address to listen on; port 0 takes a free one.
+        tls_cert, tls_key: PEM files; both or none.
+        journal_sync: ``normal`` survives ``kill -9``, ``full`` a power cut as well, ``off`` is
+            for measurements.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = Field(default=DEFAULT_PORT, ge=0, le=65_535)
+    tls_cert: UserPath | None = None
+    tls_key: UserPath | None = None
+    journal_sync: Literal["normal", "full", "off"] = "normal"
+
+
+class Settings(BaseSettings):
+    """All settings. Make them with `load_settings`, which reports mistakes as `ConfigError`."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=ENV_PREFIX, env_nested_delimiter="__", extra="forbid", frozen=True
+    )
+
+    state_dir: UserPath = Field(default_factory=default_state_dir)
+    client: ClientSettings = ClientSettings()
+    hub: HubSettings = HubSettings()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, config_file())
+
+
+def load_settings(overrides: Mapping[str, Any] | None = None) -> Settings:
+    """Read the settings.
+
+    Args:
+        overrides: values from the command line, shaped like the file; None values are left out.
+
+    Raises:
+        ConfigError: names the file or variable, the key, what is wrong and the remedy.
+    """
+    file = config_file()
+    if os.environ.get(f"{ENV_PREFIX}CONFIG") and not file.is_file():
+        raise ConfigError(
+            f"{ENV_PREFIX}CONFIG names {file}, which is not a file.",
+            remedy="Write that file, or unset the variable.",
+            file=str(file),
+        )
+    given = _without_none(overrides or {})
+    try:
+        return Settings(**given)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(
+            f"{file} is not TOML: {error}.", remedy="Mend that line.", file=str(file)
+        ) from None
+    except OSError as error:
+        raise ConfigError(
+            f"{file} cannot be read: {error.strerror}.",
+            remedy="Make it readable for you.",
+            file=str(file),
+        ) from None
+    except SettingsError as error:
+        raise ConfigError(
+            f"A {ENV_PREFIX}* variable cannot be read: {error}.",
+            remedy=f"Set one key each, such as {ENV_PREFIX}HUB__PORT=8470.",
+        ) from None
+    except ValidationError as error:
+        raise _explain(error, given, file) from None
+
+
+def _without_none(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        key: _without_none(value) if isinstance(value, Mapping) else value
+        for key, value in values.items()
+        if value is not None
+    }
+
+
+def _explain(error: ValidationError, given: Mapping[str, Any], file: Path) -> ConfigError:
+    """Say in which source the first wrong value stands, and what would be right."""
+    first = error.errors(include_url=False)[0]
+    path = [str(part) for part in first["loc"]]
+    key = ".".join(path)
+    variable = ENV_PREFIX + "__".join(path).upper()
+    section = given
+    for part in path[:-1]:
+        section = section.get(part, {})
+    if path[-1] in section:
+        source, remedy = "On the command line", f"Give another value for {path[-1]}."
+    elif variable in os.environ:
+        source, remedy = f"The environment variable {variable}", "Correct it or unset it."
+    else:
+        source, remedy = str(file), f"Correct {key} in that file."
+    if first["type"] == "extra_forbidden":
+        message = f"{source}: there is no setting {key}."
+        near = get_close_matches(key, _known_keys(Settings), n=1)
+        remedy = (
+            f"Did you mean {near[0]}?" if near else f"Known: {', '.join(_known_keys(Settings))}."
+        )
+    else:
+        wrong = "" if "token" in path else f" is {first['input']!r}"
+        message = f"{source}: {key}{wrong}: {first['msg'].lower()}."
+    return ConfigError(message, remedy=remedy, source=source, key=key)
+
+
+def _known_keys(model: type[BaseModel], prefix: str = "") -> list[str]:
+    keys: list[str] = []
+    for name, info in model.model_fields.items():
+        if isinstance(info.annotation, type) and issubclass(info.annotation, BaseModel):
+            keys += _known_keys(info.annotation, f"{prefix}{name}.")
+        else:
+            keys.append(prefix + name)
+    return keys
+
+
+class LocalHub(BaseModel):
+    """What a hub writes into its state directory so that programs of the same user find it.
+
+    Attributes:
+        url: where it listens.
+        token: a credential with every permission; the file is for its owner only (0600).
+        pid: the hub's process.
+    """
+
+    url: str
+    token: SecretStr
+    pid: int
+
+    @classmethod
+    def find(cls, state_dir: Path) -> LocalHub | None:
+        """The hub that runs on this state directory, or None.
+
+        Raises:
+            ConfigError: the discovery file is there but cannot be used.
+        """
+        path = state_dir / DISCOVERY_FILE
+        try:
+            found = cls.model_validate_json(path.read_bytes())
+        except FileNotFoundError:
+            return None
+        except (OSError, ValidationError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "not what a hub writes"
+            raise ConfigError(
+                f"{path} cannot be used: {reason}.",
+                remedy="Remove it and start the hub again.",
+                file=str(path),
+            ) from None
+        return found if _is_running(found.pid) else None
+
+
+def _is_running(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
