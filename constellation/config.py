@@ -193,6 +193,12 @@ def _explain(error: ValidationError, given: Mapping[str, Any], file: Path) -> Co
     return ConfigError(message, remedy=remedy, source=source, key=key)
 
 
+def variables() -> list[str]:
+    """The names of every environment variable that is read here."""
+    keys = [key.replace(".", "__").upper() for key in _known_keys(Settings)]
+    return [ENV_PREFIX + key for key in ("CONFIG", *keys)]
+
+
 def _known_keys(model: type[BaseModel], prefix: str = "") -> list[str]:
     keys: list[str] = []
     for name, info in model.model_fields.items():
