@@ -1,0 +1,298 @@
+"""The hub: constellations, device sessions and clients, around one `Pipeline`.
+
+It is the `Application` of the AIP server: messages of devices become events of the scheduler,
+requests of clients become events or answers, and the scheduler's instructions become messages. A
+message is acknowledged once everything that follows from it is in the journal.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+from anyio.abc import TaskGroup
+
+from constellation.aip.auth import CredentialStore, PairingDesk
+from constellation.aip.cards import DeviceCard
+from constellation.aip.messages import Hello, Message
+from constellation.aip.server import Peer
+from constellation.errors import ConstellationError
+from constellation.graph.export import to_json
+from constellation.graph.task import Outcome, TaskState
+from constellation.planner.ports import Planner
+
+from .artifacts import ArtifactStore
+from .events import (
+    Answer,
+    Assign,
+    AttemptFinished,
+    AttemptRejected,
+    AttemptsFinished,
+    CancelAttempt,
+    DeviceDetached,
+    DeviceDraining,
+    DeviceJoined,
+    DeviceLost,
+    DeviceReturned,
+    DeviceUpdated,
+    EditRequested,
+    Event,
+    Fact,
+    InputRequired,
+    Instruction,
+    Notify,
+    Revise,
+    RevisionClosed,
+)
+from .journal import Journal
+from .observers import Observers
+from .pipeline import Pipeline
+from .requests import error_response, read_request
+from .run import Run
+from .scheduler import Scheduler
+
+CATCH_UP_S = 0.05
+
+
+class Hub:
+    """Holds the constellations and the sessions.
+
+    Args:
+        scheduler: the machine, empty; `run` restores it from the journal.
+        journal: where facts go before they are acted on.
+        artifacts: bytes by content hash.
+        planner: turns requests into edits.
+        credentials, pairing: who may connect.
+        new_id: makes the id of a constellation.
+    """
+
+    def __init__(
+        self,
+        *,
+        scheduler: Scheduler,
+        journal: Journal,
+        artifacts: ArtifactStore,
+        planner: Planner,
+        credentials: CredentialStore,
+        pairing: PairingDesk,
+        new_id: Callable[[], str],
+    ) -> None:
+        self.scheduler = scheduler
+        self.journal = journal
+        self.artifacts = artifacts
+        self.planner = planner
+        self.credentials = credentials
+        self.pairing = pairing
+        self.new_id = new_id
+        self.url = ""
+        self.started_at = time.time()
+        self.observers = Observers(journal)
+        self.pipeline = Pipeline(scheduler, journal, act=self._act, publish=self._publish)
+        self._devices: dict[str, Peer] = {}
+        self._tasks: TaskGroup | None = None
+        self._catching_up = False
+
+    async def run(self, tasks: TaskGroup) -> None:
+        """Serve until canceled.
+
+        Raises:
+            JournalError: the journal cannot be written; nothing was acted on that it lacks.
+        """
+        self._tasks = tasks
+        await self.pipeline.run(tasks)
+
+    # ── what requests need ──────────────────────────────────────────────────────────────────────
+
+    def cards(self) -> list[DeviceCard]:
+        """The cards of the devices that are connected now."""
+        return [self.scheduler.devices[name].card for name in self._devices]
+
+    def knows(self, constellation: str) -> bool:
+        """True if a constellation of that id was ever submitted."""
+        return constellation in self.scheduler.runs or self.journal.known(constellation)
+
+    def feed(self, event: Event) -> None:
+        """Give an event to the scheduler; the wake-up is ended by whoever began it.
+
+        Raises:
+            ConstellationError: the event was refused; nothing changed.
+        """
+        self.pipeline.feed(event)
+
+    def peer(self, device: str) -> Peer | None:
+        """The session of a connected device."""
+        return self._devices.get(device)
+
+    # ── instructions ────────────────────────────────────────────────────────────────────────────
+
+    def _act(self, instruction: Instruction) -> None:
+        match instruction:
+            case Assign(device, body):
+                self._send(device, "assign", body)
+            case CancelAttempt(device, attempt, reason):
+                self._send(device, "cancel", {"attempt": attempt, "reason": reason})
+            case Answer(device, body):
+                self._send(device, "answer", body)
+            case Notify():
+                self.observers.notify(instruction)
+            case Revise():
+                self._start(self._revise, instruction)
+
+    def _send(self, device: str, type: str, body: Mapping[str, Any]) -> None:
+        peer = self._devices.get(device)
+        if peer is not None:
+            peer.send(type, body)
+
+    def _publish(self, facts: list[Fact], last_seq: int) -> None:
+        self.observers.publish(facts, last_seq)
+        if self.observers.behind and not self._catching_up:
+            self._catching_up = True
+            self._start(self._serve_slow_readers)
+
+    async def _serve_slow_readers(self) -> None:
+        try:
+            while self.observers.behind:
+                self.observers.catch_up()
+                await asyncio.sleep(CATCH_UP_S)
+        finally:
+            self._catching_up = False
+
+    def _start(self, function: Callable[..., Awaitable[None]], *arguments: Any) -> None:
+        if self._tasks is None:
+            raise RuntimeError("the hub is not running")
+        self._tasks.start_soon(function, *arguments)
+
+    async def _revise(self, asked: Revise) -> None:
+        """Let the planner answer an outcome; whatever happens, the dependents are released."""
+        run = self.scheduler.runs.get(asked.constellation)
+        try:
+            if run is not None:
+                event = {"task": asked.task, "state": str(asked.outcome.state)}
+                edits = await self.planner.revise(to_json(run.constellation), event, self.cards())
+                if edits:
+                    self.feed(EditRequested(asked.constellation, planned(edits)))
+        except ConstellationError as error:
+            self.observers.notify(
+                Notify(self.pipeline.now(), asked.constellation, "revision", error.to_wire())
+            )
+        finally:
+            if asked.constellation in self.scheduler.runs:
+                self.feed(RevisionClosed(asked.constellation, asked.task))
+            self.pipeline.flush()
+
+    # ── sessions ────────────────────────────────────────────────────────────────────────────────
+
+    def opened(self, peer: Peer, hello: Hello, resumed: bool) -> None:
+        """A peer connected; a device's card is in its hello."""
+        if peer.role != "device":
+            return
+        self._devices[peer.name] = peer
+        if resumed:
+            self.feed(DeviceReturned(peer.name, peer.rtt_s))
+        else:
+            card = hello.card or DeviceCard(name=peer.name, capacity=0)
+            self.feed(DeviceJoined(card, tuple(hello.running), tuple(hello.held), peer.rtt_s))
+        self.pipeline.flush()
+
+    def detached(self, peer: Peer, reason: str) -> None:
+        """The link is down; the session may come back."""
+        if self._devices.get(peer.name) is peer:
+            self.feed(DeviceDetached(peer.name))
+            self.pipeline.flush()
+
+    def closed(self, peer: Peer, reason: str) -> None:
+        """The session is gone for good."""
+        self.observers.forget(peer)
+        if self._devices.get(peer.name) is peer:
+            del self._devices[peer.name]
+            self.feed(DeviceLost(peer.name, reason))
+            self.pipeline.flush()
+
+    def received(self, peer: Peer, messages: Sequence[Message]) -> None:
+        """Messages of one frame, in order."""
+        if peer.role == "device":
+            self._from_device(peer, messages)
+        else:
+            for message in messages:
+                if message.type == "request":
+                    self._request(peer, message.body)
+        self.pipeline.afterwards(partial(peer.acknowledge, messages[-1].seq))
+        self.pipeline.flush()
+
+    def _from_device(self, peer: Peer, messages: Sequence[Message]) -> None:
+        finished: list[AttemptFinished] = []
+        for message in messages:
+            if message.type == "result":
+                finished.append(_finished(peer.name, message.body))
+                continue
+            if finished:
+                self._feed_from(peer, AttemptsFinished(finished))
+                finished = []
+            self._one_from_device(peer, message.type, message.body)
+        if finished:
+            self._feed_from(peer, AttemptsFinished(finished))
+
+    def _one_from_device(self, peer: Peer, type: str, body: Mapping[str, Any]) -> None:
+        match type:
+            case "accept" | "progress" | "output":
+                self._pass_on(peer, type, body)
+            case "reject":
+                self._feed_from(peer, AttemptRejected(peer.name, body["attempt"], body["error"]))
+            case "input_required":
+                self._feed_from(peer, InputRequired(peer.name, body["attempt"], body["question"]))
+            case "card":
+                self._feed_from(peer, DeviceUpdated(DeviceCard.model_validate(body["card"])))
+            case "drain":
+                self._feed_from(peer, DeviceDraining(peer.name))
+
+    def _feed_from(self, peer: Peer, event: Event) -> None:
+        try:
+            self.feed(event)
+        except ConstellationError as error:
+            # A device that says what cannot be is told so; nobody else is harmed.
+            peer.send("error", error.to_wire())
+
+    def _pass_on(self, peer: Peer, type: str, body: Mapping[str, Any]) -> None:
+        """Show observers what runs; the scheduler need not know."""
+        if not len(self.observers):
+            return
+        running = self.scheduler.devices[peer.name].running
+        for attempt in body["attempts"] if type == "accept" else (body["attempt"],):
+            if attempt in running:
+                constellation, task, _ = attempt.split("/")
+                event = {**body, "attempt": attempt, "task": task, "device": peer.name}
+                self.observers.notify(Notify(self.pipeline.now(), constellation, type, event))
+
+    def _request(self, peer: Peer, body: Mapping[str, Any]) -> None:
+        request = body["id"]
+        try:
+            verb, params = read_request(peer, body)
+            result = verb.handler(self, peer, params)
+        except ConstellationError as error:
+            self._respond(peer, error_response(request, error))
+            return
+        if isinstance(result, Mapping):
+            self._respond(peer, {"id": request, "result": result})
+        else:
+            self._start(self._respond_later, peer, request, result)
+
+    async def _respond_later(
+        self, peer: Peer, request: str, result: Awaitable[Mapping[str, Any]]
+    ) -> None:
+        try:
+            response = {"id": request, "result": await result}
+        except ConstellationError as error:
+            response = error_response(request, error)
+        self._respond(peer, response)
+        self.pipeline.flush()
+
+    def _respond(self, peer: Peer, body: dict[str, Any]) -> None:
+        self.pipeline.afterwards(partial(peer.send, "response", body))
+
+
+def _finished(device: str, body: Mapping[str, Any]) -> AttemptFinished:
+    outcome = Outcome(TaskState(body["state"]), body.get("output"), body.get("error"))
+    return AttemptFinished(device, body["attempt"], outcome, body.get("duration_s"))

@@ -1,0 +1,134 @@
+"""Who watches what: subscriptions to facts, which never slow the hub and never miss a fact.
+
+A subscription is a cursor into the journal. While its reader keeps up, facts are pushed as they are
+committed; when too much is waiting for it, pushing stops and goes on from the cursor, out of the
+journal, once the reader has caught up. Notices, which are not journaled, are dropped meanwhile.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any, Protocol
+
+from .events import Fact, Notify
+from .journal import Journal
+
+HIGH_WATER_BYTES = 1024 * 1024
+CATCH_UP_FACTS = 256
+
+
+class Reader(Protocol):
+    """Where events are sent: a connected client."""
+
+    @property
+    def pending(self) -> int:
+        """Bytes queued and not yet acknowledged."""
+
+    def send(self, type: str, body: Mapping[str, Any]) -> object:
+        """Queue a message."""
+
+
+@dataclass(slots=True, eq=False)
+class Subscription:
+    """One reader's cursor; ``constellation`` None watches all of them, and devices."""
+
+    id: str
+    reader: Reader
+    constellation: str | None
+    cursor: int
+    behind: bool = False
+
+    def wants(self, constellation: str) -> bool:
+        return self.constellation is None or self.constellation == constellation
+
+
+class Observers:
+    """All subscriptions of a hub."""
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+        self._subscriptions: dict[tuple[int, str], Subscription] = {}
+        self._next_id = 0
+
+    def __len__(self) -> int:
+        return len(self._subscriptions)
+
+    @property
+    def behind(self) -> bool:
+        """True while a reader has to be served from the journal: call `catch_up` now and then."""
+        return any(each.behind for each in self._subscriptions.values())
+
+    def subscribe(
+        self, reader: Reader, constellation: str | None = None, after: int | None = None
+    ) -> Subscription:
+        """Watch facts with numbers above ``after``; None starts with what comes next."""
+        self._next_id += 1
+        cursor = self._journal.seq if after is None else after
+        found = Subscription(f"s{self._next_id}", reader, constellation, cursor)
+        found.behind = cursor < self._journal.seq
+        self._subscriptions[id(reader), found.id] = found
+        return found
+
+    def unsubscribe(self, reader: Reader, subscription: str) -> bool:
+        """Stop watching; False if there was no such subscription of this reader."""
+        return self._subscriptions.pop((id(reader), subscription), None) is not None
+
+    def forget(self, reader: Reader) -> None:
+        """Drop every subscription of a reader that is gone."""
+        for key in [key for key, each in self._subscriptions.items() if each.reader is reader]:
+            del self._subscriptions[key]
+
+    def publish(self, facts: list[Fact], last_seq: int) -> None:
+        """Push facts just committed, the last of which has the number ``last_seq``."""
+        first = last_seq - len(facts) + 1
+        for each in self._subscriptions.values():
+            if each.behind:
+                continue
+            if each.reader.pending > HIGH_WATER_BYTES:
+                each.behind = True
+                continue
+            for seq, fact in enumerate(facts, first):
+                if each.wants(fact.constellation):
+                    _send(each, fact, seq)
+            each.cursor = last_seq
+
+    def notify(self, notice: Notify) -> None:
+        """Push a notice to those who keep up."""
+        for each in self._subscriptions.values():
+            if each.wants(notice.constellation) and not each.behind:
+                if each.reader.pending > HIGH_WATER_BYTES:
+                    each.behind = True
+                else:
+                    _send(each, notice, None)
+
+    def catch_up(self) -> None:
+        """Serve readers that fell behind, a bounded number of facts each."""
+        for each in [each for each in self._subscriptions.values() if each.behind]:
+            if each.reader.pending > HIGH_WATER_BYTES // 2:
+                continue
+            served = 0
+            for seq, fact in islice(self._missed(each), CATCH_UP_FACTS):
+                _send(each, fact, seq)
+                each.cursor = seq
+                served += 1
+            if served < CATCH_UP_FACTS:
+                each.cursor = self._journal.seq
+                each.behind = False
+
+    def _missed(self, subscription: Subscription) -> Iterator[tuple[int, Fact]]:
+        return self._journal.facts(subscription.constellation, after=subscription.cursor)
+
+
+def _send(subscription: Subscription, event: Fact | Notify, seq: int | None) -> None:
+    body: dict[str, Any] = {
+        "subscription": subscription.id,
+        "time": event.time,
+        "constellation": event.constellation,
+        "kind": event.kind,
+        "body": event.body,
+    }
+    if seq is not None:
+        body["seq"] = seq
+    subscription.reader.send("event", body)

@@ -1,0 +1,86 @@
+"""The artifact store on real files."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+
+import pytest
+
+from constellation.errors import LimitExceeded, RemoteProtocolError, UnknownArtifactError
+from constellation.orchestrator.artifacts import ArtifactStore
+
+
+def put(store: ArtifactStore, data: bytes) -> str:
+    digest = hashlib.sha256(data).hexdigest()
+    writer = store.receive(digest, len(data))
+    writer.write(data[:3])
+    writer.write(data[3:])
+    writer.finish()
+    return digest
+
+
+def test_bytes_come_back_under_their_hash(tmp_path: Path) -> None:
+    store = ArtifactStore(tmp_path / "artifacts")
+    digest = put(store, b"hello, world")
+    assert digest in store
+    assert store.path(digest).read_bytes() == b"hello, world"
+    assert ArtifactStore(tmp_path / "artifacts").path(digest).is_file()
+
+
+def test_wrong_bytes_are_dropped(tmp_path: Path) -> None:
+    store = ArtifactStore(tmp_path)
+    digest = hashlib.sha256(b"right").hexdigest()
+    writer = store.receive(digest, 5)
+    writer.write(b"wrong")
+    with pytest.raises(RemoteProtocolError, match="not the artifact"):
+        writer.finish()
+    assert digest not in store
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_more_bytes_than_announced_are_refused(tmp_path: Path) -> None:
+    store = ArtifactStore(tmp_path)
+    writer = store.receive(hashlib.sha256(b"abc").hexdigest(), 3)
+    with pytest.raises(RemoteProtocolError, match="More than"):
+        writer.write(b"abcd")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("digest", ["", "../../etc/passwd", "A" * 64, "0" * 63])
+def test_what_is_no_hash_never_becomes_a_path(tmp_path: Path, digest: str) -> None:
+    store = ArtifactStore(tmp_path)
+    assert digest not in store
+    with pytest.raises(UnknownArtifactError):
+        store.path(digest)
+    with pytest.raises(RemoteProtocolError):
+        store.receive(digest, 1)
+
+
+def test_the_least_recently_used_leave_first(tmp_path: Path) -> None:
+    store = ArtifactStore(tmp_path, max_bytes=10)
+    first, second = put(store, b"aaaa"), put(store, b"bbbb")
+    os.utime(store.path(second), (1, 1))
+    os.utime(store.path(first), (2, 2))
+    third = put(store, b"cccc")
+    assert (first in store, second in store, third in store) == (True, False, True)
+
+
+def test_what_cannot_fit_is_refused_before_a_byte_is_taken(tmp_path: Path) -> None:
+    with pytest.raises(LimitExceeded, match="11 bytes"):
+        ArtifactStore(tmp_path, max_bytes=10).receive("0" * 64, 11)
+
+
+def test_leftovers_of_a_crash_are_swept(tmp_path: Path) -> None:
+    (tmp_path / "half.part").write_bytes(b"half")
+    ArtifactStore(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_same_bytes_twice_are_kept_once(tmp_path: Path) -> None:
+    store = ArtifactStore(tmp_path, max_bytes=10)
+    assert put(store, b"aaaaa") == put(store, b"aaaaa")
+    other = put(store, b"bbbbb")
+    assert other in store
+    assert hashlib.sha256(b"aaaaa").hexdigest() in store

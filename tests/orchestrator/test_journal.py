@@ -1,0 +1,177 @@
+"""The journal on real SQLite files: what is written is read back, whatever happens in between."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from constellation.errors import JournalError
+from constellation.orchestrator.events import Fact
+from constellation.orchestrator.journal import Journal
+
+
+def fact(constellation: str, n: int) -> Fact:
+    return Fact(float(n), constellation, "started", {"task": f"t{n}", "attempt": 1})
+
+
+def test_facts_come_back_in_order_with_their_numbers(tmp_path: Path) -> None:
+    with Journal(tmp_path / "journal.db") as journal:
+        assert journal.commit([fact("a", 1), fact("b", 2), fact("b", 3)]) == 3
+        assert journal.commit([fact("a", 4)]) == 4
+    with Journal.open(tmp_path / "journal.db") as journal:
+        assert list(journal.facts()) == [
+            (1, fact("a", 1)),
+            (2, fact("b", 2)),
+            (3, fact("b", 3)),
+            (4, fact("a", 4)),
+        ]
+        assert list(journal.facts("a")) == [(1, fact("a", 1)), (4, fact("a", 4))]
+        assert list(journal.facts(after=2)) == [(3, fact("b", 3)), (4, fact("a", 4))]
+        assert list(journal.facts("b", after=2)) == [(3, fact("b", 3))]
+        assert journal.seq == 4
+
+
+@settings(max_examples=30)
+@given(st.lists(st.lists(st.sampled_from("abc"), min_size=1, max_size=6), max_size=6), st.data())
+def test_any_commits_read_back_from_any_number(
+    tmp_path_factory: pytest.TempPathFactory, commits: list[list[str]], data: st.DataObject
+) -> None:
+    path = tmp_path_factory.mktemp("journal") / "journal.db"
+    written: list[Fact] = []
+    with Journal(path, sync="off") as journal:
+        for names in commits:
+            batch = [fact(name, len(written) + i) for i, name in enumerate(names)]
+            written += batch
+            journal.commit(batch)
+        after = data.draw(st.integers(0, len(written)))
+        expected = list(enumerate(written, 1))[after:]
+        assert list(journal.facts(after=after)) == expected
+        assert list(journal.facts("b", after=after)) == [
+            (seq, each) for seq, each in expected if each.constellation == "b"
+        ]
+
+
+def test_a_second_writer_is_refused_and_a_reader_is_not(tmp_path: Path) -> None:
+    path = tmp_path / "journal.db"
+    with Journal(path) as journal:
+        with pytest.raises(JournalError, match="Another hub"):
+            Journal(path)
+        journal.commit([fact("a", 1)])
+        with Journal.open(path) as reader:
+            assert reader.seq == 1
+    with Journal(path) as journal:
+        assert journal.seq == 1
+
+
+def test_what_is_no_journal_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "journal.db"
+    path.write_bytes(b"not a database at all, but long enough to look like one" * 100)
+    with pytest.raises(JournalError, match="cannot be used as a journal"):
+        Journal(path)
+    with pytest.raises(JournalError, match="no journal"):
+        Journal.open(tmp_path / "missing.db")
+
+
+def test_a_damaged_row_is_reported(tmp_path: Path) -> None:
+    with Journal(tmp_path / "journal.db") as journal:
+        journal.commit([fact("a", 1)])
+        journal._db.execute("UPDATE events SET facts = x'c1'")
+        with pytest.raises(JournalError, match="damaged"):
+            list(journal.facts())
+
+
+def test_a_failed_commit_writes_nothing_and_says_so(tmp_path: Path) -> None:
+    with Journal(tmp_path / "journal.db") as journal:
+        journal.commit([fact("a", 1)])
+        pages = journal._db.execute("PRAGMA page_count").fetchone()[0]
+        journal._db.execute(f"PRAGMA max_page_count = {pages}")
+        with pytest.raises(JournalError, match="full"):
+            journal.commit([Fact(2.0, "a", "finished", {"output": "x" * 1_000_000})])
+        journal._db.execute("PRAGMA max_page_count = 1000000")
+        assert journal.commit([fact("a", 3)]) == 2
+        assert [each.time for _, each in journal.facts()] == [1.0, 3.0]
+
+
+def test_the_file_is_private(tmp_path: Path) -> None:
+    with Journal(tmp_path / "journal.db"):
+        assert (tmp_path / "journal.db").stat().st_mode & 0o077 == 0
+
+
+def test_the_tail_holds_what_no_snapshot_covers(tmp_path: Path) -> None:
+    with Journal(tmp_path / "journal.db") as journal:
+        journal.commit([fact("a", 1), fact("b", 2), fact("c", 3)])
+        journal.save_snapshot("a", {"v": 1}, ended=False, summary={"id": "a"})
+        journal.save_snapshot("b", {"v": 2}, ended=True, summary={"id": "b"})
+        journal.save_snapshot("c", {"v": 3}, ended=False, summary={"id": "c"})
+        journal.covered()
+        journal.commit([fact("a", 4), fact("d", 5)])
+        assert [each.time for _, each in journal.tail()] == [4.0, 5.0]
+        assert list(journal.open_snapshots()) == [{"v": 1}, {"v": 3}]
+        assert journal.summaries() == [{"id": "b"}]
+        assert journal.snapshot("b") == {"v": 2}
+        assert journal.snapshot("d") is None
+        assert journal.known("d")
+        assert not journal.known("e")
+
+
+def test_without_snapshots_the_tail_is_everything(tmp_path: Path) -> None:
+    with Journal(tmp_path / "journal.db") as journal:
+        journal.commit([fact("a", 1), fact("b", 2)])
+        journal.save_snapshot("b", {}, ended=True, summary={})
+        assert [each.constellation for _, each in journal.tail()] == ["a"]
+
+
+def test_maintenance_folds_the_log_in_while_the_writer_goes_on(tmp_path: Path) -> None:
+    path = tmp_path / "journal.db"
+    with Journal(path) as journal:
+        for n in range(20):
+            journal.commit([Fact(float(n), "a", "finished", {"output": "x" * 1_000_000})])
+        assert journal.wants_maintenance
+        before = path.stat().st_size
+        journal.maintain()
+        assert path.stat().st_size > before
+        assert not journal.wants_maintenance
+        journal.commit([fact("a", 99)])
+        assert journal.seq == 21
+
+
+_WRITER = """
+import sys
+from pathlib import Path
+from constellation.orchestrator.events import Fact
+from constellation.orchestrator.journal import Journal
+
+journal = Journal(Path(sys.argv[1]), sync=sys.argv[2])
+n = 0
+while True:
+    batch = [Fact(float(n + i), "a", "started", {"task": str(n + i)}) for i in range(3)]
+    n += 3
+    print(journal.commit(batch), flush=True)
+"""
+
+
+@pytest.mark.parametrize("sync", ["normal", "full"])
+def test_sigkill_loses_no_commit_that_was_reported(tmp_path: Path, sync: str) -> None:
+    path = tmp_path / "journal.db"
+    with subprocess.Popen(
+        [sys.executable, "-c", _WRITER, str(path), sync], stdout=subprocess.PIPE, text=True
+    ) as writer:
+        assert writer.stdout is not None
+        reported = 0
+        for line in writer.stdout:
+            reported = int(line)
+            if reported >= 300:
+                os.kill(writer.pid, signal.SIGKILL)
+                break
+    with Journal(path) as journal:
+        assert journal.seq >= reported
+        assert [each.body["task"] for _, each in journal.facts()] == [
+            str(n) for n in range(journal.seq)
+        ]
