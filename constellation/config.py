@@ -88,6 +88,7 @@ class HubSettings(Section):
         tls_cert, tls_key: PEM files; both or none.
         journal_sync: ``normal`` survives ``kill -9``, ``full`` a power cut as well, ``off`` is
             for measurements.
+        grace_s: how long a device that lost its link keeps its tasks and its session.
     """
 
     host: str = "127.0.0.1"
@@ -95,6 +96,7 @@ class HubSettings(Section):
     tls_cert: UserPath | None = None
     tls_key: UserPath | None = None
     journal_sync: Literal["normal", "full", "off"] = "normal"
+    grace_s: float = Field(default=60.0, gt=0)
 
 
 class Settings(BaseSettings):
