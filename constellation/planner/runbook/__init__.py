@@ -1,0 +1,12 @@
+"""Runbooks: Markdown or YAML documents whose steps become a constellation, the same every time.
+
+`load` reads one or raises with everything that is wrong; `lint` also points at what is unclear;
+`Runbook.plan` gives the edits. docs/howto/runbooks.md is the manual.
+"""
+
+from .findings import Finding
+from .lint import lint
+from .model import Input, Need, Runbook, Step, Target
+from .reader import load
+
+__all__ = ["Finding", "Input", "Need", "Runbook", "Step", "Target", "lint", "load"]

@@ -1,0 +1,148 @@
+"""What must hold between the steps of a runbook before it can be planned."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from .expressions import conjuncts, mentioned, names_step, references, without_braces
+from .fields import did_you_mean
+from .findings import Findings
+from .model import Runbook, Step
+from .order import placed, waits_for
+from .tree import Node
+
+RESERVED = frozenset({"inputs", "item", "index", "output", "state", "error", "device"})
+
+
+def check(runbook: Runbook, root: Node, findings: Findings) -> None:
+    """Add an error for every contradiction between the steps."""
+    ids = {step.id: step for step in runbook.steps}
+    _check_ids(runbook, findings)
+    _check_references(runbook, root, ids, findings)
+    for step in runbook.steps:
+        _check_needs(step, ids, findings)
+        _check_condition(step, ids, findings)
+    if not findings.errors:
+        _check_cycles(runbook, ids, findings)
+
+
+def _check_ids(runbook: Runbook, findings: Findings) -> None:
+    first: dict[str, Step] = {}
+    for step in runbook.steps:
+        place = step.mark("id")
+        if step.id in RESERVED:
+            findings.add(
+                place, "step.reserved", f"{step.id!r} cannot be the id of a step.", "Rename it."
+            )
+        if step.id in first:
+            findings.add(
+                place,
+                "step.duplicate",
+                f"There are two steps {step.id!r}.",
+                f"Rename one; the first is on line {first[step.id].mark().line}.",
+            )
+        first.setdefault(step.id, step)
+
+
+def _check_references(
+    runbook: Runbook, root: Node, ids: dict[str, Step], findings: Findings
+) -> None:
+    for path, node in root.scalars():
+        if not isinstance(node.value, str) or not path.startswith("steps"):
+            continue
+        for reference in references(node.value):
+            if reference.head == "inputs":
+                name = reference.path[1:].partition(".")[0].partition("[")[0]
+                if name not in runbook.inputs:
+                    findings.add(
+                        node.mark,
+                        "input.undeclared",
+                        f"There is no input {name!r}.",
+                        did_you_mean(name, runbook.inputs) or "Declare it under 'inputs'.",
+                    )
+            elif reference.head not in ("item", "index") and not names_step(reference.head, ids):
+                findings.add(
+                    node.mark,
+                    "reference.undefined",
+                    f"There is no step {reference.head!r} to take a result from.",
+                    did_you_mean(reference.head, ids),
+                )
+
+
+def _check_needs(step: Step, ids: dict[str, Step], findings: Findings) -> None:
+    seen: set[str] = set()
+    for need in step.needs or ():
+        if need.step == step.id:
+            findings.add(
+                need.mark, "needs.itself", f"Step {step.id!r} needs itself.", "Remove that."
+            )
+        elif need.step not in ids:
+            findings.add(
+                need.mark,
+                "needs.undefined",
+                f"There is no step {need.step!r}.",
+                did_you_mean(need.step, ids),
+            )
+        elif need.step in seen:
+            findings.add(
+                need.mark,
+                "needs.twice",
+                f"Step {step.id!r} needs {need.step!r} twice.",
+                "Join the two conditions into one with 'and' or 'or'.",
+            )
+        seen.add(need.step)
+
+
+def _check_condition(step: Step, ids: dict[str, Step], findings: Findings) -> None:
+    """A condition becomes edges, and an edge sees one task: so each part may name one step."""
+    expression = without_braces(step.condition)
+    for name in mentioned(expression):
+        if not names_step(name, ids):
+            findings.add(
+                step.mark("if"),
+                "if.undefined",
+                f"There is no step {name!r} to look at.",
+                did_you_mean(name, ids),
+            )
+    for part in conjuncts(expression):
+        if len(mentioned(part)) > 1:
+            findings.add(
+                step.mark("if"),
+                "if.several",
+                f"The condition {part!r} compares several steps at once.",
+                "Join conditions on one step each with 'and', or compare them in a step between.",
+            )
+
+
+def _check_cycles(runbook: Runbook, ids: dict[str, Step], findings: Findings) -> None:
+    waiting = {place.step.id: waits_for(place, ids) for place in placed(runbook)}
+    done: set[str] = set()
+    for step in runbook.steps:
+        loop = _loop(step.id, waiting, done)
+        if loop:
+            findings.add(
+                ids[loop[0]].mark("needs"),
+                "needs.cycle",
+                f"These steps wait for each other: {' → '.join([*loop, loop[0]])}.",
+                "Remove one of those dependencies.",
+            )
+            return
+
+
+def _loop(start: str, waiting: dict[str, list[str]], done: set[str]) -> list[str]:
+    """A cycle reachable from a step, without recursion; adds what is free of cycles to ``done``."""
+    path: dict[str, None] = {}
+    iterators: list[Iterator[str]] = [iter([start])]
+    while iterators:
+        step = next(iterators[-1], None)
+        if step is None:
+            iterators.pop()
+            if path:
+                done.add(path.popitem()[0])
+        elif step in path:
+            steps = list(path)
+            return steps[steps.index(step) :]
+        elif step not in done:
+            path[step] = None
+            iterators.append(iter(waiting[step]))
+    return []
