@@ -122,10 +122,9 @@ class _Builder:
         """The elements of the step's list if they are known now, else the reference to it."""
         if step.for_each is None:
             return None, None
+        viewer = Instance(step.id, step.on.requirement)
         if not isinstance(step.for_each, str):
-            filler = Filler(
-                self.inputs, self.instances, step, Instance(step.id, step.on.requirement)
-            )
+            filler = Filler(self.inputs, self.instances, step, viewer)
             return filler.fill(list(step.for_each)), None
         reference = REFERENCE.fullmatch(step.for_each)
         head, path = split_reference(reference[1] if reference else "")
@@ -136,9 +135,7 @@ class _Builder:
                     step, "for_each", f"{step.for_each} is not a list.", "Give it a list."
                 )
             return value, None
-        tasks = counterparts(
-            self.instances, head, Instance(step.id, step.on.requirement), same_device=False
-        )
+        tasks = counterparts(self.instances, head, viewer, same_device=False)
         if len(tasks) != 1:
             raise self._error(
                 step,

@@ -73,7 +73,7 @@ def replace(value: Any, resolve: Callable[[str, bool], Any]) -> Any:
 
 
 def mentioned(expression: str) -> list[str]:
-    """The steps whose ``output``, ``state``, ``error`` or ``device`` a condition names, in order."""
+    """The steps whose ``output``, ``state``, ``error`` or ``device`` a condition names."""
     bare = _QUOTED.sub(lambda match: " " * len(match[0]), expression)
     return list(dict.fromkeys(match[1] for match in _MENTION.finditer(bare)))
 

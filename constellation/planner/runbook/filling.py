@@ -1,8 +1,8 @@
 """Filling the references of a step with what is known when it is planned.
 
 Inputs and elements become values. A reference to a step stays a reference, but to the step's task;
-if the step has several tasks, it becomes a mapping from device to reference (or a list of them), and
-inside a longer text one line for each.
+if the step has several tasks, it becomes a mapping from device to reference (or a list of them),
+and inside a longer text one line for each.
 """
 
 from __future__ import annotations

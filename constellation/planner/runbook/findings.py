@@ -18,6 +18,9 @@ class Mark(NamedTuple):
     column: int
 
 
+START = Mark(1, 1)
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class Finding:
     """One remark on a runbook; findings sort by their place.
@@ -39,7 +42,8 @@ class Finding:
     severity: Severity = "error"
 
     def __str__(self) -> str:
-        return f"{self.line}:{self.column} {self.severity} {self.code}: {self.message} {self.remedy}".rstrip()
+        place = f"{self.line}:{self.column}"
+        return f"{place} {self.severity} {self.code}: {self.message} {self.remedy}".rstrip()
 
 
 class Findings(list[Finding]):

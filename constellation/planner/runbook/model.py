@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from constellation.graph.task import Requirement, RetryPolicy
 
-from .findings import Mark
+from .findings import START, Mark
 
 if TYPE_CHECKING:
     from constellation.aip.cards import DeviceCard
@@ -38,7 +38,7 @@ class Input:
     required: bool = True
     description: str = ""
     choices: tuple[Any, ...] = ()
-    mark: Mark = Mark(1, 1)
+    mark: Mark = START
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ class Need:
     outcome: Outcome = "success"
     when: str | None = None
     same_device: bool = False
-    mark: Mark = Mark(1, 1)
+    mark: Mark = START
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +111,7 @@ class Step:
 
     def mark(self, name: str = "") -> Mark:
         """Where a field stands, or the step itself if it does not say that field."""
-        return self.marks.get(name) or self.marks.get("") or Mark(1, 1)
+        return self.marks.get(name) or self.marks.get("") or START
 
 
 @dataclass(frozen=True, slots=True)

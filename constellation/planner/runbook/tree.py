@@ -11,11 +11,11 @@ import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import yaml
 
-from .findings import Findings, Mark
+from .findings import START, Findings, Mark
 
 MAX_DEPTH = 24
 
@@ -93,10 +93,19 @@ class _Frame:
     items: list[Node] = field(default_factory=list)
     entries: dict[str, Entry] = field(default_factory=dict)
     key: str | None = None
-    key_mark: Mark = Mark(1, 1)
+    key_mark: Mark = START
 
     def node(self) -> Node:
         return Node(self.mark, self.entries if self.mapping else tuple(self.items))
+
+
+class _Position(Protocol):
+    """A place as PyYAML tells it, from 0."""
+
+    @property
+    def line(self) -> int: ...
+    @property
+    def column(self) -> int: ...
 
 
 class _Composer:
@@ -110,7 +119,7 @@ class _Composer:
         self.documents = 0
         self.stopped = False
 
-    def mark(self, mark: yaml.Mark | None) -> Mark:
+    def mark(self, mark: _Position | None) -> Mark:
         if mark is None:
             return self.origin
         return Mark(self.origin.line + mark.line, self.origin.column + mark.column)
@@ -180,7 +189,7 @@ class _Composer:
             frame.key = None
 
 
-def compose(text: str, findings: Findings, origin: Mark = Mark(1, 1)) -> Node | None:
+def compose(text: str, findings: Findings, origin: Mark = START) -> Node | None:
     """Read one YAML document.
 
     Args:
