@@ -1,0 +1,116 @@
+"""Subscriptions: nobody misses a fact, nobody slows the hub."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from constellation.orchestrator.events import Fact, Notify
+from constellation.orchestrator.journal import Journal
+from constellation.orchestrator.observers import CATCH_UP_FACTS, HIGH_WATER_BYTES, Observers
+
+
+class Reader:
+    """A reader whose backlog the test sets."""
+
+    def __init__(self) -> None:
+        self.pending = 0
+        self.events: list[Mapping[str, Any]] = []
+
+    def send(self, type: str, body: Mapping[str, Any]) -> None:
+        assert type == "event"
+        self.events.append(body)
+
+    @property
+    def seqs(self) -> list[int]:
+        return [event["seq"] for event in self.events]
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Iterator[Journal]:
+    with Journal(tmp_path / "journal.db", sync="off") as journal:
+        yield journal
+
+
+def commit(journal: Journal, observers: Observers, *names: str) -> None:
+    facts = [Fact(1.0, name, "started", {"task": "t"}) for name in names]
+    observers.publish(facts, journal.commit(facts))
+
+
+def test_facts_are_pushed_with_their_numbers_to_those_who_want_them(journal: Journal) -> None:
+    observers = Observers(journal)
+    everything, only_b = Reader(), Reader()
+    observers.subscribe(everything)
+    observers.subscribe(only_b, "b")
+    commit(journal, observers, "a", "b", "a")
+    assert everything.seqs == [1, 2, 3]
+    assert only_b.seqs == [2]
+    assert only_b.events[0]["body"] == {"task": "t"}
+
+
+def test_what_came_before_is_served_from_the_journal(journal: Journal) -> None:
+    observers = Observers(journal)
+    commit(journal, observers, "a", "b", "a")
+    reader = Reader()
+    observers.subscribe(reader, "a", after=1)
+    observers.catch_up()
+    assert reader.seqs == [3]
+    assert not observers.behind
+    commit(journal, observers, "a")
+    assert reader.seqs == [3, 4]
+
+
+def test_without_after_only_news_come(journal: Journal) -> None:
+    observers = Observers(journal)
+    commit(journal, observers, "a")
+    reader = Reader()
+    observers.subscribe(reader)
+    observers.catch_up()
+    assert reader.events == []
+
+
+def test_a_slow_reader_misses_no_fact_and_gets_no_flood(journal: Journal) -> None:
+    observers = Observers(journal)
+    slow, quick = Reader(), Reader()
+    observers.subscribe(slow)
+    observers.subscribe(quick)
+    commit(journal, observers, "a")
+    slow.pending = HIGH_WATER_BYTES + 1
+    for _ in range(2 * CATCH_UP_FACTS):
+        commit(journal, observers, "a")
+    observers.catch_up()
+    assert slow.seqs == [1]
+    assert len(quick.seqs) == 2 * CATCH_UP_FACTS + 1
+    slow.pending = 0
+    observers.catch_up()
+    assert len(slow.seqs) == CATCH_UP_FACTS + 1
+    commit(journal, observers, "a")
+    while observers.behind:
+        observers.catch_up()
+    assert slow.seqs == list(range(1, 2 * CATCH_UP_FACTS + 3))
+
+
+def test_notices_reach_those_who_keep_up_and_carry_no_number(journal: Journal) -> None:
+    observers = Observers(journal)
+    reader = Reader()
+    observers.subscribe(reader, "a")
+    observers.notify(Notify(1.0, "a", "waiting", {"task": "t"}))
+    observers.notify(Notify(1.0, "b", "waiting", {"task": "t"}))
+    assert [event["constellation"] for event in reader.events] == ["a"]
+    assert "seq" not in reader.events[0]
+
+
+def test_unsubscribed_and_forgotten_readers_hear_nothing(journal: Journal) -> None:
+    observers = Observers(journal)
+    first, second = Reader(), Reader()
+    subscription = observers.subscribe(first)
+    observers.subscribe(second)
+    assert not observers.unsubscribe(second, subscription.id)
+    assert observers.unsubscribe(first, subscription.id)
+    observers.forget(second)
+    assert len(observers) == 0
+    commit(journal, observers, "a")
+    assert first.events == second.events == []
