@@ -1,0 +1,6 @@
+"""``python -m constellation.cli``: the same as the command ``constellation``."""
+
+from .app import main
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,151 @@
+"""How commands reach a hub."""
+
+from __future__ import annotations
+
+import os
+import socket
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from typing import Any, TypeVar
+
+import anyio
+
+from constellation.aip.client import Link, connect
+from constellation.config import LocalHub, Settings, load_settings
+from constellation.errors import ConfigError, ConstellationError, HubUnreachable
+
+T = TypeVar("T")
+
+CONNECT_TIMEOUT_S = 10.0
+
+
+class HubClient:
+    """A connection to a hub, with its verbs.
+
+    Attributes:
+        url: the hub's address.
+    """
+
+    def __init__(self, link: Link, url: str) -> None:
+        self._link = link
+        self.url = url
+
+    async def ask(self, verb: str, **params: Any) -> dict[str, Any]:
+        """Make a request; parameters that are None are left out.
+
+        Raises:
+            ConstellationError: what the hub answered.
+        """
+        given = {key: value for key, value in params.items() if value is not None}
+        return dict(await self._link.request(verb, given))
+
+    async def watch(
+        self, constellation: str | None = None, *, after: int | None = None
+    ) -> AsyncIterator[Mapping[str, Any]]:
+        """Subscribe to one constellation or to all; iterate over its events.
+
+        Args:
+            after: tell the facts with higher numbers first; None starts with what comes next.
+        """
+        answer = await self.ask("subscribe", constellation=constellation, after=after)
+        return self._link.events(answer["subscription"])
+
+    @property
+    def clock_offset_s(self) -> float:
+        """How far the hub's clock is ahead of ours, as measured on this session."""
+        return self._link.offset_s
+
+
+def find_hub(settings: Settings) -> tuple[str, str]:
+    """The address and credential of the hub to use.
+
+    Raises:
+        HubUnreachable: none is configured and none runs on this machine.
+        ConfigError: a hub is configured without its credential.
+    """
+    client = settings.client
+    if client.url is not None:
+        if client.token is None:
+            raise ConfigError(
+                f"There is no credential for the hub {client.url}.",
+                remedy="Set CONSTELLATION_CLIENT__TOKEN, or client.token in the settings file.",
+            )
+        return client.url, client.token.get_secret_value()
+    local = LocalHub.find(settings.state_dir)
+    if local is None:
+        raise HubUnreachable(
+            "No hub is running here.",
+            remedy="Start one with `constellation hub`, or name one in CONSTELLATION_CLIENT__URL.",
+            state_dir=str(settings.state_dir),
+        )
+    return local.url, local.token.get_secret_value()
+
+
+@asynccontextmanager
+async def open_hub(settings: Settings) -> AsyncIterator[HubClient]:
+    """Connect to the hub for as long as the context is open.
+
+    Raises:
+        HubUnreachable: it does not answer within `CONNECT_TIMEOUT_S`.
+        AuthenticationError: it refuses the credential.
+    """
+    url, token = find_hub(settings)
+    name = f"cli-{socket.gethostname().split('.')[0]}-{os.getpid()}"
+    async with connect(
+        url, role="client", name=name, credential=token, ssl=_trust(settings, url)
+    ) as link:
+        with anyio.move_on_after(CONNECT_TIMEOUT_S) as scope:
+            await link.ready()
+        if scope.cancelled_caught:
+            raise HubUnreachable(
+                f"The hub at {url} does not answer.",
+                remedy="Check that it runs and that its address is right: `constellation doctor`.",
+                url=url,
+            )
+        yield HubClient(link, url)
+
+
+def _trust(settings: Settings, url: str) -> ssl.SSLContext | None:
+    if not url.startswith("wss://"):
+        return None
+    ca = settings.client.ca
+    try:
+        return ssl.create_default_context(cafile=None if ca is None else str(ca))
+    except (OSError, ssl.SSLError) as error:
+        raise ConfigError(
+            f"client.ca names {ca}, which is not a certificate file: {error}.",
+            remedy="Name a PEM file.",
+        ) from None
+
+
+def run_async(function: Callable[[], Awaitable[T]]) -> T:
+    """Run an async function to its end; a group of errors is raised as the first of ours in it."""
+    try:
+        return anyio.run(function)
+    except BaseExceptionGroup as group:
+        found = _first_of_ours(group)
+        if found is None:
+            raise
+        raise found from None
+
+
+def _first_of_ours(group: BaseExceptionGroup[BaseException]) -> ConstellationError | None:
+    ours, others = group.split(ConstellationError)
+    if ours is None or others is not None:
+        return None
+    first: BaseException = ours
+    while isinstance(first, BaseExceptionGroup):
+        first = first.exceptions[0]
+    return first if isinstance(first, ConstellationError) else None
+
+
+def ask_hub(verb: str, **params: Any) -> Mapping[str, Any]:
+    """Connect, make one request, disconnect."""
+    settings = load_settings()
+
+    async def ask() -> Mapping[str, Any]:
+        async with open_hub(settings) as hub:
+            return await hub.ask(verb, **params)
+
+    return run_async(ask)

@@ -1,0 +1,87 @@
+"""Commands on devices and credentials: pair, devices, revoke."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import segno
+import typer
+from rich.text import Text
+
+from .connection import ask_hub
+from .options import DeviceName
+from .output import Json, console, emit
+from .render import devices_table
+from .text import clean, duration
+
+NO_DEVICES = "No device is known. Bring one in: constellation pair"
+
+
+def pair(
+    name: Annotated[
+        str | None, typer.Option(help="The only name the code is good for; default: any.")
+    ] = None,
+    role: Annotated[
+        Literal["device", "client", "admin"], typer.Option(help="What the code lets in.")
+    ] = "device",
+    ttl: Annotated[
+        float, typer.Option(help="Seconds until the code expires.", min=1, max=86_400)
+    ] = 600.0,
+    qr: Annotated[bool, typer.Option(help="Show a QR code on a terminal.")] = True,
+    as_json: Json = False,
+) -> None:
+    """Print a short-lived code that lets one device join this hub.
+
+    \b
+    Examples:
+      constellation pair
+      constellation pair --name desk --ttl 120
+    """
+    offer = ask_hub("pair", name=name, role=role, ttl_s=ttl)
+    code, url = clean(str(offer["code"])), clean(str(offer["url"]))
+    emit(
+        offer,
+        Text.assemble(
+            "Code: ", (code, "bold"), f"  (good once, for {duration(offer['expires_s'])})"
+        ),
+        Text(f"On the other machine: {_join_command(role, url, code, name)}"),
+        as_json=as_json,
+    )
+    if qr and not as_json and console().is_terminal:
+        segno.make(f"{url}#pair={code}").terminal(compact=True)
+
+
+def _join_command(role: str, url: str, code: str, name: str | None) -> str:
+    if role != "device":
+        return f"connect to {url} with the code {code}"
+    return f"constellation agent --hub {url} --name {name or 'NAME'} --pair {code}"
+
+
+def devices(as_json: Json = False) -> None:
+    """List the devices of the hub: what they are, whether they are up, what they run.
+
+    \b
+    Examples:
+      constellation devices
+      constellation devices --json | jq '.devices[].name'
+    """
+    answer = ask_hub("devices")
+    shown = devices_table(answer["devices"]) if answer["devices"] else Text(NO_DEVICES)
+    emit(answer, shown, as_json=as_json)
+
+
+def revoke(name: DeviceName, as_json: Json = False) -> None:
+    """Withdraw the credential of a device or client and close its session.
+
+    \b
+    Example:
+      constellation revoke old-laptop
+    """
+    answer = ask_hub("revoke", name=name)
+    emit(answer, f"The credential of {name} is revoked.", as_json=as_json)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this file."""
+    for command in (pair, devices, revoke):
+        app.command(rich_help_panel="Devices")(command)

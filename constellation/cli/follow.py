@@ -1,0 +1,145 @@
+"""Following a constellation to its end: events in, display and answers out."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+import anyio
+import typer
+from anyio.abc import TaskGroup
+
+from constellation.errors import GraphError, InvalidTransition
+
+from .connection import HubClient
+from .display import Display
+from .output import console, remark
+from .questions import how_to_answer, prompt_line, read_answer, say_answer
+from .text import clean
+from .watched import Watched
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class Follower:
+    """Follows one constellation.
+
+    Args:
+        hub: where it runs.
+        identifier: its id.
+        display: where progress is shown.
+        approve: answer every approval with yes, as the person asked for.
+
+    Attributes:
+        watched: what is known of it.
+        interrupted: True once the person asked to cancel it.
+    """
+
+    def __init__(
+        self, hub: HubClient, identifier: str, display: Display, *, approve: bool = False
+    ) -> None:
+        self.watched = Watched(identifier)
+        self.interrupted = False
+        self._hub = hub
+        self._display = display
+        self._approve = approve
+        self._terminal = anyio.Lock()
+        self._asking: dict[str, anyio.CancelScope] = {}
+
+    async def to_end(self) -> bool:
+        """Return True when it has ended, False when the person stopped waiting.
+
+        The first Ctrl-C asks the hub to cancel it; the second stops waiting, as SIGTERM does.
+        """
+        events = await self._hub.watch(self.watched.constellation.id, after=0)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self._obey_signals, tasks.cancel_scope)
+            tasks.start_soon(self._display.animate)
+            async for event in events:
+                self._display.show(self.watched, self.watched.take(event))
+                self._attend(event, tasks)
+                if self.watched.ended_at is not None:
+                    break
+            tasks.cancel_scope.cancel()
+        return self.watched.ended_at is not None
+
+    async def _obey_signals(self, waiting: anyio.CancelScope) -> None:
+        with anyio.open_signal_receiver(*SIGNALS) as signals:
+            async for number in signals:
+                if number != signal.SIGINT or self.interrupted:
+                    self.interrupted = True
+                    waiting.cancel()
+                    return
+                self.interrupted = True
+                remark("Canceling. Ctrl-C again stops waiting.", "yellow")
+                await self._hub.ask(
+                    "cancel", constellation=self.watched.constellation.id, reason="interrupted"
+                )
+
+    # ── questions ───────────────────────────────────────────────────────────────────────────────
+
+    def _attend(self, event: Mapping[str, Any], tasks: TaskGroup) -> None:
+        kind, body = event["kind"], event["body"]
+        if kind == "asked":
+            tasks.start_soon(self._ask, body["task"], body["question"])
+        elif kind in ("answered", "finished", "requeued") and body["task"] in self._asking:
+            self._asking[body["task"]].cancel()
+
+    async def _ask(self, task: str, question: Mapping[str, Any]) -> None:
+        if not self._is_open(task, question):
+            return
+        if self._approve and question["kind"] == "approval":
+            remark(f"Approved, as --yes says: {question['prompt']}", "yellow")
+            await self._answer(task, question, True)
+        elif not sys.stdin.isatty() or not sys.stderr.isatty():
+            identifier = self.watched.constellation.id
+            remark(f"To answer: {how_to_answer(identifier, task, question)}", "yellow")
+        else:
+            await self._ask_person(task, question)
+
+    def _is_open(self, task: str, question: Mapping[str, Any]) -> bool:
+        # Events of the past are told again at the start: only the question open now is asked.
+        current = self.watched.constellation.nodes[task].question
+        return current is not None and current["id"] == question["id"]
+
+    async def _ask_person(self, task: str, question: Mapping[str, Any]) -> None:
+        with anyio.CancelScope() as scope:
+            self._asking[task] = scope
+            try:
+                async with self._terminal:
+                    with self._display.suspended():
+                        value = await _read_from_terminal(task, question)
+                await self._answer(task, question, value)
+            finally:
+                del self._asking[task]
+
+    async def _answer(self, task: str, question: Mapping[str, Any], value: Any) -> None:
+        try:
+            await self._hub.ask(
+                "answer",
+                constellation=self.watched.constellation.id,
+                task=task,
+                question=question["id"],
+                answer=value,
+            )
+        except (GraphError, InvalidTransition) as error:
+            # Somebody else answered, or the task ended while the person thought.
+            remark(f"The answer {say_answer(value)} came too late: {error.message}", "yellow")
+
+
+async def _read_from_terminal(task: str, question: Mapping[str, Any]) -> Any:
+    """Ask on the terminal until the answer makes sense; canceled without a trace."""
+    err = console(stderr=True)
+    err.print(f"\n{clean(task)} asks: {clean(str(question['prompt']))}", style="bold", markup=False)
+    while True:
+        err.print(prompt_line(question), end="", markup=False)
+        err.file.flush()
+        # A thread in `input` could not be left behind; the terminal is readable per line.
+        await anyio.wait_readable(sys.stdin)
+        line = sys.stdin.readline()
+        try:
+            return read_answer(question, line)
+        except typer.BadParameter as error:
+            err.print(error.message, style="yellow", markup=False)

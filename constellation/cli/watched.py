@@ -1,0 +1,176 @@
+"""A constellation as an observer sees it: rebuilt from its events, told in sentences.
+
+The same facts drive the live view of `run`, the lines of `logs` and the story of `replay`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from constellation.graph.constellation import Constellation
+from constellation.graph.task import TaskState
+
+from .questions import say_answer
+from .text import clean, duration, one_line, plural
+
+STATE_STYLES = {
+    "submitted": "dim",
+    "working": "cyan",
+    "input-required": "bold yellow",
+    "completed": "green",
+    "failed": "bold red",
+    "rejected": "bold red",
+    "canceled": "yellow",
+}
+_EDITS = {
+    "add_task": "added",
+    "remove_task": "removed",
+    "update_task": "changed",
+    "cancel_task": "canceled",
+    "retry_task": "retried",
+}
+SHOWN_EDITS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One thing that happened.
+
+    Attributes:
+        time: the hub's time, Unix seconds.
+        text: a sentence.
+        style: a rich style.
+    """
+
+    time: float
+    text: str
+    style: str = ""
+
+
+class Watched:
+    """What is known of a constellation after the events taken so far.
+
+    Attributes:
+        constellation: its graph, rebuilt.
+        name, request: as submitted.
+        created_at, ended_at: hub's time, or None.
+        paused: True if nothing more is started for now.
+        remarks: for a task, its latest progress message or the reason why it waits.
+    """
+
+    def __init__(self, identifier: str) -> None:
+        self.constellation = Constellation(identifier)
+        self.name = ""
+        self.request = ""
+        self.created_at: float | None = None
+        self.ended_at: float | None = None
+        self.paused = False
+        self.remarks: dict[str, str] = {}
+
+    @property
+    def state(self) -> TaskState:
+        return self.constellation.state
+
+    def take(self, event: Mapping[str, Any]) -> list[Line]:
+        """Take in one event (a fact or a notice) and tell what it means."""
+        kind, body, time = event["kind"], event["body"], event["time"]
+        lines = [Line(time, clean(text), style) for text, style in self._take(kind, body, time)]
+        for task, reason in self.constellation.take_changes().skipped:
+            lines.append(Line(time, clean(f"{self._label(task)} is skipped: {reason}"), "yellow"))
+        return lines
+
+    def _take(self, kind: str, body: Mapping[str, Any], time: float) -> Iterator[tuple[str, str]]:
+        match kind:
+            case "created":
+                self.name, self.request = body.get("name", ""), body.get("request", "")
+                self.created_at = time
+            case "paused" | "resumed":
+                self.paused = kind == "paused"
+                yield f"{kind.capitalize()}.", "yellow"
+            case "canceled":
+                self.constellation.cancel_all(body["reason"], time)
+                yield f"Cancellation: {body['reason']}.", "yellow"
+            case "ended":
+                self.ended_at = time
+            case "progress":
+                self._remember(body["task"], _progress(body))
+            case "output":
+                self._remember(body["task"], one_line(body.get("data")))
+            case "waiting":
+                yield from self._waiting(body["task"], body["reason"])
+            case "edited" | "started" | "finished" | "settled" | "requeued" | "asked" | "answered":
+                self.constellation.replay(kind, body, time)
+                yield from self._changed(kind, body)
+
+    def _changed(self, kind: str, body: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+        if kind == "edited":
+            yield self._edited(body), ""
+            return
+        task = body["task"]
+        label = self._label(task)
+        match kind:
+            case "started":
+                self.remarks.pop(task, None)
+                again = f" (attempt {body['attempt']})" if body["attempt"] > 1 else ""
+                yield f"{label} started on {body['device']}{again}", ""
+            case "finished":
+                yield self._finished(task, label), STATE_STYLES[body["state"]]
+            case "requeued":
+                yield f"{label} is queued again: {body['reason']}", "yellow"
+            case "asked":
+                yield f"{label} asks: {body['question']['prompt']}", STATE_STYLES["input-required"]
+            case "answered":
+                by = f" by {body['by']}" if body.get("by") else ""
+                yield f"{label} was answered {say_answer(body['answer'])}{by}", ""
+
+    def _label(self, task: str) -> str:
+        return self.constellation.nodes[task].task.name or task
+
+    def _remember(self, task: str, text: str) -> None:
+        if text:
+            self.remarks[task] = text
+
+    def _waiting(self, task: str, reason: str) -> Iterator[tuple[str, str]]:
+        if self.remarks.get(task) != reason:
+            self.remarks[task] = reason
+            yield f"{self._label(task)} waits: {reason}", "yellow"
+
+    def _edited(self, body: Mapping[str, Any]) -> str:
+        edits = body["batch"]["edits"]
+        if body["version"] <= 1:
+            return f"Planned {plural(len(self.constellation.nodes), 'task')}."
+        words = [_edit_in_words(edit) for edit in edits[:SHOWN_EDITS]]
+        if len(edits) > SHOWN_EDITS:
+            words.append(f"and {len(edits) - SHOWN_EDITS} more")
+        author = body["batch"].get("author")
+        by = f" by {author}" if author else ""
+        return f"Edited{by} to version {body['version']}: {', '.join(words)}."
+
+    def _finished(self, task: str, label: str) -> str:
+        node = self.constellation.nodes[task]
+        where = f" on {node.device}" if node.device else ""
+        took = ""
+        if node.started_at is not None and node.finished_at is not None:
+            took = f" in {duration(node.finished_at - node.started_at)}"
+        gist = one_line(node.output) if node.error is None else error_text(node.error)
+        return f"{label} {node.state}{where}{took}{': ' if gist else ''}{gist}"
+
+
+def error_text(error: Mapping[str, Any]) -> str:
+    """An error from the wire in words: what happened and what to do."""
+    return one_line(f"{error.get('message', '')} {error.get('remedy', '')}", limit=240)
+
+
+def _progress(body: Mapping[str, Any]) -> str:
+    fraction, message = body.get("fraction"), one_line(body.get("message") or "")
+    if fraction is None:
+        return message
+    return f"{fraction:.0%} {message}".rstrip()
+
+
+def _edit_in_words(edit: Mapping[str, Any]) -> str:
+    op = str(edit["op"])
+    subject = edit["task"]["id"] if op == "add_task" else edit.get("id", "")
+    return f"{_EDITS[op]} {subject}" if op in _EDITS else op.replace("_", " ")
