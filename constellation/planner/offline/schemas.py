@@ -1,0 +1,218 @@
+"""What JSON Schemas say of a skill's arguments and of its result."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Literal
+
+from constellation.aip.cards import SkillCard
+
+from .words import concepts
+
+ParameterKind = Literal[
+    "url", "path", "command", "code", "hash", "text", "number", "boolean", "choice", "list", "any"
+]
+
+_PATH_NAMES = frozenset(
+    [
+        "path",
+        "file",
+        "filename",
+        "filepath",
+        "directory",
+        "dir",
+        "folder",
+        "source",
+        "destination",
+        "target",
+        "src",
+        "dst",
+        "location",
+    ]
+)
+_COMMAND_NAMES = frozenset(["command", "cmd", "argv", "commandline", "shell"])
+_CODE_NAMES = frozenset(["code", "script", "program", "expression", "query"])
+_HASH_NAMES = frozenset(["hash", "digest", "sha256", "checksum", "artifact"])
+_CONTENT_NAMES = [
+    "content",
+    "contents",
+    "body",
+    "text",
+    "markdown",
+    "message",
+    "data",
+    "value",
+    "input",
+    "stdin",
+    "summary",
+    "note",
+]
+_TEXT_RESULTS = ("content", "contents", "text", "body", "stdout", "markdown", "summary", "message")
+_DEPTH = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """One argument that a skill takes.
+
+    Attributes:
+        name: its name.
+        kind: what sort of value fits it.
+        required: True if the skill cannot do without.
+        content: it takes free content, such as the result of other work.
+        schema: its schema, references resolved.
+        words: the meanings of the words of its name.
+    """
+
+    name: str
+    kind: ParameterKind
+    required: bool
+    content: bool
+    schema: Mapping[str, Any]
+    words: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One field of a result: its dotted path, its JSON type, and the meanings of its words."""
+
+    path: str
+    type: str
+    words: frozenset[str]
+
+
+def parameters(skill: SkillCard) -> tuple[Parameter, ...]:
+    """The arguments of a skill, the required ones first, else in the order of the schema."""
+    required = skill.input.get("required")
+    names = set(required) if isinstance(required, list) else set()
+    found = [
+        _parameter(name, _resolved(schema, skill.input), name in names)
+        for name, schema in _properties(skill.input).items()
+    ]
+    return tuple(sorted(found, key=lambda parameter: not parameter.required))
+
+
+def one_of(skill: SkillCard) -> list[frozenset[str]]:
+    """Groups of arguments of which one group must be given, from ``anyOf`` or ``oneOf``."""
+    branches = skill.input.get("anyOf") or skill.input.get("oneOf") or ()
+    return [
+        frozenset(branch["required"])
+        for branch in branches
+        if isinstance(branch, Mapping) and isinstance(branch.get("required"), list)
+    ]
+
+
+def _parameter(name: str, schema: Mapping[str, Any], required: bool) -> Parameter:
+    kind = _kind(name.lower(), schema)
+    return Parameter(
+        name=name,
+        kind=kind,
+        required=required and "default" not in schema,
+        content=kind in ("text", "any", "list") and name.lower() in (*_CONTENT_NAMES, "sections"),
+        schema=schema,
+        words=tuple(concepts(name)) or (name.lower(),),
+    )
+
+
+def _kind(name: str, schema: Mapping[str, Any]) -> ParameterKind:
+    if "enum" in schema:
+        return "choice"
+    kind = type_of(schema)
+    if kind in ("integer", "number"):
+        return "number"
+    if kind == "boolean":
+        return "boolean"
+    if kind == "array":
+        return "command" if name in _COMMAND_NAMES else "list"
+    if kind not in ("string", ""):
+        return "any"
+    words = {name, *name.split("_")}
+    if schema.get("format") in ("uri", "url") or words & {"url", "uri", "link", "address"}:
+        return "url"
+    for names, meant in _BY_NAME:
+        if words & names:
+            return meant
+    return "any" if kind == "" else "text"
+
+
+_BY_NAME: tuple[tuple[frozenset[str], ParameterKind], ...] = (
+    (_HASH_NAMES, "hash"),
+    (_COMMAND_NAMES, "command"),
+    (_CODE_NAMES, "code"),
+    (_PATH_NAMES, "path"),
+)
+
+
+def type_of(schema: Mapping[str, Any]) -> str:
+    """The JSON type, the one that is not null if there are two; empty if any type fits."""
+    kind = schema.get("type")
+    if isinstance(kind, str):
+        return kind
+    if isinstance(kind, list):
+        return next((str(one) for one in kind if one != "null"), "")
+    for branch in schema.get("anyOf") or schema.get("oneOf") or ():
+        if isinstance(branch, Mapping) and type_of(branch) not in ("", "null"):
+            return type_of(branch)
+    return ""
+
+
+def _properties(schema: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    properties = schema.get("properties")
+    if not isinstance(properties, Mapping):
+        return {}
+    return {str(name): value for name, value in properties.items() if isinstance(value, Mapping)}
+
+
+def _resolved(schema: Mapping[str, Any], root: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The schema that a local reference such as ``#/$defs/Disk`` means."""
+    reference = schema.get("$ref")
+    if not isinstance(reference, str) or not reference.startswith("#/"):
+        return schema
+    found: Any = root
+    for part in reference[2:].split("/"):
+        found = found.get(part) if isinstance(found, Mapping) else None
+    return found if isinstance(found, Mapping) else {}
+
+
+# ── results ─────────────────────────────────────────────────────────────────────────────────────
+
+
+def fields(schema: Mapping[str, Any]) -> list[Field]:
+    """The fields of a result that are no lists, the outer ones first."""
+    found = sorted(_fields(schema, schema, "", 0), key=lambda field: field.path.count("."))
+    return found
+
+
+def _fields(
+    schema: Mapping[str, Any], root: Mapping[str, Any], path: str, depth: int
+) -> Iterator[Field]:
+    for name, inner in _properties(schema).items():
+        resolved = _resolved(inner, root)
+        place = f"{path}.{name}" if path else name
+        kind = type_of(resolved)
+        if kind == "object" and depth < _DEPTH:
+            yield from _fields(resolved, root, place, depth + 1)
+        elif kind != "array" and name.isidentifier():
+            described = f"{place} {resolved.get('description', '')}"
+            yield Field(place, kind, frozenset(concepts(described)))
+
+
+def text_field(schema: Mapping[str, Any]) -> str | None:
+    """The field that holds a result's main text; None if it has none, or is text itself."""
+    known = {field.path: field for field in fields(schema)}
+    return next((n for n in _TEXT_RESULTS if n in known and known[n].type in ("string", "")), None)
+
+
+@lru_cache(maxsize=1)
+def time_factors() -> dict[str, float]:
+    """Seconds in each unit of time, by every form in which people write it."""
+    units = {
+        0.001: "ms millisecond milliseconds",
+        1.0: "s sec secs second seconds",
+        60.0: "m min mins minute minutes",
+        3600.0: "h hr hrs hour hours",
+        86400.0: "d day days",
+    }
+    return {form: factor for factor, forms in units.items() for form in forms.split()}

@@ -1,0 +1,164 @@
+"""Finding the skill that a clause asks for, by the words of the skills' own cards.
+
+A clause is compared with each skill by the share of its meaning that the skill's name, examples and
+description cover, each word weighted by how rare it is among the skills (inverse document
+frequency, as in Spärck Jones 1972), and by how well its literals fit the skill's arguments.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from constellation.aip.cards import DeviceCard, SkillCard
+
+from .schemas import Parameter, one_of, parameters
+from .tokens import Phrase
+from .values import Reading, read_arguments
+from .words import LIGHT_CONCEPTS, concepts, stem
+
+THRESHOLD: Mapping[str, float] = {"read": 0.4, "write": 0.5, "dangerous": 0.55}
+"""How much of a clause a skill must cover to be chosen, by what it does to the world."""
+
+MARGIN = 0.9
+"""A second skill whose score is above this share of the best makes the choice unclear."""
+
+_WEIGHTS = (("name", 1.0), ("examples", 0.85), ("description", 0.6), ("arguments", 0.4))
+_LIGHT = 0.25
+_PER_LEFTOVER = 0.35
+_PER_MISSING = 0.5
+_OTHER_VERB = 0.6
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """A skill that may be meant, with what the clause says of its arguments.
+
+    Attributes:
+        score: between 0 and 1.
+        covered: share of the clause's meaning that the skill's card covers.
+    """
+
+    skill: SkillCard
+    parameters: tuple[Parameter, ...]
+    reading: Reading
+    score: float
+    covered: float
+
+    @property
+    def accepted(self) -> bool:
+        """True if it is good enough to be planned, for what the skill does to the world."""
+        return self.reading.complete and self.score >= THRESHOLD[self.skill.effect]
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    skill: SkillCard
+    parameters: tuple[Parameter, ...]
+    words: Mapping[str, float]
+
+
+class SkillIndex:
+    """The skills of the connected devices, by name."""
+
+    def __init__(self, cards: Sequence[DeviceCard]) -> None:
+        skills: dict[str, SkillCard] = {}
+        for card in cards:
+            for skill in card.skills:
+                skills.setdefault(skill.name, skill)
+        self._entries = {name: _entry(skill) for name, skill in sorted(skills.items())}
+        frequency: dict[str, int] = {}
+        for entry in self._entries.values():
+            for word in entry.words:
+                frequency[word] = frequency.get(word, 0) + 1
+        count = len(self._entries)
+        self._rarity = {word: math.log(1 + count / seen) for word, seen in frequency.items()}
+        self._unknown = math.log(1 + count)
+        self.vocabulary = frozenset(
+            stem(word)
+            for skill in skills.values()
+            for word in _text(skill).lower().replace(".", " ").replace("_", " ").split()
+        )
+
+    def matches(self, phrase: Phrase, allowed: Iterable[str] | None = None) -> list[Match]:
+        """Every skill that shares some meaning with a clause, the best first.
+
+        Args:
+            phrase: the clause.
+            allowed: names of the skills to look at; None for all.
+        """
+        names = None if allowed is None else frozenset(allowed)
+        found = [
+            self._match(entry, phrase)
+            for name, entry in self._entries.items()
+            if names is None or name in names
+        ]
+        return sorted(
+            (match for match in found if match.score > 0),
+            key=lambda match: (-match.score, match.skill.name),
+        )
+
+    def skill(self, name: str) -> SkillCard | None:
+        entry = self._entries.get(name)
+        return entry.skill if entry else None
+
+    @property
+    def skills(self) -> list[SkillCard]:
+        return [entry.skill for entry in self._entries.values()]
+
+    def _match(self, entry: _Entry, phrase: Phrase) -> Match:
+        reading = read_arguments(entry.parameters, phrase)
+        asked = [
+            token.concept
+            for index, token in enumerate(phrase.tokens)
+            if token.concept and index not in reading.used
+        ]
+        covered = self._coverage(asked, entry.words)
+        score = covered * _fit(entry, reading)
+        verb = next((word for word in asked if word not in LIGHT_CONCEPTS), None)
+        if verb is not None and asked[0] == verb and verb not in entry.words:
+            score *= _OTHER_VERB
+        return Match(entry.skill, entry.parameters, reading, score, covered)
+
+    def _coverage(self, asked: Sequence[str], known: Mapping[str, float]) -> float:
+        total = covered = 0.0
+        for word in dict.fromkeys(asked):
+            weight = self._rarity.get(word, self._unknown)
+            if word in LIGHT_CONCEPTS:
+                weight *= _LIGHT
+            total += weight
+            covered += weight * known.get(word, 0.0)
+        return covered / total if total else 0.0
+
+
+def _entry(skill: SkillCard) -> _Entry:
+    texts = {
+        "name": skill.name,
+        "examples": " ".join(skill.examples),
+        "description": skill.description,
+        "arguments": " ".join(parameter.name for parameter in parameters(skill)),
+    }
+    words: dict[str, float] = {}
+    for part, weight in _WEIGHTS:
+        for word in concepts(texts[part]):
+            words[word] = max(weight, words.get(word, 0.0))
+    return _Entry(skill, parameters(skill), words)
+
+
+def _text(skill: SkillCard) -> str:
+    return " ".join((skill.name, skill.description, *skill.examples))
+
+
+def _fit(entry: _Entry, reading: Reading) -> float:
+    """How well the clause's literals and the skill's arguments go together; 1 is perfectly."""
+    groups = one_of(entry.skill)
+    if groups and not any(group <= set(reading.arguments) for group in groups):
+        known = {parameter.name: parameter for parameter in entry.parameters}
+        wanted = sorted(groups[0] & set(known))
+        reading.missing.extend(known[name] for name in wanted if known[name] not in reading.missing)
+    stated = reading.arguments or reading.content or reading.borrowed
+    if entry.skill.effect == "dangerous" and entry.parameters and not stated:
+        reading.missing.extend(p for p in entry.parameters[:1] if p not in reading.missing)
+    fit = _PER_MISSING ** len(reading.missing)
+    return fit * _PER_LEFTOVER ** len(reading.leftover)

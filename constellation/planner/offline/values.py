@@ -1,0 +1,339 @@
+"""Reading a skill's arguments out of a clause, by the skill's JSON Schema."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from .schemas import Parameter, time_factors, type_of
+from .tokens import Phrase, Token, pattern
+from .words import ANAPHORA, STOP, concept, is_verb
+
+_LITERALS = frozenset({"number", "quoted", "code", "url", "path", "label"})
+_TITLE_NAMES = frozenset({"title", "name", "subject", "heading"})
+_TITLE_CUE = pattern(r"(?:titled|called|named|entitled|headed|with the title|title)")
+_NAMED_PLACE = pattern(
+    r"(?:folder|directory|dir)(?: called| named)? (?P<after>[\w-]+)"
+    r"|the (?P<before>[\w-]+) (?:folder|directory|dir)"
+)
+_FREE_FOR = pattern(r"(?:for|about|saying|that says)(?: the (?:word|text))? (?P<text>.+?)")
+_FREE_STOP = frozenset(
+    [
+        "in",
+        "on",
+        "at",
+        "to",
+        "into",
+        "from",
+        "as",
+        "with",
+        "within",
+        "inside",
+        "under",
+        "using",
+        "for",
+    ]
+)
+_BYTES = {"kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12, "kib": 2**10, "mib": 2**20}
+
+
+@dataclass(slots=True)
+class Reading:
+    """What a clause says of a skill's arguments.
+
+    Attributes:
+        arguments: the values found.
+        used: indices of the tokens that they were read from.
+        content: the parameters that earlier results are to fill.
+        borrowed: the parameters whose value is that of an earlier command (``read it``).
+        missing: required parameters without a value.
+        free: parameters whose value was read from plain words, without quotes.
+        leftover: literals that no parameter took.
+    """
+
+    arguments: dict[str, Any] = field(default_factory=dict)
+    used: set[int] = field(default_factory=set)
+    content: list[Parameter] = field(default_factory=list)
+    borrowed: list[Parameter] = field(default_factory=list)
+    missing: list[Parameter] = field(default_factory=list)
+    free: list[str] = field(default_factory=list)
+    leftover: list[Token] = field(default_factory=list)
+
+    @property
+    def complete(self) -> bool:
+        return not self.missing and not self.leftover
+
+
+def read_arguments(parameters: Sequence[Parameter], phrase: Phrase) -> Reading:
+    """Read what a clause states; device tokens are not values.
+
+    Args:
+        parameters: the skill's, required ones first.
+        phrase: the clause.
+    """
+    reader = _Reader(parameters, phrase)
+    reader.read()
+    return reader.reading
+
+
+class _Reader:
+    def __init__(self, parameters: Sequence[Parameter], phrase: Phrase) -> None:
+        self.parameters = parameters
+        self.phrase = phrase
+        self.reading = Reading()
+        self.anaphora = [
+            index
+            for index, token in enumerate(phrase.tokens)
+            if token.shape in ANAPHORA and token.kind == "word" and not self._determiner(index)
+        ]
+
+    def _determiner(self, index: int) -> bool:
+        """``that`` and ``this`` before a noun point at the noun, not at a result."""
+        token = self.phrase.tokens[index]
+        following = self.phrase.tokens[index + 1 : index + 2]
+        return token.shape in ("that", "this", "these", "those") and bool(
+            following and following[0].concept and following[0].shape not in ANAPHORA
+        )
+
+    def read(self) -> None:
+        self._choices()
+        self._titles()
+        self._take_kind("url", ("url",))
+        self._searched_names()
+        self._take_kind("path", ("path",))
+        self._take_kind("command", ("code", "quoted"))
+        self._take_kind("code", ("code", "quoted"))
+        self._take_text(("quoted", "code"))
+        self._take_kind("path", ("quoted",))
+        self._named_places()
+        self._hashes()
+        self._numbers()
+        self._flags()
+        self._results()
+        self._free_text()
+        self._conclude()
+
+    # ── helpers ─────────────────────────────────────────────────────────────────────────────────
+
+    def _open(self, kind: str) -> Iterator[Parameter]:
+        taken = {parameter.name for parameter in self.reading.content}
+        for parameter in self.parameters:
+            unset = parameter.name not in self.reading.arguments and parameter.name not in taken
+            if parameter.kind == kind and unset:
+                yield parameter
+
+    def _tokens(self, *kinds: str) -> list[int]:
+        return [
+            index
+            for index, token in enumerate(self.phrase.tokens)
+            if token.kind in kinds and index not in self.reading.used
+        ]
+
+    def _shape(self, index: int) -> str:
+        inside = 0 <= index < len(self.phrase)
+        return self.phrase.tokens[index].shape if inside else ""
+
+    def _set(self, parameter: Parameter, value: Any, *used: int) -> None:
+        self.reading.arguments[parameter.name] = value
+        self.reading.used.update(used)
+
+    # ── literals ────────────────────────────────────────────────────────────────────────────────
+
+    def _choices(self) -> None:
+        for parameter in self._open("choice"):
+            options = {str(option).lower(): option for option in parameter.schema["enum"]}
+            for index, token in enumerate(self.phrase.tokens):
+                if token.kind == "word" and token.shape in options:
+                    self._set(parameter, options[token.shape], index)
+                    break
+
+    def _titles(self) -> None:
+        """``titled "…"``: quoted text that a word before it gives to a title."""
+        for parameter in self.parameters:
+            if parameter.kind == "text" and parameter.name.lower() in _TITLE_NAMES:
+                for index in self._tokens("quoted"):
+                    if _TITLE_CUE.fullmatch(self._shape(index - 1)):
+                        self._set(parameter, self.phrase.tokens[index].value, index - 1, index)
+                        break
+
+    def _searched_names(self) -> None:
+        """``search for notes.txt in /docs``: what follows ``for`` is sought, not the place."""
+        if len(self._tokens("path")) < 2:
+            return
+        for parameter in self._open("text"):
+            for index in self._tokens("path"):
+                if self._shape(index - 1) == "for":
+                    self._set(parameter, self.phrase.tokens[index].value, index)
+                    return
+
+    def _take_kind(self, kind: str, literals: tuple[str, ...]) -> None:
+        for parameter in list(self._open(kind)):
+            for index in self._tokens(*literals):
+                value = self.phrase.tokens[index].value
+                if kind == "command" and type_of(parameter.schema) == "array":
+                    value = _argv(value)
+                if kind in ("command", "code") and self._given(kind):
+                    continue
+                if value:
+                    self._set(parameter, value, index)
+                    break
+
+    def _given(self, kind: str) -> bool:
+        """True if another parameter of this kind (``argv`` beside ``command``) has its value."""
+        return any(p.kind == kind and p.name in self.reading.arguments for p in self.parameters)
+
+    def _take_text(self, literals: tuple[str, ...]) -> None:
+        for parameter in sorted(self._open("text"), key=_by_need):
+            for index in self._tokens(*literals):
+                if not parameter.required and parameter.name.lower() in _TITLE_NAMES:
+                    continue
+                self._set(parameter, self.phrase.tokens[index].value, index)
+                break
+
+    def _named_places(self) -> None:
+        """``the folder logs``, ``the logs folder``."""
+        for parameter in self._open("path"):
+            match = _NAMED_PLACE.search(self.phrase.shape)
+            word = match and (match["after"] or match["before"])
+            if not match or not word or word in STOP or is_verb(word):
+                continue
+            group = "after" if match["after"] else "before"
+            index = self.phrase.index(match.start(group))
+            self._set(parameter, self.phrase.tokens[index].text, index)
+
+    def _hashes(self) -> None:
+        for parameter in self._open("hash"):
+            for index, token in enumerate(self.phrase.tokens):
+                if re.fullmatch(r"(?:sha256:)?[0-9a-f]{64}", token.text):
+                    self._set(parameter, token.text, index)
+
+    # ── numbers and flags ───────────────────────────────────────────────────────────────────────
+
+    def _numbers(self) -> None:
+        for parameter in list(self._open("number")):
+            for index in self._tokens("number"):
+                found = self._number(parameter, index)
+                if found is not None:
+                    value, used = found
+                    whole = type_of(parameter.schema) == "integer"
+                    self._set(parameter, round(value) if whole else value, *used)
+                    break
+
+    def _number(self, parameter: Parameter, index: int) -> tuple[float, tuple[int, ...]] | None:
+        """The number at a token for a parameter, by its unit or its neighbour words."""
+        value = self.phrase.tokens[index].value
+        after = self._shape(index + 1)
+        said = {parameter.name.lower(), *parameter.name.lower().split("_")}
+        if after in time_factors():
+            unit = next((u for u in said if u in time_factors()), None)
+            timed = said & {"timeout", "duration", "delay", "interval", "wait"}
+            described = "second" in str(parameter.schema.get("description", "")).lower()
+            if unit or timed or described:
+                seconds = value * time_factors()[after]
+                return seconds / time_factors()[unit or "s"], (index, index + 1)
+            return None
+        if after in _BYTES and "bytes" in said:
+            return value * _BYTES[after], (index, index + 1)
+        for neighbour in (index - 1, index + 1):
+            word = self._shape(neighbour)
+            if word.isalpha() and concept(word) in parameter.words:
+                return value, (index, neighbour)
+        if parameter.required and len(self._tokens("number")) == 1 and after != "%":
+            return value, (index,)
+        return None
+
+    def _flags(self) -> None:
+        for parameter in self._open("boolean"):
+            for index, token in enumerate(self.phrase.tokens):
+                if token.concept and concept(token.shape.removesuffix("ly")) in parameter.words:
+                    self._set(parameter, True, index)
+
+    # ── words ───────────────────────────────────────────────────────────────────────────────────
+
+    def _results(self) -> None:
+        """``write the result to …``: content that earlier work provides; ``read it``: its path."""
+        if not self.anaphora:
+            return
+        wanting = [
+            parameter
+            for parameter in self.parameters
+            if parameter.content and parameter.name not in self.reading.arguments
+        ]
+        if wanting:
+            self.reading.content.append(min(wanting, key=_by_need))
+            self.reading.used.update(self.anaphora)
+            return
+        for kind in ("path", "url"):
+            for parameter in self._open(kind):
+                if parameter.required:
+                    self.reading.borrowed.append(parameter)
+                    self.reading.used.update(self.anaphora)
+                    return
+
+    def _free_text(self) -> None:
+        """Plain words for a required text: those after ``for`` or ``saying``, else the object."""
+        for parameter in list(self._open("text")):
+            if not parameter.required:
+                continue
+            span = self._words_after_cue() or self._object()
+            if span:
+                text = str(self.phrase[span[0] : span[-1] + 1])
+                self._set(parameter, text, *span)
+                self.reading.free.append(parameter.name)
+
+    def _words_after_cue(self) -> list[int]:
+        match = _FREE_FOR.search(self.phrase.shape)
+        return self._run(self.phrase.index(match.start("text"))) if match else []
+
+    def _object(self) -> list[int]:
+        """The words after the verb, up to a preposition that leads to something else."""
+        start = 0
+        while start < len(self.phrase) and self.phrase.tokens[start].kind == "device":
+            start += 1
+        start += 1
+        while self._shape(start) in ("up", "down", "out", "off", "over", "me", "us"):
+            start += 1
+        return self._run(start)
+
+    def _run(self, start: int) -> list[int]:
+        """The indices of plain words from a place on, until something else begins."""
+        span: list[int] = []
+        for index in range(start, len(self.phrase)):
+            token = self.phrase.tokens[index]
+            if token.kind != "word" or index in self.reading.used:
+                break
+            if token.shape in _FREE_STOP and span:
+                break
+            span.append(index)
+        said = [index for index in span if self.phrase.tokens[index].concept]
+        return span if said and not set(span) & set(self.anaphora) else []
+
+    def _conclude(self) -> None:
+        reading = self.reading
+        filled = {parameter.name for parameter in (*reading.content, *reading.borrowed)}
+        reading.missing = [
+            parameter
+            for parameter in self.parameters
+            if parameter.required
+            and parameter.name not in reading.arguments
+            and parameter.name not in filled
+        ]
+        reading.leftover = [
+            token
+            for index, token in enumerate(self.phrase.tokens)
+            if token.kind in _LITERALS and index not in reading.used
+        ]
+
+
+def _by_need(parameter: Parameter) -> tuple[bool, bool]:
+    return not parameter.required, not parameter.content
+
+
+def _argv(command: str) -> list[str]:
+    try:
+        return shlex.split(command)
+    except ValueError:
+        return []
