@@ -110,6 +110,11 @@ class Settings(BaseSettings):
     client: ClientSettings = ClientSettings()
     hub: HubSettings = HubSettings()
 
+    @property
+    def journal_file(self) -> Path:
+        """Where a hub on this state directory keeps its journal."""
+        return self.state_dir / "journal.db"
+
     @classmethod
     def settings_customise_sources(
         cls,
