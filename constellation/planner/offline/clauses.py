@@ -35,8 +35,9 @@ _TOGETHER = (
 )
 _JOINT = r"(?:and|but|also|plus|as well as|as well|&|,|or(?: ,)?(?= if))"
 _IF = (
-    r"(?:only )?(?:if|unless|in case|even if|should (?=it |that |the )|whenever|when|provided(?: that)?"
-    r"|as long as|on failure|on success|whatever happens|in any case|regardless|either way)"
+    r"(?:only )?(?:if|unless|in case|even if|should (?=it |that |the )|whenever|when"
+    r"|provided(?: that)?|as long as|on failure|on success|whatever happens|in any case"
+    r"|regardless|either way)"
 )
 _ELSE = r"(?:or else|otherwise|else|if not)"
 

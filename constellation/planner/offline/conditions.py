@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from .tokens import Phrase, pattern
+from .words import bag
 
 Kind = Literal["success", "failure", "completion", "test", "event", "unread"]
 Operator = Literal[">", ">=", "<", "<=", "==", "contains", "empty"]
@@ -27,8 +28,9 @@ _MEASURE = (
     r"(?: (?P<{0}quality>full|used|free|available|left|in use|busy|charged|of \w+))?"
 )
 _PREDICATE = (
-    r"(?P<failure>(?:has |have )?failed|fails?|(?:does not|doesn't|did not|didn't) (?:work|succeed)|goes wrong"
-    r"|breaks?|errors?|times out|is unsuccessful"
+    r"(?P<failure>(?:has |have )?failed|fails?|goes wrong"
+    r"|(?:does not|doesn't|did not|didn't) (?:work|succeed)|breaks?|errors?"
+    r"|times out|is unsuccessful"
     r"|is (?:down|unreachable|offline|not (?:reachable|there|up))|cannot be reached)"
     r"|(?P<success>succeeds?|succeeded|works?|worked|passes|passed|goes well"
     r"|is (?:ok|okay|fine|successful|up|reachable))"
@@ -46,26 +48,10 @@ _PREDICATE = (
 _CONDITION = pattern(rf"(?P<subject>(?:(?!,|then )\S+ ){{0,14}}?)(?:{_PREDICATE})")
 _END = pattern(r"(?:,|then)(?: then)?")
 _UP_TO = pattern(r"(?P<text>.*?)(?= ,| then|$)")
-_PRONOUNS = frozenset(
-    [
-        "it",
-        "that",
-        "this",
-        "they",
-        "them",
-        "those",
-        "these",
-        "any",
-        "all",
-        "one",
-        "of",
-        "the",
-        "either",
-        "both",
-        "command",
-        "step",
-        "last",
-    ]
+_PRONOUNS = bag(
+    """
+    it that this they them those these any all one of the either both command step last
+    """
 )
 
 
@@ -178,7 +164,7 @@ def _condition(sentence: Phrase, match: re.Match[str], start: int, end: int) -> 
 
 
 _OUTCOMES: tuple[Kind, ...] = ("failure", "success", "event")
-_RESULTS = frozenset(["result", "output", "results", "answer", "response"])
+_RESULTS = bag("result output results answer response")
 
 
 def _test(match: re.Match[str], phrase: Phrase) -> tuple[Test, bool]:

@@ -11,20 +11,22 @@ from typing import Literal
 from constellation.aip.cards import DeviceCard
 
 from .tokens import Phrase, Token, pattern
-from .words import STOP, is_verb, stem
+from .words import STOP, bag, is_verb, stem
 
 Mode = Literal["each", "any", "same", "other", "another", "unknown", "unclear"]
 
 _ARTICLE = r"(?:the|my|our|this|that)"
 _NOUN = r"(?:machines?|devices?|computers?|hosts?|box(?:es)?|nodes?|pcs?)"
-_SINGULAR = frozenset(["machine", "device", "computer", "host", "box", "node", "pc", "one"])
+_SINGULAR = bag("machine device computer host box node pc one")
 _PLACE = r"(?:on|at|from|to|of|in|by|via|using|with|onto|across|over|for|into)"
 _ASK = re.compile(r"ask|have|let|tell|get|make|use|try")
 _LABEL = r"[\w.-]+=[\w.-]+"
 _PLATFORM_WORDS = {"mac": "darwin", "macos": "darwin", "macs": "darwin", "osx": "darwin"}
 _NEVER = r"(?!)"
-_NO_DEVICE = frozenset(
-    ["failure", "success", "error", "time", "average", "total", "top", "demand", "purpose", "port"]
+_NO_DEVICE = bag(
+    """
+    failure success error time average total top demand purpose port
+    """
 )
 
 
@@ -90,7 +92,8 @@ class DeviceGrammar:
             rf"|(?P<other>{_ARTICLE} other (?:two|ones?|{_NOUN}))"
             rf"|(?P<another>another(?: one| {_NOUN})?|a different(?: one| {_NOUN})"
             r"|elsewhere|somewhere else)"
-            rf"|(?P<same>there(?! is| are| was)|here|the same(?: one| {_NOUN})|(?:this|that) {_NOUN})"
+            rf"|(?P<same>there(?! is| are| was)|here|the same(?: one| {_NOUN})"
+            rf"|(?:this|that) {_NOUN})"
             rf"|(?P<every>everywhere|(?:all|each|every one) of (?:them|these|those))"
             rf"|(?P<both>both(?: of (?:them|these|those))?)(?! \w)"
             rf"|(?P<quantifier>{quantifier}) (?P<quantified>{adjectives}*)(?P<noun>{noun}|one)"

@@ -9,46 +9,26 @@ from typing import Any, Literal
 
 from constellation.aip.cards import SkillCard
 
-from .words import concepts
+from .words import bag, concepts
 
 ParameterKind = Literal[
     "url", "path", "command", "code", "hash", "text", "number", "boolean", "choice", "list", "any"
 ]
 
-_PATH_NAMES = frozenset(
-    [
-        "path",
-        "file",
-        "filename",
-        "filepath",
-        "directory",
-        "dir",
-        "folder",
-        "source",
-        "destination",
-        "target",
-        "src",
-        "dst",
-        "location",
-    ]
+_PATH_NAMES = bag(
+    """
+    path file filename filepath directory dir folder source destination target src dst
+    location
+    """
 )
-_COMMAND_NAMES = frozenset(["command", "cmd", "argv", "commandline", "shell"])
-_CODE_NAMES = frozenset(["code", "script", "program", "expression", "query"])
-_HASH_NAMES = frozenset(["hash", "digest", "sha256", "checksum", "artifact"])
-_CONTENT_NAMES = [
-    "content",
-    "contents",
-    "body",
-    "text",
-    "markdown",
-    "message",
-    "data",
-    "value",
-    "input",
-    "stdin",
-    "summary",
-    "note",
-]
+_COMMAND_NAMES = bag("command cmd argv commandline shell")
+_CODE_NAMES = bag("code script program expression query")
+_HASH_NAMES = bag("hash digest sha256 checksum artifact")
+_CONTENT_NAMES = bag(
+    """
+    content contents body text markdown message data value input stdin summary note sections
+    """
+)
 _TEXT_RESULTS = ("content", "contents", "text", "body", "stdout", "markdown", "summary", "message")
 _DEPTH = 3
 
@@ -110,7 +90,7 @@ def _parameter(name: str, schema: Mapping[str, Any], required: bool) -> Paramete
         name=name,
         kind=kind,
         required=required and "default" not in schema,
-        content=kind in ("text", "any", "list") and name.lower() in (*_CONTENT_NAMES, "sections"),
+        content=kind in ("text", "any", "list") and name.lower() in _CONTENT_NAMES,
         schema=schema,
         words=tuple(concepts(name)) or (name.lower(),),
     )
@@ -181,8 +161,7 @@ def _resolved(schema: Mapping[str, Any], root: Mapping[str, Any]) -> Mapping[str
 
 def fields(schema: Mapping[str, Any]) -> list[Field]:
     """The fields of a result that are no lists, the outer ones first."""
-    found = sorted(_fields(schema, schema, "", 0), key=lambda field: field.path.count("."))
-    return found
+    return sorted(_fields(schema, schema, "", 0), key=lambda field: field.path.count("."))
 
 
 def _fields(

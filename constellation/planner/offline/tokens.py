@@ -52,7 +52,7 @@ class Token:
 
     @property
     def shape(self) -> str:
-        """How the token looks to the grammar: a word or label as itself, a literal as ``<kind>``."""
+        """How it looks to the grammar: a word or label as itself, a literal as ``<kind>``."""
         plain = self.kind in ("word", "mark", "label")
         return self.text.lower() if plain else f"<{self.kind}>"
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from .schemas import Parameter, time_factors, type_of
 from .tokens import Phrase, Token, pattern
-from .words import ANAPHORA, STOP, concept, is_verb
+from .words import ANAPHORA, STOP, bag, concept, is_verb
 
 _LITERALS = frozenset({"number", "quoted", "code", "url", "path", "label"})
 _TITLE_NAMES = frozenset({"title", "name", "subject", "heading"})
@@ -20,23 +20,7 @@ _NAMED_PLACE = pattern(
     r"|the (?P<before>[\w-]+) (?:folder|directory|dir)"
 )
 _FREE_FOR = pattern(r"(?:for|about|saying|that says)(?: the (?:word|text))? (?P<text>.+?)")
-_FREE_STOP = frozenset(
-    [
-        "in",
-        "on",
-        "at",
-        "to",
-        "into",
-        "from",
-        "as",
-        "with",
-        "within",
-        "inside",
-        "under",
-        "using",
-        "for",
-    ]
-)
+_FREE_STOP = bag("in on at to into from as with within inside under using for")
 _BYTES = {"kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12, "kib": 2**10, "mib": 2**20}
 
 
