@@ -10,9 +10,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from .task import ConditionKind, Dependency, Task
+from pydantic import with_config
+
+from .task import STRICT, ConditionKind, Dependency, Task, TaskState
 
 
+@with_config(STRICT)
 @dataclass(frozen=True, slots=True)
 class AddTask:
     """Add a task. References in its arguments imply success dependencies where none is given."""
@@ -21,6 +24,7 @@ class AddTask:
     op: Literal["add_task"] = "add_task"
 
 
+@with_config(STRICT)
 @dataclass(frozen=True, slots=True)
 class RemoveTask:
     """Remove a task that has not started, with its dependencies."""
@@ -29,6 +33,7 @@ class RemoveTask:
     op: Literal["remove_task"] = "remove_task"
 
 
+@with_config(STRICT)
 @dataclass(frozen=True, slots=True)
 class UpdateTask:
     """Change fields of a task that has not started; ``changes`` maps field names to new values."""
@@ -38,6 +43,7 @@ class UpdateTask:
     op: Literal["update_task"] = "update_task"
 
 
+@with_config(STRICT)
 @dataclass(frozen=True, slots=True)
 class CancelTask:
     """Cancel a task, started or not; with ``subtree`` also everything that descends from it."""
@@ -48,6 +54,7 @@ class CancelTask:
     op: Literal["cancel_task"] = "cancel_task"
 
 
+@with_config(STRICT)
 @dataclass(frozen=True, slots=True)
 class RetryTask:
     """Run a task that ended without success again; what was skipped because of it comes back."""
@@ -56,6 +63,7 @@ class RetryTask:
     op: Literal["retry_task"] = "retry_task"
 
 
+@with_config(STRICT)
 @dataclass(frozen=True, slots=True)
 class AddDependency:
     """Add an edge; a second edge between the same two tasks is refused."""
@@ -64,6 +72,7 @@ class AddDependency:
     op: Literal["add_dependency"] = "add_dependency"
 
 
+@with_config(STRICT)
 @dataclass(frozen=True, slots=True)
 class RemoveDependency:
     """Remove the edge between two tasks."""
@@ -73,6 +82,7 @@ class RemoveDependency:
     op: Literal["remove_dependency"] = "remove_dependency"
 
 
+@with_config(STRICT)
 @dataclass(frozen=True, slots=True)
 class UpdateDependency:
     """Re-point an edge or change its condition; None keeps what it has."""
@@ -86,6 +96,7 @@ class UpdateDependency:
     op: Literal["update_dependency"] = "update_dependency"
 
 
+@with_config(STRICT)
 @dataclass(frozen=True, slots=True)
 class ReplaceSubgraph:
     """Put new tasks in the place of tasks that have not started.
@@ -101,6 +112,25 @@ class ReplaceSubgraph:
     op: Literal["replace_subgraph"] = "replace_subgraph"
 
 
+@with_config(STRICT)
+@dataclass(frozen=True, slots=True)
+class RestoreTask:
+    """Take a retry back, before the task has started again; found in inverses only.
+
+    Attributes:
+        state: the state it was in: failed, rejected or canceled.
+        output, error, started_at, finished_at: as they were.
+    """
+
+    id: str
+    state: TaskState
+    output: Any = None
+    error: Mapping[str, Any] | None = None
+    started_at: float | None = None
+    finished_at: float | None = None
+    op: Literal["restore_task"] = "restore_task"
+
+
 Edit = (
     AddTask
     | RemoveTask
@@ -111,9 +141,11 @@ Edit = (
     | RemoveDependency
     | UpdateDependency
     | ReplaceSubgraph
+    | RestoreTask
 )
 
 
+@with_config(STRICT)
 @dataclass(frozen=True, slots=True)
 class Batch:
     """Edits applied as one.

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Literal
 
+from pydantic import ConfigDict, with_config
+
 
 class TaskState(StrEnum):
     """The states of a task; the words are A2A's."""
@@ -29,9 +31,13 @@ TERMINAL = frozenset(
 )
 ACTIVE = frozenset({TaskState.WORKING, TaskState.INPUT_REQUIRED})
 
+# A misspelt field in data from outside is refused, not ignored.
+STRICT = ConfigDict(extra="forbid")
+
 ConditionKind = Literal["success", "completion", "failure", "when"]
 
 
+@with_config(STRICT)
 @dataclass(frozen=True, slots=True)
 class Requirement:
     """What a device must be or have to run a task.
@@ -55,6 +61,7 @@ class Requirement:
     avoid: tuple[str, ...] = ()
 
 
+@with_config(STRICT)
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
     """When a failed attempt is followed by another.
@@ -76,6 +83,7 @@ class RetryPolicy:
     elsewhere: bool = False
 
 
+@with_config(STRICT)
 @dataclass(frozen=True, slots=True)
 class Task:
     """A unit of work for one device.
@@ -117,6 +125,7 @@ class Task:
     max_parallel: int | None = None
 
 
+@with_config(STRICT)
 @dataclass(frozen=True, slots=True)
 class Dependency:
     """An edge: ``target`` waits for ``source`` until the condition is met.
@@ -135,6 +144,7 @@ class Dependency:
     when: str | None = None
 
 
+@with_config(STRICT)
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """How a task ended.

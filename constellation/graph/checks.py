@@ -1,0 +1,84 @@
+"""What a task and a dependency must satisfy on their own, before the graph is looked at."""
+
+from __future__ import annotations
+
+import re
+
+from constellation.errors import EditConflictError
+
+from .expressions import compile_predicate
+from .references import Reference, parse_reference, references
+from .task import Dependency, Task
+
+_ID = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,127}")
+
+
+def check_task(task: Task) -> list[Reference]:
+    """Check a definition; return the references in it.
+
+    Raises:
+        GraphError: names the task, the rule and the remedy.
+    """
+    if not _ID.fullmatch(task.id):
+        raise _refused(task, "id", f"{task.id[:140]!r} is no id", "Use letters, digits, _ - and .")
+    if not task.skill and not task.instruction:
+        raise _refused(task, "work", "it has nothing to do", "Give it a skill or an instruction.")
+    if task.retry.attempts < 1:
+        raise _refused(task, "retry", "it allows no attempt", "Allow at least one.")
+    if task.retry.backoff_s < 0 or task.retry.factor < 0 or task.retry.max_backoff_s < 0:
+        raise _refused(task, "retry", "a wait is negative", "Use seconds of 0 or more.")
+    for name, value in (("timeout_s", task.timeout_s), ("deadline_s", task.deadline_s)):
+        if value is not None and not value > 0:
+            raise _refused(task, name, f"{name} is {value}", "Use seconds above 0.")
+    if task.max_parallel is not None and task.max_parallel < 1:
+        raise _refused(task, "max_parallel", "no element may run", "Allow at least one.")
+    found = list(references(task.arguments)) if task.arguments else []
+    if task.instruction and "${" in task.instruction:
+        found += references(task.instruction)
+    if task.for_each is not None:
+        found.append(_list_reference(task))
+    for reference in found:
+        if not reference.task and task.for_each is None:
+            raise _refused(
+                task, "item", f"${{{reference.text}}} has no list", "Give the task a for_each."
+            )
+    return found
+
+
+def check_dependency(dependency: Dependency) -> None:
+    """Check a dependency's condition.
+
+    Raises:
+        GraphError: names the rule and the remedy.
+    """
+    if dependency.condition == "when":
+        compile_predicate(dependency.when or "")
+    elif dependency.condition not in ("success", "completion", "failure"):
+        raise EditConflictError(
+            f"{dependency.condition!r} is no condition.",
+            remedy="Use success, completion, failure or when.",
+            rule="condition",
+        )
+    elif dependency.when is not None:
+        raise EditConflictError(
+            f"The dependency {dependency.source} → {dependency.target} has a predicate that its "
+            f"condition {dependency.condition!r} would ignore.",
+            remedy="Use the condition 'when', or leave the predicate out.",
+            rule="condition",
+        )
+
+
+def _list_reference(task: Task) -> Reference:
+    text = (task.for_each or "").strip()
+    if not (text.startswith("${") and text.endswith("}") and text.count("${") == 1):
+        raise _refused(task, "for_each", f"{text!r} is no reference", "Write ${task.output.list}.")
+    reference = parse_reference(text[2:-1])
+    if not reference.task:
+        raise _refused(task, "for_each", f"{text} names no task", "Write ${task.output.list}.")
+    return reference
+
+
+def _refused(task: Task, rule: str, why: str, remedy: str) -> EditConflictError:
+    return EditConflictError(
+        f"Task {task.id[:140]!r} is refused: {why}.", remedy=remedy, task=task.id, rule=rule
+    )

@@ -1,0 +1,101 @@
+"""Tasks and edits as plain data, for the wire, the journal and files; read back with pydantic."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, TypeVar
+
+from pydantic import Field, TypeAdapter, ValidationError
+
+from constellation.errors import EditConflictError
+
+from .edits import Batch, Edit
+from .task import Dependency, Task
+
+T = TypeVar("T")
+
+_TASK: TypeAdapter[Task] = TypeAdapter(Task)
+_DEPENDENCY: TypeAdapter[Dependency] = TypeAdapter(Dependency)
+_EDIT: TypeAdapter[Edit] = TypeAdapter(Annotated[Edit, Field(discriminator="op")])
+_EDITS: TypeAdapter[list[Edit]] = TypeAdapter(list[Annotated[Edit, Field(discriminator="op")]])
+
+
+def task_to_plain(task: Task, *, full: bool = False) -> dict[str, Any]:
+    """A task as plain data; fields at their default are left out unless ``full``."""
+    plain: dict[str, Any] = _TASK.dump_python(task, exclude_defaults=not full)
+    return plain
+
+
+def task_from_plain(data: Mapping[str, Any]) -> Task:
+    """Read a task.
+
+    Raises:
+        EditConflictError: names the field that is wrong.
+    """
+    return _read(_TASK, data, "task")
+
+
+def dependency_to_plain(dependency: Dependency) -> dict[str, Any]:
+    """A dependency as plain data."""
+    plain: dict[str, Any] = _DEPENDENCY.dump_python(dependency, exclude_defaults=True)
+    return plain
+
+
+def dependency_from_plain(data: Mapping[str, Any]) -> Dependency:
+    """Read a dependency.
+
+    Raises:
+        EditConflictError: names the field that is wrong.
+    """
+    return _read(_DEPENDENCY, data, "dependency")
+
+
+def edit_to_plain(edit: Edit) -> dict[str, Any]:
+    """An edit as plain data."""
+    return {"op": edit.op, **_EDIT.dump_python(edit, exclude_defaults=True)}
+
+
+def batch_to_plain(batch: Batch) -> dict[str, Any]:
+    """A batch as plain data."""
+    plain: dict[str, Any] = {"edits": [edit_to_plain(edit) for edit in batch.edits]}
+    if batch.base_version is not None:
+        plain["base_version"] = batch.base_version
+    if batch.author:
+        plain["author"] = batch.author
+    if batch.note:
+        plain["note"] = batch.note
+    return plain
+
+
+def batch_from_plain(data: Mapping[str, Any]) -> Batch:
+    """Read a batch.
+
+    Raises:
+        EditConflictError: names the edit and the field that is wrong.
+    """
+    edits = _read(_EDITS, data.get("edits"), "edits")
+    return Batch(
+        tuple(edits),
+        base_version=data.get("base_version"),
+        author=str(data.get("author", "")),
+        note=str(data.get("note", "")),
+    )
+
+
+def edits_schema() -> dict[str, Any]:
+    """JSON Schema of a list of edits."""
+    return _EDITS.json_schema()
+
+
+def _read(adapter: TypeAdapter[T], data: Any, what: str) -> T:
+    try:
+        return adapter.validate_python(data)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise EditConflictError(
+            f"{what}{'.' if where else ''}{where}: {first['msg']}.",
+            remedy="See the schema of edits in docs/protocol.md.",
+            field=where,
+            rule="schema",
+        ) from None
