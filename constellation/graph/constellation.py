@@ -408,7 +408,7 @@ class Constellation:
             node.history = (*node.history, past)
 
     def _end(self, node: Node, outcome: Outcome, now: float, ended: list[Node] | None) -> None:
-        """Move to a terminal state; ``ended`` takes map tasks that end with it, None leaves them."""
+        """End a task; ``ended`` takes map tasks that end with it, None leaves them."""
         if node.ready:
             node.ready = False
             self._changes.unready.append(node.id)

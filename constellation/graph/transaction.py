@@ -40,7 +40,7 @@ from .references import Reference
 from .task import ACTIVE, Dependency, Outcome, Task, TaskState
 
 # How far a changed rank is carried to ancestors: it steers priority only, so a bound does no harm.
-RANK_VISITS = 2_000
+RANK_VISITS = 64
 
 
 class Transaction:
@@ -444,7 +444,7 @@ class Transaction:
                     heapq.heappush(heap, (nodes[target].label, target))
 
     def _look_again(self, node: Node) -> list[Node]:
-        """Bring a node in line with its dependencies; return the nodes whose own dependents care."""
+        """Bring a node in line with its dependencies; return those whose dependents care."""
         graph = self._graph
         if node.state is not TaskState.SUBMITTED and not node.skipped:
             return []
