@@ -20,9 +20,9 @@ NO = frozenset({"", "n", "no", "false", "deny"})
 def open_questions(shown: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The questions in what `show` answered, each with the id of its task as ``task``."""
     return [
-        {**task["question"], "task": task["id"]}
-        for task in shown["graph"]["tasks"]
-        if task.get("question")
+        {**node["question"], "task": node["task"]["id"]}
+        for node in shown["graph"]["nodes"]
+        if node.get("question")
     ]
 
 

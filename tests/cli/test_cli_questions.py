@@ -52,7 +52,7 @@ def test_a_choice_names_its_options() -> None:
 
 
 def test_open_questions_are_found() -> None:
-    shown = {"graph": {"tasks": [{"id": "a"}, {"id": "b", "question": TEXT}]}}
+    shown = {"graph": {"nodes": [{"task": {"id": "a"}}, {"task": {"id": "b"}, "question": TEXT}]}}
     assert open_questions(shown) == [{**TEXT, "task": "b"}]
 
 

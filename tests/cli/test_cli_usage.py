@@ -1,0 +1,175 @@
+"""Wrong arguments and nonsense: a clear message with a remedy, the right exit code, no traceback."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from constellation.cli.app import app
+
+COMMANDS = {
+    "agent",
+    "approve",
+    "cancel",
+    "devices",
+    "doctor",
+    "edit",
+    "hub",
+    "logs",
+    "pair",
+    "pause",
+    "plan",
+    "ps",
+    "replay",
+    "resume",
+    "retry",
+    "revoke",
+    "run",
+    "runbook",
+    "show",
+}
+
+
+@pytest.fixture(autouse=True)
+def no_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    for name in [name for name in os.environ if name.startswith("CONSTELLATION_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("CONSTELLATION_STATE_DIR", str(tmp_path / "state"))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def call(*arguments: str) -> Result:
+    result = CliRunner().invoke(app, arguments)
+    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+    return result
+
+
+def test_help_lists_every_command() -> None:
+    words = set(call("--help").output.split())
+    assert words >= COMMANDS
+
+
+def test_help_documents_the_exit_codes() -> None:
+    assert "Exit codes" in call("--help").output
+
+
+@pytest.mark.parametrize("name", sorted(COMMANDS - {"runbook", "agent"}))
+def test_every_command_has_help_with_an_example(name: str) -> None:
+    output = call(name, "--help").output
+    assert "Example" in output
+    assert f"constellation {name}" in output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["frobnicate"], "No such command"),
+        (["run"], "Missing argument"),
+        (["run", "  "], "Say what to do"),
+        (["run", "missing.md"], "There is no file missing.md"),
+        (["run", "do it", "--input", "a=1"], "Inputs are for runbooks"),
+        (["run", "plan.json"], "There is no file plan.json"),
+        (["show"], "Missing argument"),
+        (["show", "c-1", "--dot", "--mermaid"], "Choose one"),
+        (["edit", "c-1"], "Nothing to change"),
+        (["edit", "c-1", "missing.json"], "does not exist"),
+        (["cancel", "c-1", "--subtree"], "--subtree needs a task"),
+        (["approve", "c-1", "--deny", "--answer", "x"], "not both"),
+        (["hub", "--tls-cert", __file__], "go together"),
+        (["hub", "--journal-sync", "sometimes"], "normal"),
+        (["runbook", "lint", "missing.md"], "missing.md cannot be read"),
+        (["pair", "--ttl", "0"], "0"),
+    ],
+)
+def test_wrong_arguments_exit_with_2(arguments: list[str], says: str) -> None:
+    result = call(*arguments)
+    assert result.exit_code == 2
+    assert says in result.output
+
+
+def test_a_wrong_input_is_named(no_hub: Path) -> None:
+    (no_hub / "book.md").write_text("# Book\n")
+    result = call("run", "book.md", "--input", "target")
+    assert result.exit_code == 2
+    assert "'target' is not KEY=VALUE" in result.output
+
+
+def test_a_plan_file_must_be_one(no_hub: Path) -> None:
+    (no_hub / "plan.json").write_text("[]")
+    result = call("run", "plan.json")
+    assert result.exit_code == 2
+    assert "is not a plan" in result.output
+
+
+def test_an_edit_file_must_hold_edits(no_hub: Path) -> None:
+    (no_hub / "edits.yaml").write_text("{note: nothing}\n")
+    result = call("edit", "c-1", "edits.yaml")
+    assert result.exit_code == 2
+    assert "holds no list of edits" in result.output
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["ps"],
+        ["devices"],
+        ["show", "c-1"],
+        ["logs", "c-1"],
+        ["cancel", "c-1"],
+        ["pause", "c-1"],
+        ["approve", "c-1"],
+        ["revoke", "desk"],
+        ["pair"],
+    ],
+)
+def test_without_a_hub_commands_exit_with_3_and_say_how_to_start_one(arguments: list[str]) -> None:
+    result = call(*arguments)
+    assert result.exit_code == 3
+    assert "No hub is running here" in result.stderr
+    assert "constellation hub" in result.stderr
+
+
+def test_with_json_an_error_is_json() -> None:
+    result = call("ps", "--json")
+    assert result.exit_code == 3
+    assert json.loads(result.stdout)["error"]["code"] == "session.unreachable"
+    assert result.stderr == ""
+
+
+def test_a_wrong_setting_exits_with_2(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CONSTELLATION_HUB__PORT", "high")
+    result = call("ps")
+    assert result.exit_code == 2
+    assert "CONSTELLATION_HUB__PORT" in result.stderr
+
+
+def test_a_hub_elsewhere_needs_a_credential(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CONSTELLATION_CLIENT__URL", "ws://127.0.0.1:9/aip")
+    result = call("ps")
+    assert result.exit_code == 2
+    assert "CONSTELLATION_CLIENT__TOKEN" in result.stderr
+
+
+def test_replay_of_a_missing_journal() -> None:
+    result = call("replay", "nowhere.db")
+    assert result.exit_code == 1
+    assert "There is no journal at nowhere.db" in result.stderr
+
+
+def test_the_version_is_printed() -> None:
+    assert call("--version").output.startswith("constellation 0.")
+
+
+def test_lint_points_at_errors_with_place_and_exit_code(no_hub: Path) -> None:
+    (no_hub / "book.yaml").write_text("steps: nonsense\n")
+    result = call("runbook", "lint", "book.yaml")
+    assert result.exit_code == 4
+    assert "book.yaml:1:" in result.output
