@@ -26,8 +26,6 @@ SUCCESS = Edge()
 FAILURE = Edge("failure")
 COMPLETION = Edge("completion")
 NOT_FAILED = Edge("when", "state == 'completed' or state == 'canceled'")
-SUCCEEDED = Edge("when", "state == 'completed'")
-"""Success in the strict sense, for optional tasks, whose failure otherwise counts as success."""
 
 Edges = dict[str, Edge]
 
@@ -35,21 +33,33 @@ _UNCONDITIONAL = frozenset({SUCCESS, COMPLETION, NOT_FAILED})
 
 
 class Flow:
-    """The dependencies of a plan in the making."""
+    """The dependencies of a plan in the making; a task is added after those it waits for."""
 
     def __init__(self) -> None:
         self._incoming: dict[str, Edges] = {}
-        self._optional: set[str] = set()
+        self._conditional: set[str] = set()
+        self._may_fail: set[str] = set()
 
-    def add(self, task: str, edges: Mapping[str, Edge], *, optional: bool = False) -> None:
-        """Add a task with all of its incoming edges, by source."""
+    def add(self, task: str, edges: Mapping[str, Edge], *, conditional: bool = False) -> None:
+        """Add a task.
+
+        Args:
+            task: its id.
+            edges: all of its incoming edges, by source.
+            conditional: it may be skipped though no edge of its own says so.
+        """
         self._incoming[task] = dict(edges)
-        if optional:
-            self._optional.add(task)
+        if conditional or any(self._may_skip(*edge) for edge in edges.items()):
+            self._conditional.add(task)
 
-    def conditional(self, task: str) -> bool:
-        """True if a condition of its own, or of a task it stands on, may skip this task."""
-        return any(edge not in _UNCONDITIONAL for edge in self._incoming.get(task, {}).values())
+    def _may_skip(self, source: str, edge: Edge) -> bool:
+        """True if this edge can stay unmet though nothing fails."""
+        shares_its_fate = edge == SUCCESS and source in self._conditional
+        return shares_its_fate or edge not in _UNCONDITIONAL
+
+    def forgive(self, task: str) -> None:
+        """Let work go on after this task whether or not it fails."""
+        self._may_fail.add(task)
 
     def after(self, tasks: Iterable[str]) -> Edges:
         """The edges of a task that comes after all of these."""
@@ -59,12 +69,19 @@ class Flow:
             task = pending.pop(0)
             if task in edges:
                 continue
-            if not self.conditional(task):
+            if task in self._may_fail:
+                edges[task] = COMPLETION
+            elif task in self._conditional:
+                edges[task] = NOT_FAILED
+            else:
                 edges[task] = SUCCESS
                 continue
-            edges[task] = COMPLETION if task in self._optional else NOT_FAILED
             pending.extend(self._incoming[task])
         return edges
+
+    def incoming(self, task: str) -> Edges:
+        """A task's incoming edges, by source."""
+        return dict(self._incoming[task])
 
     def dependencies(self, task: str) -> list[AddDependency]:
         """The edits that add a task's incoming edges."""

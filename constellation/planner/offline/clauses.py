@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from .conditions import Condition, read_condition
+from .conditions import NO_CONDITION, Condition, read_condition
 from .tokens import Phrase, Token, pattern
 from .words import QUESTION, is_verb
 
@@ -158,7 +158,7 @@ class _Reader:
 
     def _follow(self, match: re.Match[str]) -> None:
         if match["otherwise"]:
-            self.condition = self.last.negation() if self.last else None
+            self.condition = self.last.negation() if self.last else NO_CONDITION
             self.link, self.nested = "and", False
         elif match["then"]:
             self.nested = (self.nested or self.condition is not None) and (

@@ -51,6 +51,7 @@ _UP_TO = pattern(r"(?P<text>.*?)(?= ,| then|$)")
 _PRONOUNS = bag(
     """
     it that this they them those these any all one of the either both command step last
+    anything something everything
     """
 )
 
@@ -80,6 +81,7 @@ class Condition:
         subject: what it is about; empty if it is the work right before.
         test: only for ``test``.
         negated: the test must not hold.
+        otherwise: it is the opposite of the condition before it, of the same subject.
     """
 
     kind: Kind
@@ -87,6 +89,7 @@ class Condition:
     subject: Phrase
     test: Test | None = None
     negated: bool = False
+    otherwise: bool = False
 
     @property
     def about_outcome(self) -> bool:
@@ -99,9 +102,14 @@ class Condition:
         return replace(
             self,
             kind=opposite.get(self.kind, self.kind),
-            text=f"otherwise (not: {self.text})",
+            text=f"not {self.text}",
+            otherwise=True,
             negated=not self.negated if self.kind == "test" else self.negated,
         )
+
+
+NO_CONDITION = Condition("unread", "otherwise", Phrase(()))
+"""``otherwise`` where there is nothing that it could be the opposite of."""
 
 
 def read_condition(sentence: Phrase, start: int, after_word: int) -> tuple[Condition, int]:
@@ -135,7 +143,7 @@ def read_condition(sentence: Phrase, start: int, after_word: int) -> tuple[Condi
     if "even if" in word:
         condition = replace(condition, kind="completion")
     elif "unless" in word:
-        condition = replace(condition.negation(), text=f"unless {condition.text}")
+        condition = replace(condition.negation(), otherwise=False)
     return condition, _skip_end(sentence, end)
 
 

@@ -160,7 +160,7 @@ def _resolved(schema: Mapping[str, Any], root: Mapping[str, Any]) -> Mapping[str
 
 
 def fields(schema: Mapping[str, Any]) -> list[Field]:
-    """The fields of a result that are no lists, the outer ones first."""
+    """The fields of a result, the outer ones first; nothing below a list."""
     return sorted(_fields(schema, schema, "", 0), key=lambda field: field.path.count("."))
 
 
@@ -173,7 +173,7 @@ def _fields(
         kind = type_of(resolved)
         if kind == "object" and depth < _DEPTH:
             yield from _fields(resolved, root, place, depth + 1)
-        elif kind != "array" and name.isidentifier():
+        elif name.isidentifier():
             described = f"{place} {resolved.get('description', '')}"
             yield Field(place, kind, frozenset(concepts(described)))
 

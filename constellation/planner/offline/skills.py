@@ -29,6 +29,7 @@ _LIGHT = 0.25
 _PER_LEFTOVER = 0.35
 _PER_MISSING = 0.5
 _OTHER_VERB = 0.6
+_OTHER_NAME = 0.75
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +120,14 @@ class SkillIndex:
         verb = next((word for word in asked if word not in LIGHT_CONCEPTS), None)
         if verb is not None and asked[0] == verb and verb not in entry.words:
             score *= _OTHER_VERB
+        score *= _OTHER_NAME + (1 - _OTHER_NAME) * self._named(asked, entry)
         return Match(entry.skill, entry.parameters, reading, score, covered)
+
+    def _named(self, asked: Sequence[str], entry: _Entry) -> float:
+        """How much of the skill's own name the clause says."""
+        name = dict.fromkeys(concepts(entry.skill.name))
+        total = sum(self._rarity[word] for word in name)
+        return sum(self._rarity[word] for word in name if word in asked) / total if total else 0.0
 
     def _coverage(self, asked: Sequence[str], known: Mapping[str, float]) -> float:
         total = covered = 0.0

@@ -141,7 +141,7 @@ class Phrase:
 
     def __str__(self) -> str:
         text = " ".join(token.text for token in self.tokens)
-        return re.sub(r" (?=[.,;:!?)'%])|(?<=\() ", "", text)
+        return re.sub(r" (?=[.,;:!?)%]|'s\b)|(?<=\() ", "", text)
 
     def offset(self, index: int) -> int:
         """Where the shape of a token starts."""

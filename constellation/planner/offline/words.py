@@ -55,7 +55,7 @@ _SYNONYMS = (
     "notify alert notification",
     "page website url site web http webpage",
     "info information details overview summary",
-    "usage used utilization utilisation",
+    "usage used utilization utilisation full",
     "patch modify edit",
     "say speak announce",
     "picture photo image snapshot",

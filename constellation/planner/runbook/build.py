@@ -105,7 +105,9 @@ class _Builder:
             for source in self._used(task):
                 if edges.get(source) in (None, NOT_FAILED, COMPLETION):
                     edges[source] = SUCCESS
-            self.flow.add(task.id, edges, optional=step.optional)
+            self.flow.add(task.id, edges)
+            if step.optional:
+                self.flow.forgive(task.id)
             self.edits += [AddTask(task), *self.flow.dependencies(task.id)]
 
     def _claim(self, instance: Instance, step: Step) -> None:

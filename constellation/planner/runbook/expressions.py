@@ -16,6 +16,7 @@ _PATH = r"(?:\.[\w-]+|\[[^\[\]{}]*\])*"
 _NAME = r"[A-Za-z0-9_-]+"
 _BODY = rf"inputs\.{_NAME}{_PATH}|item{_PATH}|index|{_NAME}\.{_FIELDS}\b{_PATH}"
 REFERENCE = re.compile(rf"\$\{{\s*({_BODY})\s*\}}")
+_IN_TEXT = re.compile(rf"\$\$\{{|{REFERENCE.pattern}|\$\{{")
 _MENTION = re.compile(rf"(?<![\w.\-])({_NAME})\.({_FIELDS})\b")
 _QUOTED = re.compile(r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"")
 
@@ -55,6 +56,8 @@ def texts(value: Any) -> Iterator[str]:
 def replace(value: Any, resolve: Callable[[str, bool], Any]) -> Any:
     """A copy of plain data with its references replaced.
 
+    What is no reference is written so that it stays plain text: ``${HOME}`` as ``$${HOME}``.
+
     Args:
         value: plain data.
         resolve: gets a reference's body, and whether the reference is the whole text; returns what
@@ -64,7 +67,9 @@ def replace(value: Any, resolve: Callable[[str, bool], Any]) -> Any:
         whole = REFERENCE.fullmatch(value)
         if whole:
             return resolve(whole[1], True)
-        return REFERENCE.sub(lambda match: str(resolve(match[1], False)), value)
+        return _IN_TEXT.sub(
+            lambda match: str(resolve(match[1], False)) if match[1] else "$${", value
+        )
     if isinstance(value, dict):
         return {key: replace(item, resolve) for key, item in value.items()}
     if isinstance(value, list | tuple):

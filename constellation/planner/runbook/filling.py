@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from constellation.errors import PlanError
+from constellation.planner.literals import literal
 
 from .expressions import replace, split_reference
 from .fanout import Instance
@@ -56,7 +57,7 @@ class Filler:
             known = drill(self.instance.item, path, body) if head == "item" else self.instance.index
         else:
             return self._of_task(head, path, whole)
-        return known if whole else as_text(known)
+        return literal(known if whole else as_text(known))
 
     def _of_task(self, name: str, path: str, whole: bool) -> Any:
         sources = counterparts(self.instances, name, self.instance, self._same_device(name))

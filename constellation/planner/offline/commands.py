@@ -1,0 +1,240 @@
+"""From one clause to the commands it holds: skill, arguments, place, and results it uses."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from constellation.aip.cards import SkillCard
+
+from .clauses import Clause
+from .coordination import conjuncts
+from .draft import Draft, Step
+from .matching import choose
+from .nominals import split_nominal
+from .places import ANYWHERE, Place, Places, phrases, plain_text
+from .problems import UnplacedError
+from .results import earlier_values, named_steps, referred_steps
+from .schemas import Parameter
+from .skills import Match, SkillIndex
+from .tokens import Phrase, Token
+from .values import Reading
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One call of a skill, ready to become tasks.
+
+    Attributes:
+        text: the clause as typed, without its devices.
+        skill: what to call.
+        arguments: those that were stated.
+        place: where.
+        fills: the parameter that earlier results go into, or None.
+        sources: the steps whose results go there; none means the command right before it.
+        takes: arguments that are fields of the result of the command right before it.
+        chained: it comes after the command right before it.
+        has_result: False if it only passes on what others found.
+        left_out: devices of the place that lack the skill.
+    """
+
+    text: str
+    skill: SkillCard
+    arguments: dict[str, Any]
+    place: Place
+    fills: Parameter | None = None
+    sources: tuple[Step, ...] = ()
+    takes: Mapping[str, str] = field(default_factory=dict)
+    chained: bool = False
+    has_result: bool = True
+    left_out: tuple[str, ...] = ()
+
+
+class CommandReader:
+    """Reads clauses against the skills, the devices, and what was planned before."""
+
+    def __init__(self, index: SkillIndex, places: Places, draft: Draft) -> None:
+        self.index = index
+        self.places = places
+        self.draft = draft
+        self._scope: tuple[int, Place] | None = None
+
+    def scope(self, clause: Clause) -> None:
+        """Note a device at the head of a sentence, which goes for all of its clauses."""
+        first = clause.phrase.tokens[0]
+        if first.kind == "device":
+            place = self.places.meant(first.value, clause.text)
+            self._scope = (clause.sentence, replace(place, stated=False))
+
+    def read(self, phrase: Phrase, sentence: int, following: Phrase | None = None) -> list[Command]:
+        """The commands of a clause: one, or one for each of its objects.
+
+        Args:
+            phrase: the clause.
+            sentence: number of its sentence.
+            following: the clause after it in the same sentence, whose device may be shared.
+
+        Raises:
+            UnplacedError: it cannot be planned as it stands.
+        """
+        several = self._several(phrase, sentence, following)
+        return several or self._single(phrase, sentence, following)
+
+    def _several(self, phrase: Phrase, sentence: int, following: Phrase | None) -> list[Command]:
+        parts = conjuncts(phrase)
+        commands: list[Command] = []
+        for part in parts:
+            try:
+                match = self._choose(part, self._stated_place(part, sentence))
+            except UnplacedError:
+                return []
+            if match.reading.free or match.reading.content:
+                return []
+            commands += self._commands(match, part, sentence, following)
+        distinct = {(command.skill.name, repr(command.arguments)) for command in commands}
+        return commands if len(distinct) == len(parts) else []
+
+    def _single(self, phrase: Phrase, sentence: int, following: Phrase | None) -> list[Command]:
+        try:
+            match = self._choose(phrase, self._stated_place(phrase, sentence))
+        except UnplacedError as problem:
+            commands = self._with_nominal(phrase, sentence)
+            if not commands:
+                raise problem from None
+            return commands
+        if _wants_content(match):
+            commands = self._with_nominal(phrase, sentence)
+            if commands:
+                return commands
+            if not set(match.reading.arguments) & {p.name for p in match.parameters if p.content}:
+                raise UnplacedError(
+                    str(phrase), f"It does not say what {match.skill.name} is to be given."
+                )
+            if match.reading.free:
+                raise UnplacedError(
+                    str(phrase), "Put the words that are meant literally in quotes."
+                )
+        return self._commands(match, phrase, sentence, following)
+
+    def _choose(self, phrase: Phrase, place: Place | None) -> Match:
+        allowed = None
+        if place is not None and place.names:
+            allowed = {
+                skill.name
+                for card in self.places.cards
+                if card.name in place.names
+                for skill in card.skills
+            }
+        return choose(self.index, phrase, allowed, str(phrase))
+
+    # ── place ───────────────────────────────────────────────────────────────────────────────────
+
+    def _stated_place(self, phrase: Phrase, sentence: int) -> Place | None:
+        found = phrases(phrase)
+        if len(found) > 1:
+            several = ", ".join(each.text for each in found)
+            raise UnplacedError(str(phrase), f"It names several places: {several}.")
+        if found:
+            return self.places.meant(found[0], str(phrase))
+        if self._scope and self._scope[0] == sentence:
+            return self._scope[1]
+        return None
+
+    def _place(
+        self, match: Match, phrase: Phrase, sentence: int, following: Phrase | None
+    ) -> Place:
+        place = self._stated_place(phrase, sentence)
+        if place is None and following is not None and match.skill.effect == "read":
+            place = self._stated_place(following, sentence)
+        if place is None:
+            place = self.places.default(match.skill, str(phrase))
+        return place
+
+    # ── commands ────────────────────────────────────────────────────────────────────────────────
+
+    def _commands(
+        self, match: Match, phrase: Phrase, sentence: int, following: Phrase | None
+    ) -> list[Command]:
+        reading = match.reading
+        if reading.borrowed:
+            return self._borrowing(match, phrase, sentence)
+        sources: tuple[Step, ...] = ()
+        if reading.content:
+            sources = tuple(referred_steps(self.draft.steps, phrase, match.skill))
+        place = self._place(match, phrase, sentence, following)
+        return [self._command(match, phrase, place, reading.arguments, sources)]
+
+    def _command(
+        self,
+        match: Match,
+        phrase: Phrase,
+        place: Place,
+        arguments: dict[str, Any],
+        sources: tuple[Step, ...] = (),
+    ) -> Command:
+        place, left_out = self.places.able(place, match.skill, str(phrase))
+        fills = match.reading.content[0] if match.reading.content else None
+        return Command(
+            plain_text(phrase),
+            match.skill,
+            arguments,
+            place,
+            fills,
+            sources,
+            has_result=fills is None,
+            left_out=left_out,
+        )
+
+    def _borrowing(self, match: Match, phrase: Phrase, sentence: int) -> list[Command]:
+        """``delete them``: once for each file, say, that was spoken of right before."""
+        parameter = match.reading.borrowed[0]
+        stated_place = self._stated_place(phrase, sentence)
+        found = []
+        for step, value in earlier_values(self.draft.steps, phrase, parameter):
+            place = stated_place or Place(tuple(name for name in step.tasks if name), stated=False)
+            place = place if place.names else ANYWHERE
+            arguments = {**match.reading.arguments, parameter.name: value}
+            found.append(self._command(match, phrase, place, arguments))
+        return found
+
+    def _with_nominal(self, phrase: Phrase, sentence: int) -> list[Command]:
+        """``save the memory of server to m.txt``: work hidden in a noun, then its use."""
+        parts = split_nominal(phrase)
+        if parts is None:
+            return []
+        noun, rest = parts
+        try:
+            match = self._choose(rest, self._stated_place(rest, sentence))
+        except UnplacedError:
+            return []
+        if not match.reading.content:
+            return []
+        steps = named_steps(self.draft.steps, noun)
+        if steps:
+            place = self._place(match, rest, sentence, None)
+            return [self._command(match, rest, place, match.reading.arguments, tuple(steps))]
+        hidden = self._hidden(noun, sentence)
+        if not hidden:
+            return []
+        place = self._place(match, rest, sentence, None)
+        last = self._command(match, rest, place, match.reading.arguments)
+        return [*hidden, last]
+
+    def _hidden(self, noun: Phrase, sentence: int) -> list[Command]:
+        """The reading that a noun phrase stands for; nothing if it stands for none."""
+        asked = Phrase([Token("word", "check")]) + noun
+        try:
+            commands = self.read(asked, sentence)
+        except UnplacedError:
+            return []
+        return commands if all(command.skill.effect == "read" for command in commands) else []
+
+
+def _wants_content(match: Match) -> bool:
+    """True if it changes something at a path, and no content for it was given in quotes."""
+    reading: Reading = match.reading
+    content = [parameter.name for parameter in match.parameters if parameter.content]
+    writes = match.skill.effect != "read" and any(p.kind == "path" for p in match.parameters)
+    given = [name for name in content if name in reading.arguments and name not in reading.free]
+    return bool(writes and content and not given and not reading.content)

@@ -1,0 +1,84 @@
+"""Choosing the skill for a clause, or saying why none can be chosen."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+from .problems import UnplacedError
+from .schemas import Parameter
+from .skills import MARGIN, Match, SkillIndex
+from .tokens import Phrase
+
+_CLOSE = 0.25
+"""Share of a clause that a skill must cover to be named in a question."""
+
+_MUCH_BETTER = 1.3
+"""A skill that covers this much more than one that could run is what was probably meant."""
+
+
+def choose(index: SkillIndex, phrase: Phrase, allowed: Collection[str] | None, text: str) -> Match:
+    """The skill that a clause asks for.
+
+    Args:
+        index: the skills.
+        phrase: the clause.
+        allowed: names of the skills that its devices have; None for all.
+        text: the clause as typed.
+
+    Raises:
+        UnplacedError: no skill fits, an argument is missing, or several fit equally.
+    """
+    matches = index.matches(phrase, allowed)
+    accepted = [match for match in matches if match.accepted]
+    closest = max(matches, key=lambda match: (match.covered, match.score), default=None)
+    if closest is None or (not accepted and closest.covered < _CLOSE):
+        raise _no_skill(index, matches, text)
+    if not accepted or (
+        not closest.accepted and closest.covered > _MUCH_BETTER * accepted[0].covered
+    ):
+        raise _incomplete(matches[0] if not accepted else closest, text)
+    best, *others = accepted
+    rivals = [other for other in others if other.score > MARGIN * best.score]
+    more = [other for other in rivals if len(other.reading.used) >= len(best.reading.used)]
+    if more:
+        names = [best.skill.name, *(other.skill.name for other in more)]
+        raise UnplacedError(
+            text,
+            f"It could mean {' or '.join(names)}.",
+            [example for match in (best, *more) for example in match.skill.examples[:1]],
+        )
+    return best
+
+
+def _no_skill(index: SkillIndex, matches: Sequence[Match], text: str) -> UnplacedError:
+    if not index.skills:
+        return UnplacedError(text, "No connected device has any skill.")
+    near = [match.skill for match in matches[:3]]
+    examples = [example for skill in near for example in skill.examples[:1]]
+    return UnplacedError(text, "None of the connected devices' skills fits it.", examples)
+
+
+def _incomplete(match: Match, text: str) -> UnplacedError:
+    skill, reading = match.skill, match.reading
+    if reading.missing:
+        wanted = " and ".join(_ask_for(parameter) for parameter in reading.missing)
+        reason = f"{skill.name} needs {wanted}."
+    elif reading.leftover:
+        extra = ", ".join(token.text for token in reading.leftover)
+        reason = f"{skill.name} seems meant, and has no use for {extra}."
+    else:
+        reason = f"{skill.name} is the nearest skill, but that is too unsure to act on."
+    return UnplacedError(text, reason, skill.examples[:2])
+
+
+def _ask_for(parameter: Parameter) -> str:
+    """A missing argument, and how to state it."""
+    how = {
+        "command": "the command, in backticks",
+        "code": "the code, in backticks",
+        "path": "a path",
+        "url": "an address such as https://…",
+        "text": f"the {parameter.name}, in quotes",
+        "number": f"a number for {parameter.name}",
+    }
+    return how.get(parameter.kind, f"the {parameter.name}")

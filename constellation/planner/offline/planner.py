@@ -1,0 +1,81 @@
+"""The planner of a hub without a language model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from constellation.aip.cards import DeviceCard
+from constellation.errors import PlanError
+from constellation.graph.edits import Edit
+from constellation.planner.ports import Plan
+
+from .build import Builder
+from .clauses import split
+from .devices import DeviceGrammar
+from .problems import Problem, refusal
+from .skills import SkillIndex
+from .tokens import Phrase, tokenize
+
+MAX_CHARACTERS = 10_000
+_TITLE_LENGTH = 60
+
+
+class OfflinePlanner:
+    """Plans requests in plain English over the skills of the connected devices.
+
+    The same request and cards give the same plan. It never guesses: what it cannot place, or would
+    have to guess in order to write or run something, it refuses with suggestions.
+
+    Args:
+        revise_on: task states after which `revise` is asked; ``{"failed"}`` lets it move failed
+            work to another device when the request asked for that and none was there in time.
+    """
+
+    def __init__(self, revise_on: frozenset[str] = frozenset()) -> None:
+        self.revise_on = revise_on
+
+    async def plan(self, request: str, devices: Sequence[DeviceCard]) -> Plan:
+        """See `Planner.plan`."""
+        return plan_request(request, devices)
+
+    async def revise(
+        self,
+        snapshot: Mapping[str, Any],
+        event: Mapping[str, Any],
+        devices: Sequence[DeviceCard],
+    ) -> tuple[Edit, ...]:
+        """See `Planner.revise`."""
+        return ()
+
+
+def plan_request(request: str, devices: Sequence[DeviceCard]) -> Plan:
+    """The plan of a request.
+
+    Raises:
+        PlanError: parts of it cannot be placed.
+    """
+    if len(request) > MAX_CHARACTERS:
+        raise PlanError(
+            f"The request has more than {MAX_CHARACTERS} characters.",
+            remedy="Say it in fewer words, or write a runbook.",
+        )
+    cards = sorted(devices, key=lambda card: card.name)
+    index = SkillIndex(cards)
+    names = [card.name for card in cards]
+    words = Phrase(list(tokenize(request, names)))
+    phrase = DeviceGrammar(cards).collapse(words, index.vocabulary)
+    clauses = split(phrase)
+    if not clauses:
+        raise refusal([Problem(request.strip()[:200], "It says nothing to do.")])
+    builder = Builder(cards, index, phrase)
+    for clause, following in zip(clauses, [*clauses[1:], None], strict=True):
+        builder.take(clause, following)
+    if builder.problems:
+        raise refusal(builder.problems)
+    return Plan(_title(request), builder.draft.edits(), tuple(builder.notes))
+
+
+def _title(request: str) -> str:
+    words = " ".join(request.split())
+    return words if len(words) <= _TITLE_LENGTH else f"{words[: _TITLE_LENGTH - 1].rstrip()}…"

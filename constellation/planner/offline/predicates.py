@@ -1,0 +1,87 @@
+"""From a condition in words to a predicate over the result of a skill."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from constellation.aip.cards import SkillCard
+
+from .conditions import Condition, Operator, Test
+from .problems import UnplacedError
+from .schemas import Field, fields, text_field
+from .words import concept, concepts
+
+_FLIPPED: dict[Operator, Operator] = {">": "<", ">=": "<=", "<": ">", "<=": ">=", "==": "=="}
+_BYTES = {"kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12, "kib": 2**10, "mib": 2**20}
+_FREE = frozenset(concept(word) for word in ("free", "available", "left"))
+_USED = concept("used")
+
+
+def predicate(condition: Condition, skill: SkillCard) -> str:
+    """The predicate that a condition means for the result of a skill.
+
+    Raises:
+        UnplacedError: the result has no field that fits, or several.
+    """
+    test = condition.test or Test("empty")
+    if test.operator in ("contains", "empty") or isinstance(test.value, str):
+        text = _about_text(condition, test, skill)
+    else:
+        text = _about_number(condition, test, skill)
+    return f"state == 'completed' and not ({text})" if condition.negated else text
+
+
+def _about_text(condition: Condition, test: Test, skill: SkillCard) -> str:
+    known = fields(skill.output)
+    said = set(condition.subject.concepts())
+    named = [field for field in known if field.words & said and field.type in ("string", "array")]
+    main = text_field(skill.output)
+    lists = [field.path for field in known if field.type == "array"]
+    path = named[0].path if named else main or (lists[0] if lists else None)
+    if path is None:
+        raise _nothing(condition, skill, known)
+    if test.operator == "contains":
+        return f"{test.value!r} in output.{path}"
+    if test.operator == "empty":
+        kind = next(field.type for field in known if field.path == path)
+        return f"output.{path} == {'[]' if kind == 'array' else repr('')}"
+    return f"output.{path} == {test.value!r}"
+
+
+def _about_number(condition: Condition, test: Test, skill: SkillCard) -> str:
+    field = _number_field(condition, test, skill)
+    operator, value = test.operator, test.value
+    for word in test.words:
+        value *= _BYTES.get(word, 1)
+    asks_free = bool(_FREE & _meanings(test.words)) and not _FREE & field.words
+    if asks_free and "percent" in test.words and _USED in set(concepts(skill.description)):
+        operator, value = _FLIPPED[operator], 100 - value
+    return f"output.{field.path} {operator} {value!r}"
+
+
+def _number_field(condition: Condition, test: Test, skill: SkillCard) -> Field:
+    known = fields(skill.output)
+    numbers = [field for field in known if field.type in ("number", "integer")]
+    said = set(condition.subject.concepts()) | _meanings(test.words)
+    if any(word in _BYTES for word in test.words):
+        said.add(concept("bytes"))
+    overlaps = {field.path: len(field.words & said) for field in numbers}
+    best = max(overlaps.values(), default=0)
+    found = [field for field in numbers if overlaps[field.path] == best]
+    if len(found) != 1 or (best == 0 and len(numbers) > 1):
+        raise _nothing(condition, skill, numbers)
+    return found[0]
+
+
+def _meanings(words: Iterable[str]) -> set[str]:
+    return {concept(word) for word in words}
+
+
+def _nothing(condition: Condition, skill: SkillCard, known: list[Field]) -> UnplacedError:
+    names = [field.path for field in known]
+    said = f"its result has {', '.join(names)}" if names else "its card does not say what it gives"
+    return UnplacedError(
+        f"if {condition.text}",
+        f"I cannot tell which part of the result of {skill.name} that looks at: {said}.",
+        [f"if the {name} is …" for name in names[:3]],
+    )

@@ -1,0 +1,90 @@
+"""What a condition is about: a step that was planned, or one that has to be planned for it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from .commands import Command, CommandReader
+from .conditions import Condition
+from .draft import Step
+from .problems import UnplacedError
+from .results import named_steps
+from .schemas import fields
+from .tokens import Phrase, Token
+
+_MANY = frozenset(
+    {"any", "anything", "all", "everything", "one", "they", "something", "either", "both"}
+)
+
+
+def find_subject(
+    condition: Condition, steps: Sequence[Step], stage: Sequence[Step]
+) -> tuple[Step, ...]:
+    """The steps that a condition looks at; none if they have to be planned first.
+
+    Args:
+        condition: the condition.
+        steps: all steps so far.
+        stage: the steps of the current stage, or of the one before if it has none.
+
+    Raises:
+        UnplacedError: there is nothing yet that it could look at.
+    """
+    if condition.kind == "event":
+        return ()
+    if not len(condition.subject):
+        if not steps:
+            raise UnplacedError(
+                f"if {condition.text}", "Nothing was said before that it could mean.", follows=True
+            )
+        many = set(condition.text.lower().split()) & _MANY or condition.kind == "completion"
+        return tuple(stage) if many and stage else (steps[-1],)
+    named = named_steps(steps, condition.subject)
+    if named:
+        own = [step for step in named if step.skill.name == named[-1].skill.name]
+        return tuple(own)
+    literals = {token.value for token in condition.subject.tokens if token.kind in ("path", "url")}
+    for step in reversed(steps):
+        if literals & {value for value in step.arguments.values() if isinstance(value, str)}:
+            return (step,)
+    return _by_field(condition, steps)
+
+
+def _by_field(condition: Condition, steps: Sequence[Step]) -> tuple[Step, ...]:
+    """The latest step whose result has a field of that name, as in ``the exit code``."""
+    said = set(condition.subject.concepts())
+    if any(token.kind == "device" for token in condition.subject.tokens):
+        return ()
+    for step in reversed(steps):
+        if any(said & field.words for field in fields(step.skill.output)):
+            return (step,)
+    return ()
+
+
+def hidden_commands(condition: Condition, reader: CommandReader, sentence: int) -> list[Command]:
+    """The reading that has to be done so that there is something to look at.
+
+    Raises:
+        UnplacedError: no skill could tell.
+    """
+    if condition.kind == "unread":
+        raise UnplacedError(
+            f"if {condition.text}",
+            "I cannot tell what to test there.",
+            ["if the disk on NAME is over 80 %", "if it fails", "if the output contains 'text'"],
+        )
+    verbs = ("wait for",) if condition.kind == "event" else ("check", "read", "fetch")
+    for verb in verbs:
+        words = [Token("word", word) for word in verb.split()]
+        try:
+            commands = reader.read(Phrase(words) + condition.subject, sentence)
+        except UnplacedError as error:
+            problem = error
+            continue
+        if all(command.skill.effect == "read" for command in commands):
+            return commands
+    raise UnplacedError(
+        f"if {condition.text}",
+        f"Nothing was said before about “{condition.subject}”, and no skill can tell.",
+        problem.problem.suggestions,
+    )

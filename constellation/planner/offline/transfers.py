@@ -1,0 +1,158 @@
+"""Moving a file from one device to another, through whatever the fabric has for it.
+
+No skill copies between devices. A pair does: one that reads a path and gives a token (such as a
+hash), and one on the other side that takes the token and a path. The pair is found by schemas.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from constellation.aip.cards import SkillCard
+
+from .commands import Command, CommandReader
+from .places import Place, Places, phrases, plain_text
+from .problems import UnplacedError
+from .schemas import Parameter, fields, parameters
+from .tokens import Phrase, Token, pattern
+from .words import concept
+
+_VERBS = frozenset(concept(word) for word in ("copy", "send", "bring", "push", "upload", "share"))
+_MOVES = frozenset({"move", "moving"})
+_SECOND = pattern(r"to|as|into|onto")
+_TOWARDS = frozenset({"to", "onto", "into"})
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """Two skills that carry a file: ``token`` is what the first gives and the second takes."""
+
+    put: SkillCard
+    put_path: str
+    get: SkillCard
+    get_path: str
+    token: str
+
+
+@dataclass(frozen=True, slots=True)
+class Transfer:
+    """What a clause wants carried.
+
+    Attributes:
+        files: path at the source and path at the destination, for each file.
+        removes: the file is to be moved, not copied.
+    """
+
+    files: tuple[tuple[str, str], ...]
+    removes: bool
+
+
+def read_transfer(phrase: Phrase) -> Transfer | None:
+    """What a clause wants carried; None if it is no such clause."""
+    words = [token.shape for token in phrase.tokens if token.kind == "word"]
+    removes = bool(words) and words[0] in _MOVES
+    if not words or not (removes or concept(words[0]) in _VERBS) or not phrases(phrase):
+        return None
+    if any(token.kind in ("quoted", "code", "url") for token in phrase.tokens):
+        return None
+    sources: list[str] = []
+    target = ""
+    before = ""
+    for token in phrase.tokens:
+        if token.kind == "path" and sources and _SECOND.fullmatch(before):
+            target = token.text
+        elif token.kind == "path":
+            sources.append(token.text)
+        before = token.shape
+    if not sources or (target and len(sources) > 1):
+        return None
+    return Transfer(tuple((path, target or path) for path in sources), removes)
+
+
+def find_pair(skills: Sequence[SkillCard]) -> Pair | None:
+    """The two skills that carry files, or None if no connected device has such."""
+    for get in skills:
+        needed = [parameter for parameter in parameters(get) if parameter.required]
+        paths = [parameter for parameter in needed if parameter.kind == "path"]
+        tokens = [parameter for parameter in needed if parameter.kind == "hash"]
+        if not len(paths) == len(tokens) == 1 or len(needed) != 2:
+            continue
+        for put in skills:
+            source = _only_path(put)
+            if source and tokens[0].name in {field.path for field in fields(put.output)}:
+                return Pair(put, source.name, get, paths[0].name, tokens[0].name)
+    return None
+
+
+def _only_path(skill: SkillCard) -> Parameter | None:
+    needed = [parameter for parameter in parameters(skill) if parameter.required]
+    return needed[0] if len(needed) == 1 and needed[0].kind == "path" else None
+
+
+def transfer_commands(transfer: Transfer, phrase: Phrase, reader: CommandReader) -> list[Command]:
+    """The commands that carry the files.
+
+    Raises:
+        UnplacedError: no skills can, or source or destination are unclear.
+    """
+    clause = str(phrase)
+    pair = find_pair(reader.index.skills)
+    if pair is None:
+        raise UnplacedError(clause, "No connected device can hand files to another.")
+    source, target = _ends(phrase, reader.places)
+    commands: list[Command] = []
+    for path, new_path in transfer.files:
+        text = f"{plain_text(phrase)}: {{}} {path}"
+        commands += [
+            Command(text.format("put"), pair.put, {pair.put_path: path}, source, has_result=False),
+            Command(
+                text.format("get"),
+                pair.get,
+                {pair.get_path: new_path},
+                target,
+                takes={pair.token: pair.token},
+                chained=True,
+                has_result=False,
+            ),
+        ]
+        if transfer.removes:
+            remove = Phrase([Token("word", "delete"), Token("path", path, path)])
+            (removal,) = reader.read(remove + _at(source), -1)
+            commands.append(replace(removal, chained=True))
+    for command in commands:
+        reader.places.able(command.place, command.skill, clause)
+    return commands
+
+
+def _at(place: Place) -> Phrase:
+    return Phrase([Token("device", place.names[0], place.phrase())])
+
+
+def _ends(phrase: Phrase, places: Places) -> tuple[Place, Place]:
+    """Where the files are, and where they are to go."""
+    clause = str(phrase)
+    found = phrases(phrase)
+    towards = [each for each in found if each.place in _TOWARDS]
+    others = [each for each in found if each.place not in _TOWARDS]
+    if len(towards) > 1 or len(others) > 1:
+        raise UnplacedError(clause, "It names too many devices.", _FORMS)
+    if others:
+        source = places.meant(others[0], clause)
+    elif places.last is not None:
+        source = places.last
+    else:
+        raise UnplacedError(clause, "It does not say from which device.", _FORMS)
+    if len(source.names) != 1:
+        raise UnplacedError(clause, "The file must come from one device.", _FORMS)
+    places.remember(source)
+    if not towards:
+        return source, source
+    target = places.meant(towards[0], clause)
+    names = tuple(name for name in target.names if name not in source.names)
+    if not names:
+        raise UnplacedError(clause, "Source and destination are the same.", _FORMS)
+    return source, replace(target, names=names)
+
+
+_FORMS = ("copy notes.txt from NAME to NAME", "copy a.txt to b.txt on NAME")
