@@ -1,0 +1,241 @@
+"""Frames as bytes: msgpack by default, JSON for browsers, debugging and other languages.
+
+A message is encoded once and kept as bytes; a frame is made by joining them, so sending again after
+a cut costs nothing. What comes in is bounded before it is believed: frame size, batch length,
+nesting; duplicate keys and keys that are not text are refused.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, NoReturn, Protocol
+
+import msgpack
+
+from constellation.errors import LimitExceeded, LocalProtocolError, RemoteProtocolError
+
+from .limits import Limits
+from .messages import Message
+
+Frame = bytes | str
+
+
+class Codec(Protocol):
+    """How messages become bytes and back."""
+
+    @property
+    def subprotocol(self) -> str:
+        """The websocket subprotocol that names this codec."""
+
+    def encode(self, type: str, seq: int, body: Mapping[str, Any]) -> bytes:
+        """Encode one message.
+
+        Raises:
+            LocalProtocolError: the body holds what the wire cannot carry.
+        """
+
+    def join(self, ack: int, messages: Sequence[bytes]) -> Frame:
+        """Make a frame of encoded messages."""
+
+    def decode(self, frame: Frame, limits: Limits) -> tuple[int, list[Message]]:
+        """Read a frame: the acknowledgement and the messages.
+
+        Raises:
+            LimitExceeded: it is larger, longer or deeper than the limits allow.
+            RemoteProtocolError: it is malformed.
+        """
+
+
+def _cannot_carry(type: str, error: Exception) -> LocalProtocolError:
+    return LocalProtocolError(
+        f"A {type} message cannot be encoded: {error}.",
+        remedy="Use plain data: text, numbers up to 64 bits, true, false, null, lists and objects.",
+    )
+
+
+def _check_shape(parsed: Any, limits: Limits) -> tuple[int, list[Message]]:
+    if type(parsed) is not list or not parsed:
+        raise RemoteProtocolError("A frame is an array that begins with an acknowledgement.")
+    ack, *rest = parsed
+    if type(ack) is not int or ack < 0:
+        raise RemoteProtocolError("The acknowledgement is no integer of 0 or more.")
+    if len(rest) > limits.max_batch:
+        raise LimitExceeded(f"A frame holds at most {limits.max_batch} messages.")
+    messages = []
+    depth = limits.max_depth
+    for each in rest:
+        if type(each) is not list or len(each) != 3:
+            raise RemoteProtocolError("A message is an array of type, number and body.")
+        name, seq, body = each
+        if type(name) is not str or type(seq) is not int or seq < 0 or type(body) is not dict:
+            raise RemoteProtocolError("A message is an array of type, number and body.")
+        for value in body.values():
+            kind = type(value)
+            if (kind is dict or kind is list) and _deeper_than(value, depth):
+                raise LimitExceeded(f"A body nests at most {depth} levels deep.")
+        messages.append(Message(name, seq, body))
+    return ack, messages
+
+
+def _deeper_than(value: Any, depth: int) -> bool:
+    if depth <= 0:
+        return True
+    for each in value.values() if type(value) is dict else value:
+        kind = type(each)
+        if (kind is dict or kind is list) and _deeper_than(each, depth - 1):
+            return True
+    return False
+
+
+def _pairs(pairs: list[tuple[Any, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise RemoteProtocolError("An object has the same key twice.")
+    return found
+
+
+class MsgpackCodec:
+    """Subprotocol ``aip.v1+msgpack``; frames are binary."""
+
+    subprotocol = "aip.v1+msgpack"
+
+    def encode(self, type: str, seq: int, body: Mapping[str, Any]) -> bytes:
+        """Encode one message; see `Codec`."""
+        try:
+            packed: bytes = msgpack.packb((type, seq, body))
+        except (TypeError, ValueError, OverflowError) as error:
+            raise _cannot_carry(type, error) from None
+        return packed
+
+    def join(self, ack: int, messages: Sequence[bytes]) -> bytes:
+        """Make a frame; see `Codec`."""
+        count = len(messages) + 1
+        header = bytes((0x90 | count,)) if count < 16 else b"\xdd" + count.to_bytes(4, "big")
+        head: bytes = msgpack.packb(ack)
+        return b"".join((header, head, *messages))
+
+    def decode(self, frame: Frame, limits: Limits) -> tuple[int, list[Message]]:
+        """Read a frame; see `Codec`."""
+        if not isinstance(frame, bytes):
+            raise RemoteProtocolError("A msgpack frame is binary.")
+        if len(frame) > limits.max_frame:
+            raise LimitExceeded(f"A frame has at most {limits.max_frame} bytes.")
+        try:
+            parsed = msgpack.unpackb(
+                frame, object_pairs_hook=_text_pairs, ext_hook=_no_extension, strict_map_key=True
+            )
+        except RemoteProtocolError:
+            raise
+        except (ValueError, TypeError, RecursionError, msgpack.UnpackException) as error:
+            raise RemoteProtocolError(f"The frame is not msgpack: {error!r}.") from None
+        return _check_shape(parsed, limits)
+
+
+def _text_pairs(pairs: list[tuple[Any, Any]]) -> dict[str, Any]:
+    for key, _ in pairs:
+        if type(key) is not str:
+            raise RemoteProtocolError("The keys of an object are text.")
+    return _pairs(pairs)
+
+
+def _no_extension(code: int, data: bytes) -> NoReturn:
+    raise RemoteProtocolError(f"msgpack extension {code} is not part of AIP.")
+
+
+class JsonCodec:
+    """Subprotocol ``aip.v1+json``; frames are text.
+
+    Bytes travel as base64 text in the ``payload`` of ``data`` messages; anywhere else they become
+    ``{"$base64": …}``. JSON has no NaN and no infinities: they are sent as null.
+    """
+
+    subprotocol = "aip.v1+json"
+
+    def encode(self, type: str, seq: int, body: Mapping[str, Any]) -> bytes:
+        """Encode one message; see `Codec`."""
+        if type == "data":
+            body = {**body, "payload": base64.b64encode(body["payload"]).decode()}
+        try:
+            try:
+                text = _dumps([type, seq, body])
+            except ValueError:
+                text = _dumps([type, seq, _without_nan(body)])
+            return text.encode()
+        except (TypeError, ValueError, RecursionError) as error:
+            raise _cannot_carry(type, error) from None
+
+    def join(self, ack: int, messages: Sequence[bytes]) -> str:
+        """Make a frame; see `Codec`."""
+        return b"".join((b"[", b",".join((str(ack).encode(), *messages)), b"]")).decode()
+
+    def decode(self, frame: Frame, limits: Limits) -> tuple[int, list[Message]]:
+        """Read a frame; see `Codec`."""
+        if not isinstance(frame, str):
+            raise RemoteProtocolError("A JSON frame is text.")
+        if len(frame) > limits.max_frame:
+            raise LimitExceeded(f"A frame has at most {limits.max_frame} bytes.")
+        try:
+            parsed = json.loads(
+                frame, object_pairs_hook=_pairs, parse_constant=_no_constant, parse_int=_integer
+            )
+            if "\\ud" in frame or "\\uD" in frame:
+                frame.encode()
+                json.dumps(parsed, ensure_ascii=False).encode()
+        except (ValueError, RecursionError) as error:
+            raise RemoteProtocolError(f"The frame is not JSON: {error}.") from None
+        ack, messages = _check_shape(parsed, limits)
+        for message in messages:
+            if message.type == "data":
+                _decode_payload(message.body)
+        return ack, messages
+
+
+def _dumps(value: Any) -> str:
+    return json.dumps(
+        value, ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=_as_json
+    )
+
+
+def _as_json(value: Any) -> Any:
+    if isinstance(value, bytes):
+        return {"$base64": base64.b64encode(value).decode()}
+    if isinstance(value, Mapping):
+        return dict(value)
+    raise TypeError(f"{type(value).__name__} is not plain data")
+
+
+def _without_nan(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {key: _without_nan(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_nan(each) for each in value]
+    return value
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise RemoteProtocolError(f"{name} is not JSON.")
+
+
+def _integer(text: str) -> int:
+    value = int(text) if len(text) <= 20 else 1 << 64
+    if not -(1 << 63) <= value < 1 << 64:
+        raise RemoteProtocolError("An integer has at most 64 bits.")
+    return value
+
+
+def _decode_payload(body: dict[str, Any]) -> None:
+    payload = body.get("payload")
+    try:
+        body["payload"] = base64.b64decode(payload, validate=True)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        raise RemoteProtocolError("The payload of a data message is base64 text.") from None
+
+
+MSGPACK = MsgpackCodec()
+JSON = JsonCodec()
+CODECS: dict[str, Codec] = {codec.subprotocol: codec for codec in (MSGPACK, JSON)}

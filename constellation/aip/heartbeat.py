@@ -1,0 +1,42 @@
+"""Round trip, clock offset and liveness, from four timestamps as in NTP (RFC 5905, section 8)."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+
+SAMPLES = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Heartbeat:
+    """When a quiet link is asked for a sign of life.
+
+    Attributes:
+        interval_s: a ping is sent after that long without one.
+        timeout_s: the link is given up after that long without any frame.
+    """
+
+    interval_s: float = 10.0
+    timeout_s: float = 30.0
+
+
+class ClockFilter:
+    """Estimates from the last pings; the quickest round trip is believed most.
+
+    Attributes:
+        rtt_s: smoothed round trip, seconds; 0 before the first answer.
+        offset_s: the peer's clock minus ours, seconds, from the sample with the least round trip.
+    """
+
+    def __init__(self) -> None:
+        self.rtt_s = 0.0
+        self.offset_s = 0.0
+        self._samples: deque[tuple[float, float]] = deque(maxlen=SAMPLES)
+
+    def add(self, t0: float, t1: float, t2: float, t3: float) -> None:
+        """Take one answer: sent at t0 and back at t3 by our clock, there from t1 to t2 by theirs."""
+        rtt = max(0.0, (t3 - t0) - (t2 - t1))
+        self._samples.append((rtt, ((t1 - t0) + (t2 - t3)) / 2))
+        self.rtt_s = rtt if self.rtt_s == 0.0 else self.rtt_s + (rtt - self.rtt_s) / 8
+        self.offset_s = min(self._samples)[1]

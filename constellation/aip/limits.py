@@ -1,0 +1,59 @@
+"""Limits that both sides of a session state in their hello and welcome; each obeys the other's."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError, with_config
+
+from constellation.errors import RemoteProtocolError
+
+
+@with_config(extra="ignore")
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one side is ready to receive.
+
+    Attributes:
+        max_frame: bytes of a frame.
+        max_body: bytes of one encoded message.
+        max_depth: nesting of a message's body.
+        max_batch: messages in a frame.
+        max_outstanding: numbered messages that were received and not yet acknowledged.
+        max_outstanding_bytes: their bytes, together.
+        max_streams: streams open at once.
+        max_item: bytes of one item of a real-time stream.
+    """
+
+    max_frame: int = 4 * 1024 * 1024
+    max_body: int = 1024 * 1024
+    max_depth: int = 32
+    max_batch: int = 1024
+    max_outstanding: int = 65_536
+    max_outstanding_bytes: int = 64 * 1024 * 1024
+    max_streams: int = 256
+    max_item: int = 256 * 1024
+
+    def to_wire(self) -> dict[str, int]:
+        """As plain data."""
+        return asdict(self)
+
+    @classmethod
+    def from_wire(cls, data: Any) -> Limits:
+        """Read the peer's limits; what it leaves out is as ours by default.
+
+        Raises:
+            RemoteProtocolError: a value is no positive number.
+        """
+        try:
+            limits = _LIMITS.validate_python(data if data is not None else {})
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            raise RemoteProtocolError(f"limits: {first['loc']}: {first['msg']}.") from None
+        if min(asdict(limits).values()) < 1 or limits.max_frame < 4096 or limits.max_body < 1024:
+            raise RemoteProtocolError("limits: too small to speak at all.")
+        return limits
+
+
+_LIMITS: TypeAdapter[Limits] = TypeAdapter(Limits)

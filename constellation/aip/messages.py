@@ -1,0 +1,422 @@
+"""Every message of AIP version 1: who sends it, on which lane, with which fields.
+
+One table describes them all. The session checks incoming bodies against it, the JSON Schema is
+generated from it, and ``docs/protocol.md`` explains it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+
+from constellation.errors import RemoteProtocolError
+
+from .cards import DeviceCard
+
+VERSION = 1
+SUBPROTOCOLS = ("aip.v1+msgpack", "aip.v1+json")
+
+
+class Message(NamedTuple):
+    """A message as the application sees it.
+
+    Attributes:
+        type: a name of `TYPES`.
+        seq: its number on the reliable lane, from 1; 0 if it is not numbered.
+        body: plain data by field name.
+    """
+
+    type: str
+    seq: int
+    body: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """What a field may hold.
+
+    Attributes:
+        name: for error messages.
+        check: True if a value is of this kind.
+        schema: the same as JSON Schema.
+    """
+
+    name: str
+    check: Callable[[Any], bool]
+    schema: Mapping[str, Any]
+
+
+def _is_number(value: Any) -> bool:
+    return type(value) in (int, float)
+
+
+def _is_names(value: Any) -> bool:
+    return type(value) is list and all(type(each) is str for each in value)
+
+
+TEXT = Kind("text", lambda value: type(value) is str, {"type": "string"})
+INTEGER = Kind(
+    "an integer of 0 or more",
+    lambda value: type(value) is int and value >= 0,
+    {"type": "integer", "minimum": 0},
+)
+NUMBER = Kind("a number", _is_number, {"type": "number"})
+BOOLEAN = Kind("true or false", lambda value: type(value) is bool, {"type": "boolean"})
+MAP = Kind("an object", lambda value: type(value) is dict, {"type": "object"})
+NAMES = Kind("a list of texts", _is_names, {"type": "array", "items": {"type": "string"}})
+DATA = Kind("anything", lambda value: True, {})
+BYTES = Kind(
+    "bytes",
+    lambda value: type(value) is bytes,
+    {"type": "string", "contentEncoding": "base64"},
+)
+ERROR = Kind(
+    "an error",
+    lambda value: type(value) is dict and type(value.get("code")) is str,
+    {"type": "object", "required": ["code"], "properties": {"code": {"type": "string"}}},
+)
+STATE = Kind(
+    "completed, failed or canceled",
+    lambda value: value in ("completed", "failed", "canceled"),
+    {"enum": ["completed", "failed", "canceled"]},
+)
+QOS = Kind(
+    "reliable, latest or deadline",
+    lambda value: value in ("reliable", "latest", "deadline"),
+    {"enum": ["reliable", "latest", "deadline"]},
+)
+QUESTION = Kind(
+    "a question",
+    lambda value: (
+        type(value) is dict
+        and type(value.get("id")) is str
+        and value.get("kind") in ("approval", "text", "choice")
+        and type(value.get("prompt")) is str
+    ),
+    {
+        "type": "object",
+        "required": ["id", "kind", "prompt"],
+        "properties": {
+            "id": {"type": "string"},
+            "kind": {"enum": ["approval", "text", "choice"]},
+            "prompt": {"type": "string"},
+            "options": {"type": "array"},
+        },
+    },
+)
+
+
+@dataclass(frozen=True, slots=True)
+class MessageType:
+    """One type of message.
+
+    Attributes:
+        name: on the wire.
+        numbered: True on the reliable lane.
+        senders: the roles that may send it: ``hub``, ``device``, ``client``.
+        required, optional: its fields.
+        summary: what it means, in a sentence.
+    """
+
+    name: str
+    numbered: bool
+    senders: frozenset[str]
+    required: Mapping[str, Kind]
+    optional: Mapping[str, Kind]
+    summary: str
+
+    def check(self, body: Any) -> str | None:
+        """What is wrong with a body, or None. Unknown fields are left alone."""
+        if type(body) is not dict:
+            return "the body is no object"
+        for name, kind in self.required.items():
+            if name not in body:
+                return f"{name} is missing"
+            if not kind.check(body[name]):
+                return f"{name} is not {kind.name}"
+        for name, kind in self.optional.items():
+            value = body.get(name)
+            if value is not None and not kind.check(value):
+                return f"{name} is not {kind.name}"
+        return None
+
+    def schema(self) -> dict[str, Any]:
+        """JSON Schema of the whole message ``[type, seq, body]``."""
+        properties = {
+            name: dict(kind.schema) for name, kind in {**self.required, **self.optional}.items()
+        }
+        for name in self.optional:
+            properties[name] = {"anyOf": [properties[name], {"type": "null"}]}
+        seq = {"type": "integer", "minimum": 1} if self.numbered else {"const": 0}
+        body = {"type": "object", "required": list(self.required), "properties": properties}
+        return {
+            "title": self.name,
+            "description": self.summary,
+            "type": "array",
+            "prefixItems": [{"const": self.name}, seq, body],
+            "minItems": 3,
+            "maxItems": 3,
+        }
+
+
+_HUB, _DEVICE, _CLIENT = frozenset({"hub"}), frozenset({"device"}), frozenset({"client"})
+_ANY = _HUB | _DEVICE | _CLIENT
+
+
+def _type(
+    name: str,
+    senders: frozenset[str],
+    summary: str,
+    required: Mapping[str, Kind] | None = None,
+    optional: Mapping[str, Kind] | None = None,
+    *,
+    numbered: bool = True,
+) -> MessageType:
+    return MessageType(name, numbered, senders, required or {}, optional or {}, summary)
+
+
+_ALL = [
+    _type(
+        "hello",
+        _DEVICE | _CLIENT,
+        "Opens or resumes a session; the first message of whoever dialled.",
+        {"version": DATA, "role": TEXT, "name": TEXT},
+        {
+            "card": MAP,
+            "credential": TEXT,
+            "pair": MAP,
+            "session": MAP,
+            "received": INTEGER,
+            "limits": MAP,
+            "running": NAMES,
+            "held": NAMES,
+        },
+        numbered=False,
+    ),
+    _type(
+        "welcome",
+        _HUB,
+        "Answers hello.",
+        {"version": INTEGER, "session": MAP, "resumed": BOOLEAN, "received": INTEGER},
+        {
+            "limits": MAP,
+            "heartbeat_s": NUMBER,
+            "grace_s": NUMBER,
+            "credential": TEXT,
+            "name": TEXT,
+            "hub": TEXT,
+        },
+        numbered=False,
+    ),
+    _type(
+        "error",
+        _ANY,
+        "Says why a message was refused; the session goes on unless the connection is closed.",
+        {"code": TEXT, "message": TEXT},
+        {"remedy": TEXT, "details": MAP},
+        numbered=False,
+    ),
+    _type(
+        "ping", _ANY, "Asks for the time; t0 is when it was sent.", {"t0": NUMBER}, numbered=False
+    ),
+    _type(
+        "pong",
+        _ANY,
+        "Answers ping: t1 when it came, t2 when this was sent, by the answerer's clock.",
+        {"t0": NUMBER, "t1": NUMBER, "t2": NUMBER},
+        numbered=False,
+    ),
+    _type("bye", _ANY, "Ends the session for good.", {"reason": TEXT}, numbered=False),
+    _type(
+        "assign",
+        _HUB,
+        "Gives a device an attempt of a task.",
+        {"attempt": TEXT, "skill": TEXT, "arguments": MAP},
+        {
+            "instruction": TEXT,
+            "timeout_s": NUMBER,
+            "idempotent": BOOLEAN,
+            "deadline": NUMBER,
+            "context": MAP,
+        },
+    ),
+    _type(
+        "cancel",
+        _HUB,
+        "Asks a device to stop an attempt; its result still follows.",
+        {"attempt": TEXT},
+        {"reason": TEXT},
+    ),
+    _type(
+        "answer",
+        _HUB,
+        "Passes a person's answer to the device that asked.",
+        {"attempt": TEXT, "question": TEXT, "answer": DATA},
+    ),
+    _type("accept", _DEVICE, "These attempts have begun.", {"attempts": NAMES}),
+    _type(
+        "reject",
+        _DEVICE,
+        "The device will not run this attempt and has done nothing of it.",
+        {"attempt": TEXT, "error": ERROR},
+    ),
+    _type(
+        "progress",
+        _DEVICE,
+        "How far an attempt has come.",
+        {"attempt": TEXT},
+        {"fraction": NUMBER, "message": TEXT},
+    ),
+    _type(
+        "output",
+        _DEVICE,
+        "A part of an attempt's output, while it runs.",
+        {"attempt": TEXT, "index": INTEGER, "data": DATA},
+        {"channel": TEXT},
+    ),
+    _type(
+        "input_required",
+        _DEVICE,
+        "An attempt waits for a person's answer.",
+        {"attempt": TEXT, "question": QUESTION},
+    ),
+    _type(
+        "result",
+        _DEVICE,
+        "How an attempt ended; exactly one for each.",
+        {"attempt": TEXT, "state": STATE},
+        {"output": DATA, "error": ERROR, "duration_s": NUMBER},
+    ),
+    _type("card", _DEVICE, "The device's card has changed.", {"card": MAP}),
+    _type("have", _DEVICE, "The device holds these artifacts.", {"hashes": NAMES}),
+    _type("drain", _DEVICE, "The device finishes what it has and takes nothing new."),
+    _type(
+        "request",
+        _CLIENT,
+        "Asks the hub for something.",
+        {"id": TEXT, "verb": TEXT},
+        {"params": MAP},
+    ),
+    _type(
+        "response",
+        _HUB,
+        "Answers a request: with a result or an error.",
+        {"id": TEXT},
+        {"result": DATA, "error": ERROR},
+    ),
+    _type(
+        "event",
+        _HUB,
+        "Something that a subscription watches for.",
+        {"subscription": TEXT, "time": NUMBER, "constellation": TEXT, "kind": TEXT, "body": MAP},
+        {"seq": INTEGER},
+    ),
+    _type(
+        "artifact_put",
+        _ANY,
+        "Announces an artifact whose bytes follow on a reliable stream.",
+        {"hash": TEXT, "size": INTEGER, "stream": INTEGER},
+        {"name": TEXT},
+    ),
+    _type("artifact_get", _ANY, "Asks for an artifact.", {"id": TEXT, "hash": TEXT}),
+    _type(
+        "artifact",
+        _ANY,
+        "Answers artifact_get, or confirms artifact_put: with a stream or an error.",
+        {"hash": TEXT},
+        {"id": TEXT, "size": INTEGER, "stream": INTEGER, "error": ERROR},
+    ),
+    _type(
+        "open",
+        _ANY,
+        "Opens a stream from the sender; its number is even from the hub, odd from others.",
+        {"stream": INTEGER, "qos": QOS},
+        {"deadline_ms": NUMBER, "label": TEXT, "meta": MAP},
+    ),
+    _type("close", _ANY, "Ends a stream, from either side.", {"stream": INTEGER}, {"error": ERROR}),
+    _type(
+        "data",
+        _ANY,
+        "A part of a stream: offset on reliable streams, index on the others.",
+        {"stream": INTEGER, "payload": BYTES},
+        {"offset": INTEGER, "index": INTEGER, "time": NUMBER, "last": BOOLEAN},
+        numbered=False,
+    ),
+    _type(
+        "window",
+        _ANY,
+        "How far a reliable stream was taken in, and how much may be outstanding.",
+        {"stream": INTEGER, "offset": INTEGER, "limit": INTEGER},
+        numbered=False,
+    ),
+]
+
+TYPES: dict[str, MessageType] = {each.name: each for each in _ALL}
+
+
+class ResumeToken(BaseModel):
+    """Names a session and proves that it is one's own."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    id: str = Field(min_length=1, max_length=128)
+    token: SecretStr = Field(max_length=256)
+
+
+class PairingOffer(BaseModel):
+    """A pairing code in a hello."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    code: str = Field(min_length=1, max_length=64)
+
+
+class Hello(BaseModel):
+    """The body of ``hello``, read at the edge."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    version: tuple[int, ...]
+    role: str = Field(pattern=r"^(device|client|hub)$")
+    name: str = Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
+    card: DeviceCard | None = None
+    credential: SecretStr | None = None
+    pair: PairingOffer | None = None
+    session: ResumeToken | None = None
+    received: int = Field(default=0, ge=0)
+    limits: dict[str, Any] | None = None
+    running: tuple[str, ...] = Field(default=(), max_length=100_000)
+    held: tuple[str, ...] = Field(default=(), max_length=100_000)
+
+    @classmethod
+    def read(cls, body: Mapping[str, Any]) -> Hello:
+        """Read a hello.
+
+        Raises:
+            RemoteProtocolError: names the field that is wrong.
+        """
+        version = body.get("version")
+        try:
+            return cls.model_validate(
+                {**body, "version": [version] if isinstance(version, int) else version}
+            )
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_input=False)[0]
+            where = ".".join(str(part) for part in first["loc"])
+            raise RemoteProtocolError(f"hello: {where}: {first['msg']}.", field=where) from None
+
+
+def schema() -> dict[str, Any]:
+    """JSON Schema (2020-12) of a frame, with every message."""
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "AIP version 1, a frame",
+        "type": "array",
+        "prefixItems": [{"type": "integer", "minimum": 0}],
+        "minItems": 1,
+        "items": {"anyOf": [{"$ref": f"#/$defs/{name}"} for name in TYPES]},
+        "$defs": {name: each.schema() for name, each in TYPES.items()},
+    }

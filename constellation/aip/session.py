@@ -1,0 +1,774 @@
+"""The AIP session: a machine without a socket.
+
+A session outlives its transports. Numbered messages are delivered in order and exactly once for as
+long as it can be resumed; what was not secured by the peer is sent again after a reconnect.
+
+A shell drives it like this. Whoever dialled::
+
+    session = Session("dialer", {"role": "device", "name": "desk"})
+    act(session.handle(TransportOpened(MSGPACK, {"credential": token}), now))
+    while frame := session.next_frame(now): await websocket.send(frame)
+    act(session.handle(FrameReceived(await websocket.recv()), now))
+    act(session.handle(TransportClosed("gone"), now))       # then dial again: it resumes
+
+Whoever listens reads the hello first (`read_hello`), decides who that is and whether a session of
+theirs can go on, and then calls `Session.accept` or `Session.resume`, and goes on as above. After
+each call the shell does the instructions, sends what `next_frame` gives while the transport takes
+it, and sees to it that `Tick` is handled when `deadline` is reached.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Literal
+
+from constellation.errors import (
+    ConstellationError,
+    InvalidTransition,
+    LimitExceeded,
+    LocalProtocolError,
+    ProtocolError,
+    RemoteProtocolError,
+    VersionError,
+)
+
+from .codec import MSGPACK, Codec, Frame
+from .heartbeat import ClockFilter, Heartbeat
+from .limits import Limits
+from .messages import TYPES, VERSION, Hello, Message
+from .outbox import Outbox
+from .streams import RealTimeSender, Receiver, ReliableSender, Sender
+
+# An acknowledgement travels with the next message; alone it waits so long, or for so many.
+ACK_DELAY_S = 0.02
+ACK_AT_ONCE = 256
+STREAM_BYTES_PER_FRAME = 64 * 1024
+
+
+class CloseCode:
+    """Why a connection was closed, as a websocket close code."""
+
+    PROTOCOL = 4000
+    UNAUTHENTICATED = 4001
+    VERSION = 4002
+    LIMIT = 4003
+    SILENT = 4004
+    REPLACED = 4005
+    REVOKED = 4006
+    BYE = 4007
+
+
+_CODES: dict[type[ConstellationError], int] = {
+    VersionError: CloseCode.VERSION,
+    LimitExceeded: CloseCode.LIMIT,
+}
+
+
+class State(StrEnum):
+    """Where a session stands."""
+
+    IDLE = "idle"
+    GREETING = "greeting"
+    OPEN = "open"
+    DETACHED = "detached"
+    CLOSED = "closed"
+
+
+# State, event → state. The diagram in docs/states/session.md is made from this table.
+TRANSITIONS: dict[State, dict[str, State]] = {
+    State.IDLE: {"transport opened": State.GREETING, "accept": State.OPEN, "end": State.CLOSED},
+    State.GREETING: {
+        "welcome": State.OPEN,
+        "transport closed": State.DETACHED,
+        "end": State.CLOSED,
+    },
+    State.OPEN: {
+        "transport closed": State.DETACHED,
+        "resume": State.OPEN,
+        "end": State.CLOSED,
+    },
+    State.DETACHED: {
+        "transport opened": State.GREETING,
+        "resume": State.OPEN,
+        "transport closed": State.DETACHED,
+        "end": State.CLOSED,
+    },
+    State.CLOSED: {"transport closed": State.CLOSED, "end": State.CLOSED},
+}
+
+# ── events ──────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class TransportOpened:
+    """A dialled connection is up; ``hello`` adds to what the session says of itself."""
+
+    codec: Codec = MSGPACK
+    hello: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class FrameReceived:
+    """A frame came."""
+
+    data: Frame
+
+
+@dataclass(frozen=True, slots=True)
+class TransportClosed:
+    """The connection is gone; the session may be resumed."""
+
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """Time has passed; sent when `Session.deadline` is reached."""
+
+
+Event = TransportOpened | FrameReceived | TransportClosed | Tick
+
+# ── instructions ────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """The dialler's session is open.
+
+    Attributes:
+        resumed: True if it went on where it was.
+        welcome: the body of the welcome.
+        lost: numbered messages that an older session could not get acknowledged, for the
+            application to send again if they still matter; empty when resumed.
+    """
+
+    resumed: bool
+    welcome: Mapping[str, Any]
+    lost: tuple[Message, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Deliver:
+    """Messages for the application, in order; secure them with `Session.acknowledge`."""
+
+    messages: Sequence[Message]
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The peer says why it refused something of ours."""
+
+    error: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class StreamOpened:
+    """The peer opened a stream; ``body`` is that of its ``open`` message."""
+
+    stream: int
+    body: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class StreamData:
+    """A part of a stream; confirm it with `Session.consume` once it is taken in."""
+
+    stream: int
+    payload: bytes
+    last: bool
+
+
+@dataclass(frozen=True, slots=True)
+class StreamClosed:
+    """The peer ended a stream."""
+
+    stream: int
+    error: Mapping[str, Any] | None
+
+
+@dataclass(frozen=True, slots=True)
+class CloseTransport:
+    """Close the connection with this websocket code, after what waits has been sent."""
+
+    code: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """The session is over for good."""
+
+    reason: str
+
+
+Instruction = (
+    Opened | Deliver | Refused | StreamOpened | StreamData | StreamClosed | CloseTransport | Ended
+)
+
+
+def read_hello(frame: Frame, codec: Codec, limits: Limits) -> Hello:
+    """Read the first frame of a connection.
+
+    Raises:
+        RemoteProtocolError: it is no hello.
+        VersionError: the peer does not speak this version.
+        LimitExceeded: it is too large.
+    """
+    _, messages = codec.decode(frame, limits)
+    if len(messages) != 1 or messages[0].type != "hello":
+        raise RemoteProtocolError("The first frame is a hello alone.")
+    hello = Hello.read(messages[0].body)
+    if VERSION not in hello.version:
+        raise VersionError(
+            f"Version {VERSION} is spoken here; the peer offers {list(hello.version)[:8]}.",
+            remedy="Install a matching version.",
+        )
+    return hello
+
+
+class Session:
+    """One end of a session.
+
+    Args:
+        side: ``dialer`` or ``listener``.
+        about: the dialler's hello: role, name, card.
+        limits: what we are ready to receive.
+        heartbeat: when to ask for a sign of life.
+        grace_s: how long a listener keeps a session without a connection.
+        auto_acknowledge: secure messages as they are delivered.
+
+    Attributes:
+        id, token: name the session and prove that it is ours.
+        state: where it stands.
+        clock: round trip and clock offset.
+        peer_limits: what the peer is ready to receive.
+    """
+
+    def __init__(
+        self,
+        side: Literal["dialer", "listener"],
+        about: Mapping[str, Any] | None = None,
+        *,
+        limits: Limits | None = None,
+        heartbeat: Heartbeat | None = None,
+        grace_s: float = 60.0,
+        auto_acknowledge: bool = False,
+    ) -> None:
+        self.side = side
+        self.limits = limits or Limits()
+        self.heartbeat = heartbeat or Heartbeat()
+        self.grace_s = grace_s
+        self.auto_acknowledge = auto_acknowledge
+        self.id = ""
+        self.token = ""
+        self.state = State.IDLE
+        self.clock = ClockFilter()
+        self.peer_limits = Limits()
+        self._about = dict(about or {})
+        # A device or client hears the hub; the hub hears the role that the hello named.
+        self._peer_role = "hub"
+        self._codec: Codec = MSGPACK
+        self._control: deque[bytes] = deque()
+        self._outbox = Outbox()
+        self._received = 0
+        self._secured = 0
+        self._ack_sent = 0
+        self._ack_due: float | None = None
+        self._incoming_bytes = 0
+        self._heard_at = 0.0
+        self._ping_at = 0.0
+        self._detached_at: float | None = None
+        self._next_stream = 2 if side == "listener" else 1
+        self._senders: dict[int, Sender] = {}
+        self._receivers: dict[int, Receiver] = {}
+
+    # ── looking ─────────────────────────────────────────────────────────────────────────────────
+
+    @property
+    def rtt_s(self) -> float:
+        """Smoothed round trip, seconds."""
+        return self.clock.rtt_s
+
+    @property
+    def offset_s(self) -> float:
+        """The peer's clock minus ours, seconds."""
+        return self.clock.offset_s
+
+    @property
+    def pending(self) -> int:
+        """Bytes of numbered messages that the peer has not secured yet."""
+        return self._outbox.bytes
+
+    @property
+    def unsecured(self) -> int:
+        """How many of our messages the peer has not secured yet."""
+        return len(self._outbox)
+
+    @property
+    def received(self) -> int:
+        """Number of the newest message that was delivered."""
+        return self._received
+
+    def deadline(self) -> float | None:
+        """When `Tick` is to be handled next, or None."""
+        if self.state is State.OPEN:
+            due = min(self._ping_at, self._heard_at + self.heartbeat.timeout_s)
+            return due if self._ack_due is None else min(due, self._ack_due)
+        if self.state is State.GREETING:
+            return self._heard_at + self.heartbeat.timeout_s
+        if self.side == "listener" and self._detached_at is not None:
+            return self._detached_at + self.grace_s
+        return None
+
+    # ── events ──────────────────────────────────────────────────────────────────────────────────
+
+    def handle(self, event: Event, now: float) -> list[Instruction]:
+        """Take one event at a time in seconds; return what the shell must do."""
+        match event:
+            case FrameReceived(data):
+                return self._frame(data, now)
+            case TransportOpened(codec, hello):
+                return self._greet(codec, hello, now)
+            case TransportClosed():
+                return self._detach(now)
+            case Tick():
+                return self._tick(now)
+
+    def accept(
+        self, hello: Hello, codec: Codec, id: str, token: str, now: float, **welcome: Any
+    ) -> None:
+        """A listener opens a fresh session; ``welcome`` adds to the answer.
+
+        Raises:
+            RemoteProtocolError: the limits in the hello are no limits.
+        """
+        self._move("accept")
+        self.id, self.token = id, token
+        self._peer_role = hello.role
+        self._open(hello, codec, now)
+        self._welcome(False, welcome)
+
+    def resume(self, hello: Hello, codec: Codec, now: float, **welcome: Any) -> None:
+        """A listener goes on with this session over a new connection.
+
+        Raises:
+            RemoteProtocolError: the peer claims to have seen what was never sent.
+        """
+        if not self._outbox.rewind(hello.received):
+            raise RemoteProtocolError(
+                f"The peer claims to have received message {hello.received}.",
+                remedy="Begin a fresh session.",
+            )
+        self._move("resume")
+        self._open(hello, codec, now)
+        self._welcome(True, welcome)
+
+    def end(self, reason: str, code: int = CloseCode.BYE) -> list[Instruction]:
+        """End the session for good, saying why; a second call does nothing."""
+        if self.state is State.CLOSED:
+            return []
+        attached = self.state in (State.OPEN, State.GREETING)
+        if self.state is State.OPEN:
+            self._say("bye", {"reason": reason})
+        self._move("end")
+        closing: list[Instruction] = [CloseTransport(code, reason)] if attached else []
+        return [*closing, Ended(reason)]
+
+    def _greet(self, codec: Codec, hello: Mapping[str, Any], now: float) -> list[Instruction]:
+        self._move("transport opened")
+        self._attach(codec, now)
+        body = {
+            **self._about,
+            **hello,
+            "version": [VERSION],
+            "received": self._received,
+            "limits": self.limits.to_wire(),
+        }
+        if self.id:
+            body["session"] = {"id": self.id, "token": self.token}
+        self._say("hello", body)
+        return []
+
+    def _open(self, hello: Hello, codec: Codec, now: float) -> None:
+        self._attach(codec, now)
+        self.peer_limits = Limits.from_wire(hello.limits)
+
+    def _attach(self, codec: Codec, now: float) -> None:
+        if codec is not self._codec and self.unsecured:
+            # What is kept was encoded for the old connection's codec.
+            raise LocalProtocolError("A session is resumed with the codec it began with.")
+        self._codec = codec
+        self._control.clear()
+        self._ack_sent = 0
+        self._ack_due = None
+        self._heard_at = now
+        self._ping_at = now
+        self._detached_at = None
+        for sender in self._senders.values():
+            sender.rewind()
+        for receiver in self._receivers.values():
+            if receiver.qos == "reliable":
+                self._say("window", receiver.window())
+
+    def _welcome(self, resumed: bool, more: Mapping[str, Any]) -> None:
+        body = {
+            **more,
+            "version": VERSION,
+            "session": {"id": self.id, "token": self.token},
+            "resumed": resumed,
+            "received": self._received,
+            "limits": self.limits.to_wire(),
+            "heartbeat_s": self.heartbeat.interval_s,
+            "grace_s": self.grace_s,
+        }
+        self._control.appendleft(self._codec.encode("welcome", 0, body))
+
+    def _detach(self, now: float) -> list[Instruction]:
+        self._move("transport closed")
+        if self.state is State.DETACHED and self._detached_at is None:
+            self._detached_at = now
+        self._control.clear()
+        self._ack_due = None
+        return []
+
+    def _tick(self, now: float) -> list[Instruction]:
+        if self.state in (State.OPEN, State.GREETING):
+            if now >= self._heard_at + self.heartbeat.timeout_s:
+                self._heard_at = now
+                return [CloseTransport(CloseCode.SILENT, "nothing was heard for too long")]
+            if self.state is State.OPEN and now >= self._ping_at:
+                self._ping_at = now + self.heartbeat.interval_s
+                self._say("ping", {"t0": now})
+        elif (
+            self.side == "listener"
+            and self._detached_at is not None
+            and now >= self._detached_at + self.grace_s
+        ):
+            return self.end("it was not resumed in time")
+        return []
+
+    def _move(self, event: str) -> None:
+        following = TRANSITIONS[self.state].get(event)
+        if following is None:
+            raise InvalidTransition(f"Session {self.id or 'without id'}", self.state, event)
+        self.state = following
+
+    # ── sending ─────────────────────────────────────────────────────────────────────────────────
+
+    def send(self, type: str, body: Mapping[str, Any]) -> int:
+        """Queue a message; return its number.
+
+        Raises:
+            LocalProtocolError: unknown type, a body that cannot be encoded, or an ended session.
+            LimitExceeded: too much is unacknowledged, or the body is larger than the peer takes.
+        """
+        if type not in TYPES or not TYPES[type].numbered:
+            raise LocalProtocolError(f"{type!r} is no message that an application sends.")
+        if self.state is State.CLOSED:
+            raise LocalProtocolError("The session has ended.")
+        outbox, limits = self._outbox, self.peer_limits
+        encoded = self._codec.encode(type, outbox.last + 1, body)
+        if len(encoded) > limits.max_body:
+            raise LimitExceeded(
+                f"A {type} of {len(encoded):,} bytes is larger than the {limits.max_body:,} that "
+                "the peer takes.",
+                remedy="Send large data as an artifact.",
+            )
+        if (
+            outbox.bytes + len(encoded) > limits.max_outstanding_bytes
+            or len(outbox) >= limits.max_outstanding
+        ):
+            raise LimitExceeded(
+                "The peer has not acknowledged what was sent before.", remedy="Wait and try again."
+            )
+        outbox.put(encoded)
+        return outbox.last
+
+    def acknowledge(self, seq: int, now: float) -> None:
+        """Messages up to this number are secured: the peer may forget them.
+
+        Raises:
+            LocalProtocolError: that number was never delivered.
+        """
+        if seq > self._received:
+            raise LocalProtocolError(f"Message {seq} was never delivered.")
+        if seq > self._secured:
+            self._secured = seq
+            if seq == self._received:
+                self._incoming_bytes = 0
+            if self._ack_due is None:
+                self._ack_due = now + ACK_DELAY_S
+
+    def next_frame(self, now: float) -> Frame | None:
+        """The next frame to send, or None: messages first, then a round of stream chunks."""
+        parts: list[bytes] = []
+        if self._control:
+            parts.extend(self._control)
+            self._control.clear()
+        if self.state is State.OPEN:
+            limits = self.peer_limits
+            if self._outbox.waiting:
+                room = min(limits.max_batch // 2, limits.max_batch - len(parts))
+                parts += self._outbox.take(limits.max_frame // 2, max(room, 1))
+            if self._senders:
+                parts += self._stream_chunks(now)
+        if not parts and not self._ack_is_due(now):
+            return None
+        if self.state is State.OPEN:
+            self._ack_sent = self._secured
+            self._ack_due = None
+        return self._codec.join(self._secured, parts)
+
+    def _ack_is_due(self, now: float) -> bool:
+        if self.state is not State.OPEN or self._secured == self._ack_sent:
+            return False
+        due = self._ack_due is not None and now >= self._ack_due
+        return due or self._secured - self._ack_sent >= ACK_AT_ONCE
+
+    def _say(self, type: str, body: Mapping[str, Any]) -> None:
+        self._control.append(self._codec.encode(type, 0, body))
+
+    # ── receiving ───────────────────────────────────────────────────────────────────────────────
+
+    def _frame(self, data: Frame, now: float) -> list[Instruction]:
+        if self.state not in (State.OPEN, State.GREETING):
+            return []
+        self._heard_at = now
+        try:
+            ack, messages = self._codec.decode(data, self.limits)
+            if self.state is State.GREETING:
+                return self._take_welcome(messages, now)
+            if not self._outbox.acknowledge(ack):
+                raise RemoteProtocolError(f"Message {ack} was acknowledged and never sent.")
+            return self._take(messages, len(data), now)
+        except ProtocolError as error:
+            return self._refuse(error)
+
+    def _refuse(self, error: ProtocolError) -> list[Instruction]:
+        """The connection cannot go on; the session may, over another one."""
+        self._say("error", error.to_wire())
+        return [CloseTransport(_CODES.get(type(error), CloseCode.PROTOCOL), error.message)]
+
+    def _take_welcome(self, messages: Sequence[Message], now: float) -> list[Instruction]:
+        first, *rest = messages or [Message("nothing", 0, {})]
+        if first.type == "error":
+            return [Refused(first.body), CloseTransport(CloseCode.BYE, "refused")]
+        problem = TYPES["welcome"].check(first.body)
+        if first.type != "welcome" or problem:
+            raise RemoteProtocolError(f"Instead of a welcome came {first.type}: {problem or ''}.")
+        body = first.body
+        resumed = bool(body["resumed"])
+        lost: tuple[Message, ...] = ()
+        if resumed:
+            if not self._outbox.rewind(body["received"]):
+                raise RemoteProtocolError("The peer claims to have received what was never sent.")
+        else:
+            lost = self._begin_anew()
+        self._move("welcome")
+        self.id, self.token = str(body["session"].get("id")), str(body["session"].get("token"))
+        self.peer_limits = Limits.from_wire(body.get("limits"))
+        opened: list[Instruction] = [Opened(resumed, body, lost)]
+        return opened + (self._take(rest, 0, now) if rest else [])
+
+    def _begin_anew(self) -> tuple[Message, ...]:
+        self._received = self._secured = self._incoming_bytes = 0
+        self._senders.clear()
+        self._receivers.clear()
+        everything = Limits(max_frame=1 << 62, max_batch=1 << 62, max_depth=1 << 16)
+        left = self._codec.join(0, self._outbox.clear())
+        return tuple(self._codec.decode(left, everything)[1])
+
+    def _take(self, messages: Sequence[Message], size: int, now: float) -> list[Instruction]:
+        done: list[Instruction] = []
+        delivered: list[Message] = []
+        secured_all = self._secured == self._received
+        peer_role = self._peer_role
+        for message in messages:
+            name, seq, body = message
+            kind = TYPES.get(name)
+            if seq and not self._is_next(seq):
+                continue
+            problem = "there is no such type" if kind is None else kind.check(body)
+            if kind is not None and problem is None:
+                if kind.numbered != (seq > 0):
+                    raise RemoteProtocolError(f"A {name} message is on the wrong lane.")
+                if peer_role not in kind.senders:
+                    problem = f"a {peer_role} does not send it"
+            if problem is not None:
+                self._object(name, seq, problem)
+            elif not seq or name in ("open", "close"):
+                self._own(message, now, done)
+            else:
+                delivered.append(message)
+        self._incoming_bytes += size if delivered else 0
+        self._check_flood()
+        if delivered:
+            done.append(Deliver(delivered))
+            if self.auto_acknowledge:
+                self.acknowledge(self._received, now)
+        elif secured_all:
+            # Nothing here was for the application: it is secured as it stands.
+            self.acknowledge(self._received, now)
+        return done
+
+    def _is_next(self, seq: int) -> bool:
+        if seq <= self._received:
+            return False
+        if seq != self._received + 1:
+            raise RemoteProtocolError(
+                f"Message {seq} came where {self._received + 1} was expected.",
+                expected=self._received + 1,
+            )
+        self._received = seq
+        return True
+
+    def _object(self, name: str, seq: int, problem: str) -> None:
+        error = RemoteProtocolError(f"{name[:64]}: {problem}.", type=name[:64], seq=seq)
+        self._say("error", error.to_wire())
+
+    def _check_flood(self) -> None:
+        limits = self.limits
+        if (
+            self._received - self._secured > limits.max_outstanding
+            or self._incoming_bytes > limits.max_outstanding_bytes + limits.max_frame
+        ):
+            raise LimitExceeded("More came than may be unacknowledged.")
+
+    def _own(self, message: Message, now: float, done: list[Instruction]) -> None:
+        """Messages for the session itself."""
+        name, _, body = message
+        match name:
+            case "ping":
+                self._say("pong", {"t0": body["t0"], "t1": now, "t2": now})
+            case "pong":
+                self.clock.add(body["t0"], body["t1"], body["t2"], now)
+            case "data":
+                self._take_data(body, now, done)
+            case "window":
+                sender = self._senders.get(body["stream"])
+                if isinstance(sender, ReliableSender):
+                    sender.window(body["offset"], body["limit"])
+                    self._drop_if_done(sender)
+            case "open":
+                self._take_open(body, done)
+            case "close":
+                self._senders.pop(body["stream"], None)
+                if self._receivers.pop(body["stream"], None) is not None:
+                    done.append(StreamClosed(body["stream"], body.get("error")))
+            case "error":
+                done.append(Refused(body))
+            case "bye":
+                self._move("end")
+                done += [CloseTransport(CloseCode.BYE, body["reason"]), Ended(body["reason"])]
+            case _:
+                self._object(name, 0, "it was not expected here")
+
+    # ── streams ─────────────────────────────────────────────────────────────────────────────────
+
+    def open_stream(
+        self,
+        qos: Literal["reliable", "latest", "deadline"],
+        *,
+        deadline_s: float | None = None,
+        label: str = "",
+        meta: Mapping[str, Any] | None = None,
+    ) -> int:
+        """Open a stream; return its number.
+
+        Raises:
+            LimitExceeded: the peer takes no more streams.
+            LocalProtocolError: a deadline without its quality of service, or the reverse.
+        """
+        if (qos == "deadline") != (deadline_s is not None):
+            raise LocalProtocolError("A deadline belongs to the quality of service 'deadline'.")
+        if len(self._senders) >= self.peer_limits.max_streams:
+            raise LimitExceeded("Too many streams are open.", remedy="Close one first.")
+        stream = self._next_stream
+        self._next_stream += 2
+        body: dict[str, Any] = {"stream": stream, "qos": qos, "label": label, "meta": meta or {}}
+        if deadline_s is not None:
+            body["deadline_ms"] = deadline_s * 1000
+        self.send("open", body)
+        self._senders[stream] = (
+            ReliableSender(stream)
+            if qos == "reliable"
+            else RealTimeSender(stream, deadline_s, self.peer_limits.max_item)
+        )
+        return stream
+
+    def write(self, stream: int, data: bytes, now: float, *, last: bool = False) -> int:
+        """Queue bytes (or one item) on a stream of ours; return how many bytes wait there.
+
+        Raises:
+            LocalProtocolError: there is no such stream.
+            LimitExceeded: the item is too large.
+        """
+        sender = self._senders.get(stream)
+        if sender is None:
+            raise LocalProtocolError(f"There is no stream {stream} to write to.")
+        sender.write(data, now, last=last)
+        return sender.queued
+
+    def queued(self, stream: int) -> int:
+        """Bytes that wait on a stream of ours; 0 if it is done."""
+        sender = self._senders.get(stream)
+        return 0 if sender is None else sender.queued
+
+    def close_stream(self, stream: int, error: Mapping[str, Any] | None = None) -> None:
+        """End a stream of either side."""
+        known = self._senders.pop(stream, None) or self._receivers.pop(stream, None)
+        if known is not None:
+            self.send("close", {"stream": stream, "error": error})
+
+    def consume(self, stream: int, count: int) -> None:
+        """The application took in that many bytes of a reliable stream."""
+        receiver = self._receivers.get(stream)
+        if receiver is None or receiver.qos != "reliable":
+            return
+        window = receiver.consume(count)
+        if window is not None and self.state is State.OPEN:
+            self._say("window", window)
+
+    def _take_open(self, body: Mapping[str, Any], done: list[Instruction]) -> None:
+        stream = body["stream"]
+        ours = stream % 2 == self._next_stream % 2
+        if ours or stream in self._receivers:
+            raise RemoteProtocolError(f"{stream} is not the number of a new stream of the peer.")
+        if len(self._receivers) >= self.limits.max_streams:
+            raise LimitExceeded(f"At most {self.limits.max_streams} streams may be open.")
+        deadline_ms = body.get("deadline_ms")
+        deadline_s = None if deadline_ms is None else deadline_ms / 1000
+        self._receivers[stream] = Receiver(stream, body["qos"], deadline_s)
+        done.append(StreamOpened(stream, body))
+
+    def _take_data(self, body: dict[str, Any], now: float, done: list[Instruction]) -> None:
+        receiver = self._receivers.get(body["stream"])
+        if receiver is None:
+            return
+        if receiver.qos != "reliable" and len(body["payload"]) > self.limits.max_item:
+            raise LimitExceeded(f"An item has at most {self.limits.max_item} bytes.")
+        payload = receiver.take(body, now, self.clock.offset_s)
+        if payload is not None:
+            done.append(StreamData(receiver.stream, payload, receiver.ended))
+
+    def _stream_chunks(self, now: float) -> list[bytes]:
+        """One chunk of each stream in turn, bounded; a stream that was served goes to the back."""
+        taken: list[bytes] = []
+        size = 0
+        for stream, sender in list(self._senders.items()):
+            body = sender.take(now)
+            if body is None:
+                continue
+            taken.append(self._codec.encode("data", 0, body))
+            size += len(taken[-1])
+            self._senders[stream] = self._senders.pop(stream)
+            if size >= STREAM_BYTES_PER_FRAME or len(taken) >= self.peer_limits.max_batch // 4:
+                break
+        return taken
+
+    def _drop_if_done(self, sender: ReliableSender) -> None:
+        if sender.done:
+            del self._senders[sender.stream]
