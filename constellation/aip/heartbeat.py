@@ -35,7 +35,7 @@ class ClockFilter:
         self._samples: deque[tuple[float, float]] = deque(maxlen=SAMPLES)
 
     def add(self, t0: float, t1: float, t2: float, t3: float) -> None:
-        """Take one answer: sent at t0 and back at t3 by our clock, there from t1 to t2 by theirs."""
+        """Take an answer: sent at t0, back at t3 by our clock; there from t1 to t2 by theirs."""
         rtt = max(0.0, (t3 - t0) - (t2 - t1))
         self._samples.append((rtt, ((t1 - t0) + (t2 - t3)) / 2))
         self.rtt_s = rtt if self.rtt_s == 0.0 else self.rtt_s + (rtt - self.rtt_s) / 8

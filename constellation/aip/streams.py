@@ -1,7 +1,7 @@
 """Streams of bytes beside the messages: chunked, interleaved, each with its quality of service.
 
-- ``reliable``: every byte, in order, across reconnects; kept until the receiver has taken it in, and
-  at most a window outstanding.
+- ``reliable``: every byte, in order, across reconnects; kept until the receiver has taken it in,
+  and at most a window outstanding.
 - ``latest``: items, of which only the newest unsent one is kept.
 - ``deadline``: items that are dropped once they are older than the deadline, by the sender before
   sending and by the receiver before delivery.
