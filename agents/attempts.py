@@ -1,0 +1,202 @@
+"""The attempts of a device: which wait, ask or run, and which results the hub has yet to take.
+
+Pure bookkeeping: no clock, no I/O. The runtime does what follows from it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Mapping
+from enum import Enum, auto
+from typing import Any
+
+from constellation.errors import ConstellationError, TaskRejected
+
+from .context import Context
+from .errors import Overloaded, UnknownSkill
+from .skills import AnySkill, Registry
+
+_REMEMBERED = 10_000
+
+
+class Stage(Enum):
+    """Where an attempt stands."""
+
+    WAITING = auto()  # for room within the capacity
+    ASKING = auto()  # for a person's approval, before anything was done
+    RUNNING = auto()
+    ENDED = auto()
+
+
+class Attempt:
+    """One call of one skill.
+
+    Attributes:
+        id: ``constellation/task/number``.
+        skill: what is called.
+        arguments: as the function takes them.
+        idempotent: True if running it twice does no harm, so that its begin need not be recorded.
+        timeout_s: bound of the run; None for none.
+        task: what a person reads.
+        stage: where it stands.
+        started_at: the runtime's clock when it began to run.
+        stopping: why it is being stopped; None as long as it is not.
+        questions: the open questions by id, with their bodies; an answer resolves the future.
+        context, run, timer: what the runtime made for it.
+    """
+
+    __slots__ = (
+        "arguments",
+        "context",
+        "id",
+        "idempotent",
+        "questions",
+        "run",
+        "skill",
+        "stage",
+        "started_at",
+        "stopping",
+        "task",
+        "timeout_s",
+        "timer",
+    )
+
+    def __init__(
+        self,
+        id: str,
+        skill: AnySkill,
+        arguments: Mapping[str, Any],
+        *,
+        idempotent: bool,
+        timeout_s: float | None,
+        task: str,
+    ) -> None:
+        self.id = id
+        self.skill = skill
+        self.arguments = arguments
+        self.idempotent = idempotent
+        self.timeout_s = timeout_s
+        self.task = task
+        self.stage = Stage.WAITING
+        self.started_at = 0.0
+        self.stopping: ConstellationError | None = None
+        self.questions: dict[str, tuple[Mapping[str, Any], asyncio.Future[Any]]] = {}
+        self.context: Context | None = None
+        self.run: asyncio.Task[None] | None = None
+        self.timer: asyncio.TimerHandle | None = None
+
+
+class Attempts:
+    """All attempts of a device.
+
+    Args:
+        registry: its skills.
+        capacity: how many attempts run at once. As many again may wait, for a hub whose picture
+            of us is a moment old; more is refused.
+
+    Attributes:
+        open: attempts that have not ended, by id.
+        held: bodies of the results that the hub has not yet secured, by attempt, oldest first.
+    """
+
+    def __init__(self, registry: Registry, capacity: int) -> None:
+        self._registry = registry
+        self._capacity = capacity
+        self._running: dict[str, int] = {}
+        self._running_in_all = 0
+        self._waiting: OrderedDict[str, Attempt] = OrderedDict()
+        self._recent: OrderedDict[str, None] = OrderedDict()
+        self.open: dict[str, Attempt] = {}
+        self.held: dict[str, Mapping[str, Any]] = {}
+
+    def known(self, attempt: str) -> bool:
+        """True if it was taken before: it must not run again."""
+        return attempt in self.open or attempt in self.held or attempt in self._recent
+
+    def take(self, body: Mapping[str, Any]) -> Attempt:
+        """Take in an ``assign`` that is not `known`; it then waits.
+
+        Raises:
+            TaskRejected: no such skill, or no room.
+            SkillError: the arguments do not fit the skill.
+        """
+        name = body.get("skill") or ""
+        skill = self._registry.get(name)
+        if skill is None:
+            raise _unknown(name, self._registry)
+        if len(self._waiting) > self._capacity:
+            raise Overloaded(
+                f"The device runs {self._capacity} attempts at once, and as many wait.",
+                remedy="Send it no more than its card's capacity.",
+            )
+        timeout_s = body.get("timeout_s")
+        context = body.get("context") or {}
+        attempt = Attempt(
+            body["attempt"],
+            skill,
+            skill.bind(body.get("arguments") or {}),
+            idempotent=body.get("idempotent", skill.card.idempotent),
+            timeout_s=skill.timeout_s if timeout_s is None else timeout_s,
+            task=context.get("name") or context.get("task") or name,
+        )
+        self.open[attempt.id] = attempt
+        return attempt
+
+    def queue(self, attempt: Attempt) -> None:
+        """Let an attempt run as soon as there is room."""
+        attempt.stage = Stage.WAITING
+        self._waiting[attempt.id] = attempt
+
+    def admit(self) -> list[Attempt]:
+        """The waiting attempts for which there is room now; they count as running."""
+        admitted: list[Attempt] = []
+        if not self._waiting:
+            return admitted
+        for attempt in list(self._waiting.values()):
+            if self._running_in_all >= self._capacity:
+                break
+            name = attempt.skill.name
+            count = self._running.get(name, 0)
+            limit = attempt.skill.card.capacity
+            if limit is None or count < limit:
+                del self._waiting[attempt.id]
+                self._running[name] = count + 1
+                self._running_in_all += 1
+                attempt.stage = Stage.RUNNING
+                admitted.append(attempt)
+        return admitted
+
+    def end(self, attempt: Attempt, result: Mapping[str, Any]) -> None:
+        """An attempt has its result, which is held until `secured`."""
+        if attempt.stage is Stage.RUNNING:
+            self._running[attempt.skill.name] -= 1
+            self._running_in_all -= 1
+        self._waiting.pop(attempt.id, None)
+        attempt.stage = Stage.ENDED
+        del self.open[attempt.id]
+        self.held[attempt.id] = result
+
+    def secured(self, attempt: str) -> None:
+        """The hub has a result for good."""
+        self.held.pop(attempt, None)
+        self._recent[attempt] = None
+        if len(self._recent) > _REMEMBERED:
+            self._recent.popitem(last=False)
+
+    def inventory(self) -> tuple[list[str], list[str]]:
+        """What a fresh session's ``hello`` says: attempts that are open, and results held."""
+        return list(self.open), list(self.held)
+
+
+def _unknown(name: str, registry: Registry) -> TaskRejected:
+    if not name:
+        return UnknownSkill(
+            "This device takes skills with arguments, not instructions in words.",
+            remedy="Let the hub's planner choose a skill.",
+        )
+    return UnknownSkill(
+        f"This device has no skill {name!r}.",
+        remedy=f"It has {', '.join(sorted(each.name for each in registry)) or 'none'}.",
+        skill=name,
+    )

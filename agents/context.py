@@ -1,0 +1,120 @@
+"""What a skill may use while it runs, beside its arguments."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+from threading import get_ident
+from typing import Any, Protocol, TypeVar
+
+from .policy import Policy
+from .roots import Roots
+
+T = TypeVar("T")
+
+
+class Port(Protocol):
+    """What the runtime does for a context; called on the event loop."""
+
+    def progress(self, attempt: str, fraction: float | None, message: str) -> None: ...
+
+    def output(self, attempt: str, channel: str, data: Any) -> None: ...
+
+    async def ask(self, attempt: str, kind: str, prompt: str, options: Sequence[str]) -> Any: ...
+
+    async def put_artifact(self, file: int, name: str) -> tuple[str, int]: ...
+
+    async def get_artifact(self, digest: str, file: int) -> int: ...
+
+
+class Context:
+    """The attempt that a skill runs for.
+
+    `progress`, `output` and `wait` may be called from the worker thread of a plain function; the
+    awaitable methods belong to async ones, or go through `wait`.
+
+    Attributes:
+        attempt: its id, ``constellation/task/number``.
+        task: what a person reads.
+        roots: the folders that the device may use.
+        policy: what the device allows.
+        canceled: True once the attempt shall stop. Async skills are canceled in the usual way; a
+            plain function looks here.
+    """
+
+    def __init__(
+        self,
+        attempt: str,
+        port: Port,
+        loop: asyncio.AbstractEventLoop,
+        *,
+        task: str = "",
+        roots: Roots | None = None,
+        policy: Policy | None = None,
+    ) -> None:
+        self.attempt = attempt
+        self.task = task
+        self.roots = roots or Roots(())
+        self.policy = policy or Policy()
+        self.canceled = False
+        self._port = port
+        self._loop = loop
+        self._thread = get_ident()
+
+    def progress(self, fraction: float | None = None, message: str = "") -> None:
+        """Tell how far it is: a fraction from 0 to 1, a message, or both."""
+        self._call(self._port.progress, self.attempt, fraction, message)
+
+    def output(self, data: Any, channel: str = "output") -> None:
+        """Send a partial result: text or plain data.
+
+        Text of one channel is joined; if the hub does not keep up, the oldest is dropped. What
+        must arrive belongs into the result.
+        """
+        self._call(self._port.output, self.attempt, channel, data)
+
+    async def ask(self, prompt: str) -> str:
+        """Ask a person for a text; the task waits as ``input-required``."""
+        return str(await self._port.ask(self.attempt, "text", prompt, ()))
+
+    async def choose(self, prompt: str, options: Sequence[str]) -> str:
+        """Ask a person to choose."""
+        return str(await self._port.ask(self.attempt, "choice", prompt, options))
+
+    async def approve(self, prompt: str) -> bool:
+        """Ask a person to allow something."""
+        return await self._port.ask(self.attempt, "approval", prompt, ()) is True
+
+    async def put_artifact(self, path: str) -> tuple[str, int]:
+        """Give a file to the fabric; return its SHA-256 in hexadecimal and its size in bytes.
+
+        Raises:
+            PermissionDenied: the file is outside the roots.
+        """
+        with self.roots.open_file(path) as file:
+            return await self._port.put_artifact(file, Path(path).name)
+
+    async def get_artifact(self, digest: str, path: str) -> int:
+        """Write an artifact of the fabric to a file; return its size in bytes.
+
+        Raises:
+            PermissionDenied: the file is outside the roots.
+            UnknownArtifactError: the hub has no such artifact.
+        """
+        with self.roots.replace_file(path) as file:
+            return await self._port.get_artifact(digest, file)
+
+    def wait(self, awaitable: Awaitable[T]) -> T:
+        """Wait in a worker thread for one of the awaitable methods above."""
+
+        async def waited() -> T:
+            return await awaitable
+
+        return asyncio.run_coroutine_threadsafe(waited(), self._loop).result()
+
+    def _call(self, method: Callable[..., None], *arguments: Any) -> None:
+        if get_ident() == self._thread:
+            method(*arguments)
+        else:
+            self._loop.call_soon_threadsafe(method, *arguments)

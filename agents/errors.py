@@ -1,0 +1,51 @@
+"""What an agent can say went wrong with a task: finer codes below those of `constellation.errors`.
+
+A hub that does not know a code takes the nearest one above it (``task.failed.exit`` →
+``task.failed``), so new ones may be added here freely.
+"""
+
+from __future__ import annotations
+
+from constellation.errors import TaskCanceled, TaskFailed, TaskRejected
+
+
+class SkillCrashed(TaskFailed):
+    """The skill raised something that it did not mean to; the traceback stays on the device."""
+
+    code = "task.failed.exception"
+
+
+class Interrupted(TaskFailed):
+    """The agent stopped while the attempt ran: it may have taken effect, wholly or in part."""
+
+    code = "task.failed.interrupted"
+
+
+class CommandFailed(TaskFailed):
+    """A command ended with an exit code other than 0; its output is in the details."""
+
+    code = "task.failed.exit"
+
+
+class HttpFailed(TaskFailed):
+    """A server could not be reached or answered with an error status."""
+
+    code = "task.failed.http"
+
+
+class UnknownSkill(TaskRejected):
+    """The device has no such skill."""
+
+    code = "task.rejected.unknown_skill"
+
+
+class Overloaded(TaskRejected):
+    """The hub gave the device more than its capacity and its waiting room hold."""
+
+    code = "task.rejected.overloaded"
+
+
+class Denied(TaskCanceled):
+    """A person was asked and said no."""
+
+    code = "task.canceled.denied"
