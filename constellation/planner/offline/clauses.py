@@ -35,7 +35,8 @@ _TOGETHER = (
 )
 _JOINT = r"(?:and|but|also|plus|as well as|as well|&|,|or(?: ,)?(?= if))"
 _IF = (
-    r"(?:only )?(?:if|unless|in case|even if|should (?=it |that |the )|whenever|when"
+    r"(?:only )?(?:(?:once|as soon as)(?= (?:the|a|all|both|it|they|<path>) )"
+    r"|if|unless|in case|even if|should (?=it |that |the )|whenever|when"
     r"|provided(?: that)?|as long as|on failure|on success|whatever happens|in any case"
     r"|regardless|either way)"
 )

@@ -9,15 +9,17 @@ from typing import Any
 from constellation.aip.cards import SkillCard
 
 from .clauses import Clause
+from .conditions import Condition
 from .coordination import conjuncts
-from .draft import Draft, Step
+from .draft import Draft
 from .matching import choose
-from .nominals import split_nominal
+from .nominals import split_nominal, split_target
 from .places import ANYWHERE, Place, Places, phrases, plain_text
 from .problems import UnplacedError
 from .results import earlier_values, named_steps, referred_steps
-from .schemas import Parameter
+from .schemas import Parameter, parameters
 from .skills import Match, SkillIndex
+from .steps import Step
 from .tokens import Phrase, Token
 from .values import Reading
 
@@ -32,7 +34,7 @@ class Command:
         arguments: those that were stated.
         place: where.
         fills: the parameter that earlier results go into, or None.
-        sources: the steps whose results go there; none means the command right before it.
+        sources: the steps whose results go there; none means those of the same clause.
         takes: arguments that are fields of the result of the command right before it.
         chained: it comes after the command right before it.
         has_result: False if it only passes on what others found.
@@ -67,19 +69,49 @@ class CommandReader:
             place = self.places.meant(first.value, clause.text)
             self._scope = (clause.sentence, replace(place, stated=False))
 
-    def read(self, phrase: Phrase, sentence: int, following: Phrase | None = None) -> list[Command]:
+    def read(
+        self,
+        phrase: Phrase,
+        sentence: int,
+        following: Phrase | None = None,
+        condition: Condition | None = None,
+    ) -> list[Command]:
         """The commands of a clause: one, or one for each of its objects.
 
         Args:
             phrase: the clause.
             sentence: number of its sentence.
             following: the clause after it in the same sentence, whose device may be shared.
+            condition: when it is to run; its words may serve as the message of a notification.
 
         Raises:
             UnplacedError: it cannot be planned as it stands.
         """
         several = self._several(phrase, sentence, following)
-        return several or self._single(phrase, sentence, following)
+        if several:
+            return several
+        try:
+            return self._single(phrase, sentence, following)
+        except UnplacedError as problem:
+            commands = self._announcing(phrase, sentence, condition)
+            if not commands:
+                raise problem from None
+            return commands
+
+    def _announcing(
+        self, phrase: Phrase, sentence: int, condition: Condition | None
+    ) -> list[Command]:
+        """``notify me if the disk is full``: the condition is the message."""
+        if condition is None:
+            return []
+        message = Phrase([Token("quoted", condition.text, condition.text)])
+        try:
+            commands = self._single(phrase + message, sentence, None)
+        except UnplacedError:
+            return []
+        lasting = any(p.kind == "path" for c in commands for p in parameters(c.skill))
+        mild = all(command.skill.effect != "dangerous" for command in commands)
+        return commands if mild and not lasting else []
 
     def _several(self, phrase: Phrase, sentence: int, following: Phrase | None) -> list[Command]:
         parts = conjuncts(phrase)
@@ -99,7 +131,7 @@ class CommandReader:
         try:
             match = self._choose(phrase, self._stated_place(phrase, sentence))
         except UnplacedError as problem:
-            commands = self._with_nominal(phrase, sentence)
+            commands = self._with_nominal(phrase, sentence) or self._with_target(phrase, sentence)
             if not commands:
                 raise problem from None
             return commands
@@ -204,31 +236,46 @@ class CommandReader:
         if parts is None:
             return []
         noun, rest = parts
+        steps = named_steps(self.draft.steps, noun)
+        asked = Phrase([Token("word", "check")]) + noun
+        hidden = [] if steps else self._harmless(asked, sentence)
+        keeping = self._keeping(rest, sentence, tuple(steps))
+        return [*hidden, keeping] if keeping and (steps or hidden) else []
+
+    def _with_target(self, phrase: Phrase, sentence: int) -> list[Command]:
+        """``fetch http://… into page.html on desk``: a reading, and where its result goes."""
+        parts = split_target(phrase)
+        if parts is None:
+            return []
+        reading, rest = parts
+        hidden = self._harmless(reading, sentence)
+        keeping = self._keeping(rest, sentence)
+        return [*hidden, keeping] if keeping and hidden else []
+
+    def _keeping(
+        self, rest: Phrase, sentence: int, sources: tuple[Step, ...] = ()
+    ) -> Command | None:
+        """The command that does something with a result, if that is what the clause says."""
         try:
             match = self._choose(rest, self._stated_place(rest, sentence))
         except UnplacedError:
-            return []
+            return None
         if not match.reading.content:
-            return []
-        steps = named_steps(self.draft.steps, noun)
-        if steps:
-            place = self._place(match, rest, sentence, None)
-            return [self._command(match, rest, place, match.reading.arguments, tuple(steps))]
-        hidden = self._hidden(noun, sentence)
-        if not hidden:
-            return []
+            return None
         place = self._place(match, rest, sentence, None)
-        last = self._command(match, rest, place, match.reading.arguments)
-        return [*hidden, last]
+        return self._command(match, rest, place, match.reading.arguments, sources)
 
-    def _hidden(self, noun: Phrase, sentence: int) -> list[Command]:
-        """The reading that a noun phrase stands for; nothing if it stands for none."""
-        asked = Phrase([Token("word", "check")]) + noun
+    def _harmless(self, phrase: Phrase, sentence: int) -> list[Command]:
+        """The commands of a clause if all of them only read, else none."""
         try:
-            commands = self.read(asked, sentence)
+            commands = self.read(phrase, sentence)
         except UnplacedError:
             return []
         return commands if all(command.skill.effect == "read" for command in commands) else []
+
+    def elided(self, phrase: Phrase, sentence: int, verb: Phrase) -> list[Command]:
+        """``then b.txt on server``: a clause that shares the verb before it, if it only reads."""
+        return self._harmless(verb + phrase, sentence)
 
 
 def _wants_content(match: Match) -> bool:

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from .tokens import Phrase, pattern
+from .tokens import Phrase, Token, pattern
 from .words import bag
 
 Kind = Literal["success", "failure", "completion", "test", "event", "unread"]
@@ -25,10 +25,11 @@ _BE = r"(?:is|are|was|were|be|gets|goes|becomes|has|have|returns|equals|drops|fa
 _NOT = r"(?P<{}>(?:does |do |did )?not |doesn't |don't |isn't |n't )?"
 _MEASURE = (
     r"<number>(?: (?P<{0}unit>%|percent|per cent|[kmgt]i?b))?"
-    r"(?: (?P<{0}quality>full|used|free|available|left|in use|busy|charged|of \w+))?"
+    r"(?: (?P<{0}quality>full|used|free|available|left|in use|busy|charged))?"
+    r"(?P<{0}noun>(?: (?!then |and |<)\w+){{1,2}}(?= ,| then|$))?"
 )
 _PREDICATE = (
-    r"(?P<failure>(?:has |have )?failed|fails?|goes wrong"
+    r"(?P<failure>(?:has |have )?failed|fails?(?: too| again| as well)?|goes wrong"
     r"|(?:does not|doesn't|did not|didn't) (?:work|succeed)|breaks?|errors?"
     r"|times out|is unsuccessful"
     r"|is (?:down|unreachable|offline|not (?:reachable|there|up))|cannot be reached)"
@@ -137,6 +138,10 @@ def read_condition(sentence: Phrase, start: int, after_word: int) -> tuple[Condi
         return Condition("unread", text, nothing), _skip_end(sentence, end)
     end = sentence.index(match.end())
     condition = _condition(sentence, match, after_word, end)
+    for group in ("noun", "equal_noun"):
+        if match[group]:
+            noun = sentence[sentence.index(match.start(group)) : sentence.index(match.end(group))]
+            condition = replace(condition, subject=condition.subject + noun)
     while end < len(sentence) and sentence.tokens[end].kind == "device":
         condition = replace(condition, subject=condition.subject + sentence[end : end + 1])
         end += 1
@@ -161,7 +166,7 @@ def _skip_end(sentence: Phrase, index: int) -> int:
 
 def _condition(sentence: Phrase, match: re.Match[str], start: int, end: int) -> Condition:
     subject = sentence[start : sentence.index(match.end("subject"))]
-    if all(token.shape in _PRONOUNS or token.shape in _RESULTS for token in subject.tokens):
+    if all(_points_back(token) for token in subject.tokens):
         subject = Phrase(())
     text = str(sentence[start:end])
     for kind in _OUTCOMES:
@@ -173,6 +178,13 @@ def _condition(sentence: Phrase, match: re.Match[str], start: int, end: int) -> 
 
 _OUTCOMES: tuple[Kind, ...] = ("failure", "success", "event")
 _RESULTS = bag("result output results answer response")
+
+
+def _points_back(token: Token) -> bool:
+    """True for words that mean earlier work or its devices, and name nothing."""
+    if token.kind == "device":
+        return token.value.mode in ("same", "them")
+    return token.shape in _PRONOUNS or token.shape in _RESULTS
 
 
 def _test(match: re.Match[str], phrase: Phrase) -> tuple[Test, bool]:

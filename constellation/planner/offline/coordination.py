@@ -18,7 +18,7 @@ def conjuncts(phrase: Phrase) -> list[Phrase]:
     chunks = _chunks(phrase)
     if len(chunks) < 2:
         return []
-    head = _head(chunks[0])
+    head = verb_of(chunks[0])
     if not head:
         return []
     places = [Phrase([t for t in chunk.tokens if t.kind == "device"]) for chunk in chunks]
@@ -47,7 +47,7 @@ def _chunks(phrase: Phrase) -> list[Phrase]:
     return chunks
 
 
-def _head(chunk: Phrase) -> Phrase:
+def verb_of(chunk: Phrase) -> Phrase:
     """The verb and the words up to the first object, device phrases left out."""
     words = [token for token in chunk.tokens if token.kind != "device"]
     for index, token in enumerate(words):

@@ -13,7 +13,7 @@ from constellation.aip.cards import DeviceCard
 from .tokens import Phrase, Token, pattern
 from .words import STOP, bag, is_verb, stem
 
-Mode = Literal["each", "any", "same", "other", "another", "unknown", "unclear"]
+Mode = Literal["each", "any", "same", "them", "other", "another", "unknown", "unclear"]
 
 _ARTICLE = r"(?:the|my|our|this|that)"
 _NOUN = r"(?:machines?|devices?|computers?|hosts?|box(?:es)?|nodes?|pcs?)"
@@ -36,8 +36,9 @@ class DevicePhrase:
 
     Attributes:
         text: as typed.
-        mode: ``each`` or ``any`` one of ``names``; the ``same`` as before; the ``other`` ones than
-            before; ``another`` one than before; ``unknown`` or ``unclear``, with a ``problem``.
+        mode: ``each`` or ``any`` one of ``names``; the ``same`` as before; ``them``, those of
+            before or else all ``names``; the ``other`` ones than before; ``another`` one than
+            before; ``unknown`` or ``unclear``, with a ``problem``.
         place: the word that led it in, such as ``on`` or ``from``; empty if none.
         names: the devices meant.
         plural: for ``same`` and ``other``: several devices are meant.
@@ -94,7 +95,8 @@ class DeviceGrammar:
             r"|elsewhere|somewhere else)"
             rf"|(?P<same>there(?! is| are| was)|here|the same(?: one| {_NOUN})"
             rf"|(?:this|that) {_NOUN})"
-            rf"|(?P<every>everywhere|(?:all|each|every one) of (?:them|these|those))"
+            rf"|(?P<every>everywhere)"
+            r"|(?P<them>(?:all|each|every one) of (?:them|these|those))"
             rf"|(?P<both>both(?: of (?:them|these|those))?)(?! \w)"
             rf"|(?P<quantifier>{quantifier}) (?P<quantified>{adjectives}*)(?P<noun>{noun}|one)"
             rf"(?P<after>{after})?"
@@ -123,12 +125,13 @@ class DeviceGrammar:
                 tokens.append(phrase.tokens[index])
                 index += 1
                 continue
+            start = index
             meant, index = found
             if tokens and not meant.place and re.fullmatch("ask|have|let|tell", tokens[-1].shape):
                 tokens.pop()
                 index += _is_next(phrase, index, "to")
             index += _is_next(phrase, index, ":")
-            tokens.append(Token("device", meant.text, meant))
+            tokens.append(Token("device", meant.text, meant, phrase.tokens[start].before))
         return Phrase(tokens)
 
     def _at(
@@ -188,6 +191,8 @@ class DeviceGrammar:
             return DevicePhrase(text, "another")
         if match["every"]:
             return DevicePhrase(text, "each", names=remaining)
+        if match["them"]:
+            return DevicePhrase(text, "them", names=remaining, plural=True)
         if match["both"]:
             return _both(text, remaining)
         return self._described(match, text, remaining)

@@ -1,10 +1,10 @@
-"""The constellation while it is being planned: steps, their tasks, and what waits for what."""
+"""The constellation while it is being planned: its tasks, and what waits for what."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from constellation.aip.cards import SkillCard
@@ -12,57 +12,7 @@ from constellation.graph.edits import AddTask, Edit
 from constellation.graph.task import Requirement, RetryPolicy, Task
 from constellation.planner.flow import Edge, Flow
 
-from .words import concepts
-
-
-@dataclass(eq=False, slots=True)
-class Step:
-    """One command that has become tasks.
-
-    Attributes:
-        text: the clause without its devices.
-        skill: what it calls.
-        arguments: what was stated, before results were filled in.
-        sentence: number of its sentence.
-        conditional: True if a condition of its own may skip it.
-        has_result: False if it only passes on what others found.
-        tasks: ids of its tasks, by device; the device is "" if any will do.
-        stand_ins: for a task that may fail, the one that then does its work.
-    """
-
-    text: str
-    skill: SkillCard
-    arguments: Mapping[str, Any]
-    sentence: int = 0
-    conditional: bool = False
-    has_result: bool = True
-    tasks: dict[str, str] = field(default_factory=dict)
-    stand_ins: dict[str, str] = field(default_factory=dict)
-
-    @property
-    def ids(self) -> list[str]:
-        """All of its tasks, stand-ins included."""
-        return [*self.tasks.values(), *self.stand_ins.values()]
-
-    @property
-    def devices(self) -> frozenset[str]:
-        return frozenset(self.tasks)
-
-    @property
-    def words(self) -> frozenset[str]:
-        """What it can be found by: the meanings of its own words and of its skill's."""
-        return frozenset(concepts(f"{self.text} {self.skill.name} {self.skill.description}"))
-
-    def on(self, device: str) -> list[str]:
-        """Its task on a device, or all of its tasks if it has none there."""
-        return [self.tasks[device]] if device in self.tasks else list(self.tasks.values())
-
-    def chain(self, task: str) -> Iterator[str]:
-        """A task, its stand-in, the stand-in's, and so on."""
-        found: str | None = task
-        while found is not None:
-            yield found
-            found = self.stand_ins.get(found)
+from .steps import Step
 
 
 class Draft:
@@ -83,6 +33,12 @@ class Draft:
         self.flow.add(found, edges, conditional=conditional)
         return found
 
+    def avoid(self, task: str, device: str) -> None:
+        """Keep a task that may run anywhere off a device."""
+        found = self.tasks[task]
+        requirement = replace(found.requirement, avoid=(*found.requirement.avoid, device))
+        self.tasks[task] = replace(found, requirement=requirement)
+
     def retry(self, task: str, policy: RetryPolicy) -> None:
         """Give a task another retry policy."""
         self.tasks[task] = replace(self.tasks[task], retry=policy)
@@ -94,7 +50,9 @@ class Draft:
             device: only the tasks on this device, of a step that has one there.
         """
         tasks = [
-            task for step in steps for task in (step.ids if device is None else step.on(device))
+            task
+            for step in steps
+            for task in (step.on(device) if device in step.devices else step.ids)
         ]
         passed = {
             source

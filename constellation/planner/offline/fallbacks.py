@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from constellation.aip.cards import SkillCard
 from constellation.graph.task import RetryPolicy
 from constellation.planner.flow import FAILURE
 
 from .devices import DevicePhrase
-from .draft import Draft, Step
+from .draft import Draft
 from .notes import place_note
 from .places import Place, Places
-from .problems import UnplacedError
+from .steps import Step
 from .tokens import Phrase, pattern
 
 MAX_ATTEMPTS = 100
@@ -83,6 +84,9 @@ def apply_fallback(
         return f"If “{step.text}” fails, it is tried again on another device."
     notes = []
     for device, first in list(step.tasks.items()):
+        if fallback.device.mode == "another" and not _others(step.skill, device, places):
+            notes.append(f"No other device that can do {step.skill.name} is connected yet.")
+            continue
         *_, last = step.chain(first)
         place, _ = places.able(
             _elsewhere(fallback.device, device, places, clause), step.skill, clause
@@ -91,11 +95,14 @@ def apply_fallback(
     return " ".join(notes)
 
 
+def _others(skill: SkillCard, device: str, places: Places) -> list[str]:
+    cards = (card for card in places.cards if card.name != device)
+    return [card.name for card in cards if card.skill(skill.name)]
+
+
 def _elsewhere(found: DevicePhrase, device: str, places: Places, clause: str) -> Place:
     if found.mode == "another":
         others = tuple(card.name for card in places.cards if card.name != device)
-        if not others:
-            raise UnplacedError(clause, "There is no other device connected.")
         return Place(others, choice=True, quantified=True)
     return replace(places.meant(found, clause), choice=True)
 
@@ -109,6 +116,8 @@ def _stand_in(draft: Draft, step: Step, task: str, place: Place, places: Places)
         requirement=place.requirement(places.cards),
         join="all",
     )
+    if device and draft.tasks[task].requirement.device is None:
+        draft.avoid(task, device)
     step.stand_ins[task] = draft.add(again, {task: FAILURE})
     draft.flow.forgive(task)
     return f"If {task} fails, the same runs {place_note(place)}."

@@ -8,11 +8,12 @@ from .problems import UnplacedError
 from .schemas import Parameter
 from .skills import MARGIN, Match, SkillIndex
 from .tokens import Phrase
+from .words import concepts
 
 _CLOSE = 0.25
 """Share of a clause that a skill must cover to be named in a question."""
 
-_MUCH_BETTER = 1.3
+_MUCH_BETTER = 1.2
 """A skill that covers this much more than one that could run is what was probably meant."""
 
 
@@ -33,10 +34,10 @@ def choose(index: SkillIndex, phrase: Phrase, allowed: Collection[str] | None, t
     closest = max(matches, key=lambda match: (match.covered, match.score), default=None)
     if closest is None or (not accepted and closest.covered < _CLOSE):
         raise _no_skill(index, matches, text)
-    if not accepted or (
-        not closest.accepted and closest.covered > _MUCH_BETTER * accepted[0].covered
-    ):
-        raise _incomplete(matches[0] if not accepted else closest, text)
+    if not accepted:
+        raise _incomplete(_by_verb(matches, phrase), text)
+    if not closest.accepted and closest.covered > _MUCH_BETTER * accepted[0].covered:
+        raise _incomplete(closest, text)
     best, *others = accepted
     rivals = [other for other in others if other.score > MARGIN * best.score]
     more = [other for other in rivals if len(other.reading.used) >= len(best.reading.used)]
@@ -48,6 +49,17 @@ def choose(index: SkillIndex, phrase: Phrase, allowed: Collection[str] | None, t
             [example for match in (best, *more) for example in match.skill.examples[:1]],
         )
     return best
+
+
+def _by_verb(matches: Sequence[Match], phrase: Phrase) -> Match:
+    """The best match whose name holds the verb of the clause, or else the best."""
+    verb = phrase.concepts()[0]
+    named = [match for match in matches if verb in concepts(match.skill.name)]
+    return min(named or matches[:1], key=lambda match: (-match.covered, _runs_code(match)))
+
+
+def _runs_code(match: Match) -> bool:
+    return any(parameter.kind == "code" for parameter in match.parameters)
 
 
 def _no_skill(index: SkillIndex, matches: Sequence[Match], text: str) -> UnplacedError:

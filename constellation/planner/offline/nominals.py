@@ -11,6 +11,24 @@ _ABOUT = pattern(
 )
 
 
+def split_target(phrase: Phrase) -> tuple[Phrase, Phrase] | None:
+    """A reading and where its result goes: ``fetch … into page.html on desk``.
+
+    Gives ``fetch …`` and ``save it into page.html on desk``; None if the clause is not so built.
+    """
+    target = _target(phrase, 1)
+    if target is None:
+        return None
+    words = [Token("word", "save"), Token("word", "it")]
+    return phrase[:target], Phrase(words) + phrase[target:]
+
+
+def _target(phrase: Phrase, start: int) -> int | None:
+    """The preposition that leads to the last path or address of a clause."""
+    found = [index for index in range(start, len(phrase)) if phrase.match(_TARGET, index)]
+    return found[-1] if found else None
+
+
 def split_nominal(phrase: Phrase) -> tuple[Phrase, Phrase] | None:
     """The noun phrase between a verb and the path it goes to, and the clause with ``it`` instead.
 
@@ -20,10 +38,7 @@ def split_nominal(phrase: Phrase) -> tuple[Phrase, Phrase] | None:
     start = 0
     while start < len(phrase) and phrase.tokens[start].kind != "word":
         start += 1
-    target = None
-    for index in range(start + 1, len(phrase)):
-        if phrase.match(_TARGET, index):
-            target = index
+    target = _target(phrase, start + 1)
     if target is None or target <= start + 1:
         return None
     verb, noun = phrase[: start + 1], phrase[start + 1 : target]

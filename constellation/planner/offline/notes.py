@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from .gates import Gate
 from .places import Place
+from .steps import Gate
 
 
 def listed(names: Iterable[str]) -> str:

@@ -85,6 +85,10 @@ class Places:
         if found.mode in ("each", "any"):
             choice = found.mode == "any" and len(found.names) > 1
             return Place(found.names, choice=choice, quantified=len(found.names) > 1)
+        if found.mode == "them":
+            several = self.last is not None and len(self.last.names) > 1
+            names = self.last.names if self.last and several else found.names
+            return Place(names, stated=False, quantified=True)
         if self.last is None:
             raise UnplacedError(
                 clause, f"{found.text!r} points at a device that was not named before.", self._names

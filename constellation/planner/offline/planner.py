@@ -14,6 +14,7 @@ from .build import Builder
 from .clauses import split
 from .devices import DeviceGrammar
 from .problems import Problem, refusal
+from .revise import stand_in
 from .skills import SkillIndex
 from .tokens import Phrase, tokenize
 
@@ -45,8 +46,15 @@ class OfflinePlanner:
         event: Mapping[str, Any],
         devices: Sequence[DeviceCard],
     ) -> tuple[Edit, ...]:
-        """See `Planner.revise`."""
-        return ()
+        """See `Planner.revise`; without a ``request`` in the snapshot there is nothing to do."""
+        request = snapshot.get("request")
+        if not request:
+            return ()
+        try:
+            planned = plan_request(request, devices).edits
+        except PlanError:  # a device that the request names has left: no advice then
+            return ()
+        return stand_in(snapshot, event, planned)
 
 
 def plan_request(request: str, devices: Sequence[DeviceCard]) -> Plan:

@@ -7,9 +7,9 @@ from typing import Any
 
 from constellation.aip.cards import SkillCard
 
-from .draft import Step
 from .problems import UnplacedError
 from .schemas import Parameter, parameters
+from .steps import Step
 from .tokens import Phrase
 from .words import LIGHT_CONCEPTS, bag, concepts
 

@@ -16,7 +16,7 @@ from constellation.aip.cards import DeviceCard, SkillCard
 from .schemas import Parameter, one_of, parameters
 from .tokens import Phrase
 from .values import Reading, read_arguments
-from .words import LIGHT_CONCEPTS, concepts, stem
+from .words import LIGHT_CONCEPTS, concept, concepts, is_verb, stem, weighty
 
 THRESHOLD: Mapping[str, float] = {"read": 0.4, "write": 0.5, "dangerous": 0.55}
 """How much of a clause a skill must cover to be chosen, by what it does to the world."""
@@ -24,12 +24,15 @@ THRESHOLD: Mapping[str, float] = {"read": 0.4, "write": 0.5, "dangerous": 0.55}
 MARGIN = 0.9
 """A second skill whose score is above this share of the best makes the choice unclear."""
 
+_SYNONYM = 0.8
 _WEIGHTS = (("name", 1.0), ("examples", 0.85), ("description", 0.6), ("arguments", 0.4))
 _LIGHT = 0.25
 _PER_LEFTOVER = 0.35
 _PER_MISSING = 0.5
+_PER_UNHEARD = 0.6
 _OTHER_VERB = 0.6
 _OTHER_NAME = 0.75
+_UNNAMED_CODE = 0.7
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +58,17 @@ class Match:
 
 @dataclass(frozen=True, slots=True)
 class _Entry:
+    """A skill with the weight of each word on its card: as written, and by meaning."""
+
     skill: SkillCard
     parameters: tuple[Parameter, ...]
-    words: Mapping[str, float]
+    stems: Mapping[str, float]
+    meanings: Mapping[str, float]
+
+    def weight(self, word: str) -> float:
+        """How well the card covers a word; a synonym counts less than the word itself."""
+        synonym = _SYNONYM * self.meanings.get(concept(word), 0.0)
+        return max(self.stems.get(stem(word), 0.0), synonym)
 
 
 class SkillIndex:
@@ -71,15 +82,13 @@ class SkillIndex:
         self._entries = {name: _entry(skill) for name, skill in sorted(skills.items())}
         frequency: dict[str, int] = {}
         for entry in self._entries.values():
-            for word in entry.words:
+            for word in entry.meanings:
                 frequency[word] = frequency.get(word, 0) + 1
         count = len(self._entries)
         self._rarity = {word: math.log(1 + count / seen) for word, seen in frequency.items()}
         self._unknown = math.log(1 + count)
         self.vocabulary = frozenset(
-            stem(word)
-            for skill in skills.values()
-            for word in _text(skill).lower().replace(".", " ").replace("_", " ").split()
+            word for entry in self._entries.values() for word in entry.stems
         )
 
     def matches(self, phrase: Phrase, allowed: Iterable[str] | None = None) -> list[Match]:
@@ -111,14 +120,13 @@ class SkillIndex:
     def _match(self, entry: _Entry, phrase: Phrase) -> Match:
         reading = read_arguments(entry.parameters, phrase)
         asked = [
-            token.concept
+            token.shape
             for index, token in enumerate(phrase.tokens)
             if token.concept and index not in reading.used
         ]
-        covered = self._coverage(asked, entry.words)
-        score = covered * _fit(entry, reading)
-        verb = next((word for word in asked if word not in LIGHT_CONCEPTS), None)
-        if verb is not None and asked[0] == verb and verb not in entry.words:
+        covered = self._coverage(asked, entry)
+        score = covered * _fit(entry, reading, frozenset(map(concept, asked)))
+        if asked and concept(asked[0]) not in LIGHT_CONCEPTS | set(entry.meanings):
             score *= _OTHER_VERB
         score *= _OTHER_NAME + (1 - _OTHER_NAME) * self._named(asked, entry)
         return Match(entry.skill, entry.parameters, reading, score, covered)
@@ -126,17 +134,18 @@ class SkillIndex:
     def _named(self, asked: Sequence[str], entry: _Entry) -> float:
         """How much of the skill's own name the clause says."""
         name = dict.fromkeys(concepts(entry.skill.name))
+        said = set(map(concept, asked))
         total = sum(self._rarity[word] for word in name)
-        return sum(self._rarity[word] for word in name if word in asked) / total if total else 0.0
+        return sum(self._rarity[word] for word in name if word in said) / total if total else 0.0
 
-    def _coverage(self, asked: Sequence[str], known: Mapping[str, float]) -> float:
+    def _coverage(self, asked: Sequence[str], entry: _Entry) -> float:
         total = covered = 0.0
         for word in dict.fromkeys(asked):
-            weight = self._rarity.get(word, self._unknown)
-            if word in LIGHT_CONCEPTS:
+            weight = self._rarity.get(concept(word), self._unknown)
+            if concept(word) in LIGHT_CONCEPTS:
                 weight *= _LIGHT
             total += weight
-            covered += weight * known.get(word, 0.0)
+            covered += weight * entry.weight(word)
         return covered / total if total else 0.0
 
 
@@ -147,18 +156,16 @@ def _entry(skill: SkillCard) -> _Entry:
         "description": skill.description,
         "arguments": " ".join(parameter.name for parameter in parameters(skill)),
     }
-    words: dict[str, float] = {}
-    for part, weight in _WEIGHTS:
-        for word in concepts(texts[part]):
-            words[word] = max(weight, words.get(word, 0.0))
-    return _Entry(skill, parameters(skill), words)
+    stems: dict[str, float] = {}
+    meanings: dict[str, float] = {}
+    for part, weight in _WEIGHTS:  # the heaviest first
+        for word in weighty(texts[part]):
+            stems.setdefault(stem(word), weight)
+            meanings.setdefault(concept(word), weight)
+    return _Entry(skill, parameters(skill), stems, meanings)
 
 
-def _text(skill: SkillCard) -> str:
-    return " ".join((skill.name, skill.description, *skill.examples))
-
-
-def _fit(entry: _Entry, reading: Reading) -> float:
+def _fit(entry: _Entry, reading: Reading, said: frozenset[str]) -> float:
     """How well the clause's literals and the skill's arguments go together; 1 is perfectly."""
     groups = one_of(entry.skill)
     if groups and not any(group <= set(reading.arguments) for group in groups):
@@ -168,5 +175,20 @@ def _fit(entry: _Entry, reading: Reading) -> float:
     stated = reading.arguments or reading.content or reading.borrowed
     if entry.skill.effect == "dangerous" and entry.parameters and not stated:
         reading.missing.extend(p for p in entry.parameters[:1] if p not in reading.missing)
-    fit = _PER_MISSING ** len(reading.missing)
-    return fit * _PER_LEFTOVER ** len(reading.leftover)
+    fit = _PER_MISSING ** len(reading.missing) * _PER_LEFTOVER ** len(reading.leftover)
+    if reading.unheard:
+        fit *= _PER_UNHEARD
+    if _takes_unnamed_code(entry, reading, said):
+        fit *= _UNNAMED_CODE
+    return fit
+
+
+def _takes_unnamed_code(entry: _Entry, reading: Reading, said: frozenset[str]) -> bool:
+    """True if it would run text as code though neither code nor a language was spoken of."""
+    nouns = {concept(word) for word in weighty(entry.skill.name) if not is_verb(word)}
+    return any(
+        parameter.kind == "code"
+        and parameter.name in reading.arguments
+        and not said & {*nouns, *parameter.words}
+        for parameter in entry.parameters
+    )

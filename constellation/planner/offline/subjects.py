@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from .commands import Command, CommandReader
-from .conditions import Condition
-from .draft import Step
+from .conditions import NO_CONDITION, Condition
 from .problems import UnplacedError
 from .results import named_steps
 from .schemas import fields
+from .steps import Step
 from .tokens import Phrase, Token
 
 _MANY = frozenset(
@@ -30,9 +31,11 @@ def find_subject(
     Raises:
         UnplacedError: there is nothing yet that it could look at.
     """
-    if condition.kind == "event":
+    if condition.kind in ("event", "unread"):
         return ()
     if not len(condition.subject):
+        if not steps and condition.kind == "completion":
+            return ()
         if not steps:
             raise UnplacedError(
                 f"if {condition.text}", "Nothing was said before that it could mean.", follows=True
@@ -67,6 +70,10 @@ def hidden_commands(condition: Condition, reader: CommandReader, sentence: int) 
     Raises:
         UnplacedError: no skill could tell.
     """
+    if condition is NO_CONDITION:
+        raise UnplacedError(
+            condition.text, "There is no condition before it that it could be the opposite of."
+        )
     if condition.kind == "unread":
         raise UnplacedError(
             f"if {condition.text}",
@@ -74,10 +81,11 @@ def hidden_commands(condition: Condition, reader: CommandReader, sentence: int) 
             ["if the disk on NAME is over 80 %", "if it fails", "if the output contains 'text'"],
         )
     verbs = ("wait for",) if condition.kind == "event" else ("check", "read", "fetch")
+    subject = Phrase([_of_each(token) for token in condition.subject.tokens])
     for verb in verbs:
         words = [Token("word", word) for word in verb.split()]
         try:
-            commands = reader.read(Phrase(words) + condition.subject, sentence)
+            commands = reader.read(Phrase(words) + subject, sentence)
         except UnplacedError as error:
             problem = error
             continue
@@ -88,3 +96,10 @@ def hidden_commands(condition: Condition, reader: CommandReader, sentence: int) 
         f"Nothing was said before about “{condition.subject}”, and no skill can tell.",
         problem.problem.suggestions,
     )
+
+
+def _of_each(token: Token) -> Token:
+    """In a condition ``any machine`` means that one of them suffices, so each has to be asked."""
+    if token.kind != "device" or token.value.mode != "any":
+        return token
+    return replace(token, value=replace(token.value, mode="each"))

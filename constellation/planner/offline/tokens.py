@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from .words import STOP, concept
@@ -44,11 +44,13 @@ class Token:
         kind: what it is.
         text: as typed.
         value: what it stands for: the text inside quotes, the number, or a device phrase.
+        before: what stands between it and the token before it, mostly a space.
     """
 
     kind: Kind
     text: str
     value: Any = None
+    before: str = " "
 
     @property
     def shape(self) -> str:
@@ -73,20 +75,21 @@ def tokenize(text: str, names: Collection[str] = ()) -> Iterator[Token]:
     """
     known = "|".join(re.escape(name) for name in sorted(names, key=len, reverse=True))
     name = re.compile(rf"(?:{known})(?![\w-]|\.\w|[/=])", re.IGNORECASE) if known else None
-    position = 0
+    position = end = 0  # end: of the last token
     while position < len(text):
         free = position == 0 or not (text[position - 1].isalnum() or text[position - 1] in "/._-")
         if name and free and (found := name.match(text, position)):
-            yield Token("word", found[0])
-            position = found.end()
+            yield Token("word", found[0], found[0], text[end:position])
+            position = end = found.end()
             continue
         match = _TOKEN.match(text, position)
         if match is None:
             position += 1
             continue
-        token = _token(match)
+        token = replace(_token(match), before=text[end:position])
         yield from _split(token)
         position += len(token.text)
+        end = position
 
 
 def _token(match: re.Match[str]) -> Token:
@@ -108,8 +111,8 @@ def _split(token: Token) -> Iterator[Token]:
     """``desk's`` as ``desk`` and ``'s``; everything else as it is."""
     head, apostrophe, tail = token.text.replace("’", "'").partition("'")
     if token.kind == "word" and head and apostrophe and tail.lower() == "s":
-        yield Token("word", head, head)
-        yield Token("word", "'s", "'s")
+        yield Token("word", head, head, token.before)
+        yield Token("word", "'s", "'s", "")
     else:
         yield token
 
@@ -140,8 +143,8 @@ class Phrase:
         return Phrase(self.tokens + other.tokens)
 
     def __str__(self) -> str:
-        text = " ".join(token.text for token in self.tokens)
-        return re.sub(r" (?=[.,;:!?)%]|'s\b)|(?<=\() ", "", text)
+        text = "".join(f"{token.before}{token.text}" for token in self.tokens)
+        return " ".join(text.split())
 
     def offset(self, index: int) -> int:
         """Where the shape of a token starts."""

@@ -142,7 +142,9 @@ def _ends(phrase: Phrase, places: Places) -> tuple[Place, Place]:
     elif places.last is not None:
         source = places.last
     else:
-        raise UnplacedError(clause, "It does not say from which device.", _FORMS)
+        there = {name for each in towards for name in each.names}
+        forms = [f"{clause} from {c.name}" for c in places.cards if c.name not in there]
+        raise UnplacedError(clause, "It does not say from which device.", forms)
     if len(source.names) != 1:
         raise UnplacedError(clause, "The file must come from one device.", _FORMS)
     places.remember(source)

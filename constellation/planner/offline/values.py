@@ -36,6 +36,7 @@ class Reading:
         missing: required parameters without a value.
         free: parameters whose value was read from plain words, without quotes.
         leftover: literals that no parameter took.
+        speaks_of_earlier: it holds ``it``, ``the results`` or the like.
     """
 
     arguments: dict[str, Any] = field(default_factory=dict)
@@ -45,6 +46,12 @@ class Reading:
     missing: list[Parameter] = field(default_factory=list)
     free: list[str] = field(default_factory=list)
     leftover: list[Token] = field(default_factory=list)
+    speaks_of_earlier: bool = False
+
+    @property
+    def unheard(self) -> bool:
+        """True if the clause speaks of earlier work, and no parameter has a use for that."""
+        return self.speaks_of_earlier and not (self.content or self.borrowed)
 
     @property
     def complete(self) -> bool:
@@ -75,9 +82,11 @@ class _Reader:
         ]
 
     def _determiner(self, index: int) -> bool:
-        """``that`` and ``this`` before a noun point at the noun, not at a result."""
+        """``that file`` and ``everything in /tmp`` point at what follows, not at a result."""
         token = self.phrase.tokens[index]
         following = self.phrase.tokens[index + 1 : index + 2]
+        if token.shape == "everything":
+            return bool(following) and following[0].shape in ("in", "on", "under", "below")
         return token.shape in ("that", "this", "these", "those") and bool(
             following and following[0].concept and following[0].shape not in ANAPHORA
         )
@@ -297,6 +306,7 @@ class _Reader:
 
     def _conclude(self) -> None:
         reading = self.reading
+        reading.speaks_of_earlier = bool(self.anaphora)
         filled = {parameter.name for parameter in (*reading.content, *reading.borrowed)}
         reading.missing = [
             parameter

@@ -145,8 +145,11 @@ def is_verb(word: str) -> bool:
 _VERB_STEMS = frozenset(stem(word) for word in VERBS)
 
 
+def weighty(text: str) -> Iterator[str]:
+    """The words of a text that carry weight, in lower case; ``snake_case`` and dots split."""
+    return (word for word in re.findall(r"[^\W\d_]+", text.lower()) if word not in STOP)
+
+
 def concepts(text: str) -> Iterator[str]:
-    """The meanings of the words of a text that carry weight; ``snake_case`` and dots split."""
-    for word in re.findall(r"[^\W\d_]+", text.lower()):
-        if word not in STOP:
-            yield concept(word)
+    """The meanings of the words of a text that carry weight."""
+    return map(concept, weighty(text))
