@@ -17,6 +17,9 @@ from constellation.errors import CycleError
 from .node import Node
 
 GAP = 1 << 40
+# Between two nodes there is room for so many in a row, at first; probing is bounded.
+SPREAD_BITS = 12
+MAX_PROBES = 64
 
 
 class Order:
@@ -34,41 +37,49 @@ class Order:
         self._used = {node.label for node in nodes.values()}
         self._top = max(self._used, default=0)
         self._undo: list[tuple[Node, int]] | None = None
+        self._last = (0, 0, 0)
         self.visited = 0
 
     # ── positions ───────────────────────────────────────────────────────────────────────────────
 
-    def place(self, node: Node, after: int | None, before: int | None) -> None:
-        """Label a new node: between the two labels if there are any and it fits, else last."""
-        if before is not None and (after is None or after < before):
-            low = before - GAP if after is None else after
-            label = self._between(low, before)
-            if label is None:
-                # The room is used up: deal all labels out anew and find the place again.
-                self._relabel()
-                self._set(node, self._top + GAP)
-                return
-            self._set(node, label)
+    def place(self, node: Node, after: Node | None, before: Node | None) -> None:
+        """Label a new node: between the two nodes if they are given and in order, else last."""
+        if before is None or (after is not None and after.label >= before.label):
+            self._set(node, self._top + GAP)
             return
-        self._set(node, self._top + GAP)
+        label = self._between(after, before)
+        if label is None:
+            self._relabel(node)
+            label = self._between(after, before)
+        self._set(node, self._top + GAP if label is None else label)
 
     def drop(self, node: Node) -> None:
         """Forget the label of a node that leaves the graph."""
         self._used.discard(node.label)
 
-    def _between(self, low: int, high: int) -> int | None:
-        middle = (low + high) // 2
-        for label in range(middle, min(middle + 64, high)):
-            if label > low and label not in self._used:
+    def _between(self, after: Node | None, before: Node) -> int | None:
+        high = before.label
+        low = high - GAP if after is None else after.label
+        step = max(1, (high - low) >> SPREAD_BITS)
+        # Tasks put one after the other between the same two keep that order: no search follows.
+        last_low, last_high, label = self._last
+        label = label + step if (last_low, last_high) == (low, high) else (low + high) // 2
+        for _ in range(MAX_PROBES):
+            if low < label < high and label not in self._used:
+                self._last = (low, high, label)
                 return label
+            label += step
         return None
 
-    def _relabel(self) -> None:
-        ordered = sorted(self._nodes.values(), key=lambda node: node.label)
+    def _relabel(self, newcomer: Node) -> None:
+        """The room between two labels is used up: deal all labels out anew, with gaps."""
+        ordered = sorted(self._nodes.values(), key=_label)
         self._used.clear()
         self._top = 0
+        self._last = (0, 0, 0)
         for node in ordered:
-            self._set(node, self._top + GAP, forget_old=False)
+            if node is not newcomer and node.member_of is None:
+                self._set(node, self._top + GAP, forget_old=False)
 
     def _set(self, node: Node, label: int, *, forget_old: bool = True) -> None:
         if self._undo is not None:

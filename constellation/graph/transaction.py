@@ -62,7 +62,7 @@ class Transaction:
         self._inverse: list[Edit] | None = []
         self._base: int | None = None
         self._ended: list[Node] = []
-        self._bounds: dict[str, tuple[int | None, int | None]] = {}
+        self._bounds: dict[str, tuple[Node | None, Node | None]] = {}
 
     def run(self, batch: Batch) -> Applied:
         """Apply the batch.
@@ -491,31 +491,35 @@ _RETRIED = frozenset({TaskState.FAILED, TaskState.REJECTED, TaskState.CANCELED})
 
 def _bounds(
     nodes: Mapping[str, Node], edits: Iterable[Edit], edges: Iterable[Dependency]
-) -> dict[str, tuple[int | None, int | None]]:
-    """Between which labels new tasks belong that are put before something that exists.
+) -> dict[str, tuple[Node | None, Node | None]]:
+    """Between which nodes new tasks belong that are put before something that exists.
 
     All other new tasks go last, where every edge to them agrees with the order.
     """
     new = {edit.task.id for edit in edits if isinstance(edit, AddTask)}
     inner = [edge for edge in edges if edge.source in new and edge.target in new]
-    low: dict[str, int] = {}
-    high: dict[str, int] = {}
+    low: dict[str, Node] = {}
+    high: dict[str, Node] = {}
     for edge in edges:
         if edge.source in new and edge.target in nodes:
-            label = nodes[edge.target].label
-            high[edge.source] = min(high.get(edge.source, label), label)
+            target = nodes[edge.target]
+            high[edge.source] = min(high.get(edge.source, target), target, key=_label)
         elif edge.target in new and edge.source in nodes:
-            label = nodes[edge.source].label
-            low[edge.target] = max(low.get(edge.target, label), label)
+            source = nodes[edge.source]
+            low[edge.target] = max(low.get(edge.target, source), source, key=_label)
     if not high:
         return {}
     _spread(high, [(edge.target, edge.source) for edge in inner], min)
     _spread(low, [(edge.source, edge.target) for edge in inner], max)
-    return {name: (low.get(name), label) for name, label in high.items()}
+    return {name: (low.get(name), before) for name, before in high.items()}
+
+
+def _label(node: Node) -> int:
+    return node.label
 
 
 def _spread(
-    bounds: dict[str, int], arrows: Iterable[tuple[str, str]], tighter: Callable[[int, int], int]
+    bounds: dict[str, Node], arrows: Iterable[tuple[str, str]], tighter: Callable[..., Node]
 ) -> None:
     """Carry bounds along arrows until nothing changes; each bound only ever tightens."""
     following: dict[str, list[str]] = {}
@@ -525,7 +529,7 @@ def _spread(
     while stack:
         name = stack.pop()
         for other in following.get(name, ()):
-            bound = tighter(bounds.get(other, bounds[name]), bounds[name])
-            if bounds.get(other) != bound:
+            bound = tighter(bounds.get(other, bounds[name]), bounds[name], key=_label)
+            if bounds.get(other) is not bound:
                 bounds[other] = bound
                 stack.append(other)
