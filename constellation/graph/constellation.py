@@ -297,14 +297,26 @@ class Constellation:
         self._count(node)
         self._release(node, now)
 
-    def finish(self, task_id: str, outcome: Outcome, now: float, settle: bool = True) -> None:
+    def finish(
+        self,
+        task_id: str,
+        outcome: Outcome,
+        now: float,
+        settle: bool = True,
+        device: str | None = None,
+    ) -> None:
         """A task ended; ``settle`` False leaves its dependents undecided.
+
+        Args:
+            device: where the outcome came from, if not from where the task was started.
 
         Raises:
             InvalidTransition: it had ended before, or completes without having started.
         """
         node = self.node(task_id)
         self._check(node, _ENDING.get(outcome.state, f"end as {outcome.state}"))
+        if device is not None:
+            node.device = device
         ended: list[Node] = []
         self._end(node, outcome, now, ended)
         node.settled = settle
@@ -364,7 +376,8 @@ class Constellation:
                 self.start(body["task"], body["device"], now)
             case "finished":
                 outcome = Outcome(TaskState(body["state"]), body.get("output"), body.get("error"))
-                self.finish(body["task"], outcome, now, body.get("settle", True))
+                settle = body.get("settle", True)
+                self.finish(body["task"], outcome, now, settle, body.get("device"))
             case "settled":
                 self.settle(body["task"], now)
             case "requeued":

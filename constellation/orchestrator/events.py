@@ -138,7 +138,7 @@ class DeviceDraining:
 
 @dataclass(frozen=True, slots=True)
 class AttemptFinished:
-    """The device says how an attempt ended. ``duration_s`` is the device's own measure, if given."""
+    """The device says how an attempt ended; ``duration_s`` is its own measure, if it gave one."""
 
     device: str
     attempt: str
@@ -230,9 +230,9 @@ class Fact:
     Attributes:
         time: the machine's ``now``, seconds.
         constellation: which one it is about.
-        kind: ``created``, ``edited``, ``started``, ``finished``, ``requeued``, ``asked``,
-            ``answered``, ``settled``, ``paused``, ``resumed``, ``ended``; docs/protocol.md lists
-            the body of each.
+        kind: ``created``, ``edited``, ``started``, ``raced``, ``withdrawn``, ``finished``,
+            ``requeued``, ``asked``, ``answered``, ``settled``, ``paused``, ``resumed``,
+            ``canceled``, ``ended``; docs/protocol.md lists the body of each.
         body: plain data that msgpack and JSON can carry.
     """
 
@@ -273,7 +273,8 @@ class Notify:
 
     ``kind``: ``waiting`` (a ready task that no device can take now, and why), ``skipped``,
     ``device`` (a device's health or presence changed), ``late`` (an outcome that came after another
-    was accepted); ``body`` is plain data. ``constellation`` is empty for devices.
+    was accepted), ``refused`` (a device reported on an attempt that it was not given); ``body`` is
+    plain data. ``constellation`` is empty for devices.
     """
 
     time: float

@@ -1,0 +1,221 @@
+"""Ready tasks to devices: collect what became ready, place it, and see which runs are over."""
+
+from __future__ import annotations
+
+import heapq
+
+from constellation.errors import NoCapableDevice, TaskFailed
+from constellation.graph.task import Task, TaskState
+
+from .assigning import assignment, choose, place
+from .attempts import Attempt
+from .device import Device
+from .events import Assign
+from .outcomes import Outcomes
+from .racing import Racing
+from .ready import Group, Lane, LaneKey
+from .requirements import need_of, why_waiting
+from .run import Run
+from .state import State
+
+
+class Dispatch:
+    """Starts tasks, and ends runs that have nothing left to start."""
+
+    def __init__(self, state: State, outcomes: Outcomes, racing: Racing) -> None:
+        self._state = state
+        self._outcomes = outcomes
+        self._racing = racing
+
+    def settle(self, now: float) -> None:
+        """Bring everything to rest: afterwards no task waits that could run."""
+        state = self._state
+        queues = state.queues
+        while state.changed or state.freed or queues.touched:
+            changed, state.changed = state.changed, {}
+            for run in changed.values():
+                self._collect(run, now)
+            freed, state.freed = state.freed, {}
+            for device in freed.values():
+                queues.serve(device)
+            touched, queues.touched = queues.touched, {}
+            self._assign(touched, now)
+            for run in changed.values():
+                if run.finished and run.ended_at is None:
+                    self._end_run(run, now)
+
+    # ── what became ready ───────────────────────────────────────────────────────────────────────
+
+    def _collect(self, run: Run, now: float) -> None:
+        changes = run.constellation.take_changes()
+        state, nodes = self._state, run.constellation.nodes
+        if run.ended_at is not None:
+            return
+        for task in changes.unready:
+            if task not in nodes or not nodes[task].ready:
+                state.queues.discard(run.id, task)
+        for task in changes.ready:
+            if task in nodes and nodes[task].ready:
+                self.enqueue(run, task, now)
+        for task, reason in changes.skipped:
+            state.notify(run.id, "skipped", {"task": task, "reason": reason}, now)
+
+    def enqueue(self, run: Run, task_id: str, now: float) -> None:
+        """Let a ready task wait for a device; an entry that it has already is replaced."""
+        state = self._state
+        node = run.constellation.nodes[task_id]
+        task = node.task
+        if task.deadline_s is not None:
+            state.timers.set(("deadline", run.id, task_id), run.created_at + task.deadline_s)
+        trouble = run.trouble.get(task_id) if run.trouble else None
+        if trouble is not None and trouble.not_before > now:
+            state.timers.set(("retry", run.id, task_id), trouble.not_before)
+            return
+        group = state.queues.group(need_of(task, trouble), state.devices)
+        urgency = state.placement.urgency(run.priority + task.priority, node.rank)
+        state.queues.push(group, run.id, task_id, urgency)
+
+    def retry(self, run: Run, task_id: str, now: float) -> None:
+        """The wait before another attempt is over."""
+        node = run.constellation.nodes.get(task_id)
+        if node is not None and node.ready:
+            self.enqueue(run, task_id, now)
+
+    # ── who runs it ─────────────────────────────────────────────────────────────────────────────
+
+    def _assign(self, groups: dict[Group, None], now: float) -> None:
+        heap: list[tuple[LaneKey, int, Group]] = []
+        for number, group in enumerate(groups):
+            best = group.best()
+            if best is not None:
+                heap.append((best[0], number, group))
+        heapq.heapify(heap)
+        while heap:
+            key, number, group = heap[0]
+            best = group.best()
+            if best is None:
+                heapq.heappop(heap)
+            elif best[0] != key:
+                heapq.heapreplace(heap, (best[0], number, group))
+            elif not self._assign_first(group, best[1], now):
+                heapq.heappop(heap)
+                self._explain(group, now)
+
+    def _assign_first(self, group: Group, lane: Lane, now: float) -> bool:
+        """Start the first task of a lane; False if no device can take it now."""
+        state = self._state
+        run = state.runs[lane.backlog.constellation]
+        task = run.constellation.nodes[lane.first()].task
+        device = choose(state, group, task)
+        if device is None:
+            return False
+        state.queues.take(lane, task.id, state.estimates.expected(task.skill))
+        try:
+            body = assignment(run, task)
+        except TaskFailed as error:
+            self._outcomes.fail(run, task.id, error.to_wire(), now)
+            return True
+        idempotent = task.idempotent
+        if idempotent is None:
+            idempotent = task.skill in device.idempotent
+        number = run.constellation.start(task.id, device.name, now)
+        name, exclusive = device.name, group.need.exclusive
+        attempt = Attempt(run.id, task.id, number, name, task.skill, now, idempotent, exclusive)
+        run.open(attempt)
+        place(state, device, attempt, task, now)
+        fact = {"task": task.id, "attempt": number, "device": name, "idempotent": idempotent}
+        state.fact(run, "started", fact, now)
+        body["attempt"] = attempt.id
+        body["idempotent"] = idempotent
+        state.act(Assign(name, body))
+        if idempotent:
+            self._racing.watch(device, attempt)
+        return True
+
+    # ── who waits in vain ───────────────────────────────────────────────────────────────────────
+
+    def _explain(self, group: Group, now: float) -> None:
+        """Tell observers of tasks for which no device is there, once for each lane."""
+        if any(not device.unavailable() for device in group.candidates.values()):
+            return
+        state = self._state
+        patience = state.settings.no_device_fail_s
+        reason = ""
+        for lane in group.lanes.values():
+            key = lane.key()
+            if lane.told or key is None:
+                continue
+            lane.told = True
+            constellation = lane.backlog.constellation
+            reason = reason or why_waiting(group.need, list(state.devices.values()))
+            state.notify(constellation, "waiting", {"task": lane.first(), "reason": reason}, now)
+            if patience is not None and not group.candidates:
+                state.timers.set(("no device", constellation, lane.id), now + patience)
+
+    def fail_lane(self, run: Run, lane_id: str, now: float) -> None:
+        """No device could ever run the tasks of a lane, for longer than is to be waited."""
+        lane = self._state.queues.lane(run.id, lane_id)
+        if lane is not None and not lane.group.candidates:
+            lane.told = False
+            for task_id in lane.waiting():
+                self._outcomes.fail(run, task_id, self.no_device(run, task_id).to_wire(), now)
+
+    def overdue(self, run: Run, task_id: str, now: float) -> None:
+        """The deadline of a task has come."""
+        node = run.constellation.nodes.get(task_id)
+        if node is None or node.ended:
+            return
+        if node.task.for_each is not None and node.state is TaskState.WORKING:
+            # Its elements have the same deadline; it ends with them.
+            for element in run.constellation.elements(node):
+                if not element.ended:
+                    self.overdue(run, element.id, now)
+            return
+        if node.ready and self._is_stranded(node.task, run):
+            self._outcomes.fail(run, task_id, self.no_device(run, task_id).to_wire(), now)
+            return
+        doing = "waited for its turn" if node.ready else "waited for other tasks"
+        if node.state is not TaskState.SUBMITTED:
+            doing = f"ran on {node.device}"
+        error = {
+            "code": "task.timeout.deadline",
+            "message": f"The deadline of task {task_id} passed while it {doing}.",
+            "remedy": "Give it more time, or a faster device.",
+        }
+        self._outcomes.fail(run, task_id, error, now)
+
+    def _is_stranded(self, task: Task, run: Run) -> bool:
+        state = self._state
+        group = state.queues.group(need_of(task, run.trouble.get(task.id)), state.devices)
+        return all(device.unavailable() for device in group.candidates.values())
+
+    def no_device(self, run: Run, task_id: str) -> NoCapableDevice:
+        """The error of a task that no device can run."""
+        need = need_of(run.constellation.nodes[task_id].task, run.trouble.get(task_id))
+        return NoCapableDevice(
+            f"Task {task_id} found no device. {why_waiting(need, self._devices())}",
+            remedy="Connect a device that can run it, or change its requirement.",
+            task=task_id,
+        )
+
+    def _devices(self) -> list[Device]:
+        return list(self._state.devices.values())
+
+    # ── who is done ─────────────────────────────────────────────────────────────────────────────
+
+    def _end_run(self, run: Run, now: float) -> None:
+        state = self._state
+        run.ended_at = now
+        state.queues.drop(run.id)
+        counts = run.constellation.counts
+        body = {
+            "state": run.state.value,
+            "counts": {each.value: count for each, count in counts.items() if count},
+            "duration_s": now - run.created_at,
+        }
+        if run.reason:
+            body["reason"] = run.reason
+        state.fact(run, "ended", body, now)
+        for node in run.constellation.nodes.values():
+            if node.task.deadline_s is not None:
+                state.timers.drop(("deadline", run.id, node.id))

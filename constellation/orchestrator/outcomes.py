@@ -1,0 +1,410 @@
+"""How attempts end, and what follows for their tasks.
+
+An attempt holds a place on its device until the device says how it ended, or is gone; it may decide
+its task only while it is live. The two are apart: an attempt that was told to stop, or was given up
+as lost, decides nothing any more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from constellation.graph.task import ACTIVE, TERMINAL, Outcome, RetryPolicy, TaskState
+
+from .attempts import Attempt, AttemptName, Life, read_attempt_id
+from .device import Device, Presence
+from .events import AttemptFinished, AttemptRejected, CancelAttempt, Revise
+from .requirements import need_of, obstacle
+from .run import Cause, Run, Trouble
+from .state import State, stop_key, timeout_key
+from .supervision import Supervision
+
+_REMEDY_MAY_HAVE_RUN = "See what it left behind, then retry the task or cancel it."
+
+
+class Outcomes:
+    """Ends attempts and tasks."""
+
+    def __init__(self, state: State, supervision: Supervision) -> None:
+        self._state = state
+        self._supervision = supervision
+
+    # ── what devices say ────────────────────────────────────────────────────────────────────────
+
+    def finished(self, event: AttemptFinished, now: float) -> None:
+        """A device says how an attempt ended."""
+        state = self._state
+        device = state.devices.get(event.device)
+        attempt = None if device is None else device.running.get(event.attempt)
+        if device is None or attempt is None:
+            self._unexpected(event, now)
+            return
+        stopping = attempt.life is Life.STOPPING
+        self.release(device, attempt)
+        outcome = event.outcome
+        if stopping:
+            if outcome.state is not TaskState.CANCELED:
+                self._late(event, now)
+            return
+        run = state.runs[attempt.constellation]
+        if outcome.state is TaskState.COMPLETED:
+            taken = event.duration_s
+            elapsed = now - attempt.started_at
+            if taken is None or not 0 <= taken <= elapsed:
+                taken = max(0.0, elapsed)
+            state.estimates.observe(device.durations, attempt.skill, taken)
+            self._supervision.succeeded(device, attempt.skill, taken, now)
+            self.end(run, attempt.task, outcome, now, attempt)
+        elif outcome.state is TaskState.CANCELED:
+            self._ended_there(run, attempt, outcome, now)
+        else:
+            self._failed(run, device, attempt, _as_failure(outcome, attempt), now)
+
+    def rejected(self, event: AttemptRejected, now: float) -> None:
+        """A device refused to start an attempt: nothing has run."""
+        state = self._state
+        device = state.devices.get(event.device)
+        attempt = None if device is None else device.running.get(event.attempt)
+        if device is None or attempt is None:
+            self._refuse(event.device, event.attempt, "it does not hold it", now)
+            return
+        stopping = attempt.life is Life.STOPPING
+        self.release(device, attempt)
+        if stopping:
+            return
+        run = state.runs[attempt.constellation]
+        reason = f"{device.name} refused it: {_sentence(event.error)}"
+        if attempt.rival is not None:
+            self.withdraw(run, attempt, reason, now)
+            return
+        if self._others_may_take(run, attempt):
+            self._requeue(run, attempt, "rejected", reason, now)
+            return
+        error = {
+            "code": "task.rejected",
+            "message": f"Every device that could run task {attempt.task} refused it; {reason}",
+            "remedy": str(event.error.get("remedy", "")) or "Change the task, or add a device.",
+        }
+        self.end(run, attempt.task, Outcome(TaskState.REJECTED, None, error), now, attempt)
+
+    # ── what the hub finds out ──────────────────────────────────────────────────────────────────
+
+    def timed_out(self, device: Device, attempt: Attempt, now: float) -> None:
+        """An attempt has passed its timeout and its device does not say so."""
+        if device.link not in (Presence.CONNECTED, Presence.DRAINING):
+            # It may well have ended; the lease decides, or the device's return.
+            return
+        state = self._state
+        run = state.runs[attempt.constellation]
+        timeout_s = run.constellation.nodes[attempt.task].task.timeout_s
+        self.stop(attempt, "its time is over", now)
+        message = f"Task {attempt.task} did not end within {timeout_s:g} s on {device.name}."
+        self._supervision.failed(device, "task.timeout", now)
+        if attempt.rival is not None:
+            self.withdraw(run, attempt, message, now)
+        elif attempt.idempotent:
+            self._fail_or_retry(run, attempt, {"code": "task.timeout", "message": message}, now)
+        else:
+            error = {
+                "code": "task.timeout",
+                "message": f"{message} It was told to stop, but may still have run.",
+                "remedy": _REMEDY_MAY_HAVE_RUN,
+            }
+            self.end(run, attempt.task, Outcome(TaskState.FAILED, None, error), now, attempt)
+
+    def stop_ignored(self, device: Device, attempt: Attempt, now: float) -> None:
+        """A device has not confirmed that it stopped an attempt; its place is not kept longer."""
+        if device.link in (Presence.CONNECTED, Presence.DRAINING):
+            self._supervision.failed(device, "task.timeout", now)
+        self.release(device, attempt)
+
+    def lost(self, device: Device, attempt: Attempt, why: str, now: float) -> None:
+        """An attempt is gone with its device; nobody knows whether it ran."""
+        stopping = attempt.life is Life.STOPPING
+        self.release(device, attempt)
+        if stopping:
+            return
+        state = self._state
+        run = state.runs[attempt.constellation]
+        reason = f"{device.name} {why}"
+        if device.link is Presence.DETACHED:
+            state.act(CancelAttempt(device.name, attempt.id, f"it was given up: {reason}"))
+        if attempt.rival is not None:
+            self.withdraw(run, attempt, reason, now)
+            return
+        losses = run.trouble.get(attempt.task, Trouble()).losses
+        if attempt.idempotent and losses < state.settings.max_losses:
+            self._requeue(run, attempt, "lost", reason, now)
+            return
+        if attempt.idempotent:
+            message = f"Task {attempt.task} lost its device {losses + 1} times; last, {reason}."
+            remedy = "Find out whether it brings devices down, then retry it."
+        else:
+            message = (
+                f"Task {attempt.task} was on {device.name}, which {why}. It may have run, in part "
+                "or to its end, and is not safe to repeat."
+            )
+            remedy = _REMEDY_MAY_HAVE_RUN
+        error = {"code": "task.failed.device_lost", "message": message, "remedy": remedy}
+        self.end(run, attempt.task, Outcome(TaskState.FAILED, None, error), now, attempt)
+
+    def unsent(self, device: Device, attempt: Attempt, now: float) -> None:
+        """A device that came back knows nothing of an attempt: it never began."""
+        stopping = attempt.life is Life.STOPPING
+        self.release(device, attempt)
+        if stopping:
+            return
+        run = self._state.runs[attempt.constellation]
+        reason = f"it never reached {device.name}"
+        if attempt.rival is not None:
+            self.withdraw(run, attempt, reason, now)
+        else:
+            self._requeue(run, attempt, "unsent", reason, now)
+
+    # ── ends of tasks ───────────────────────────────────────────────────────────────────────────
+
+    def end(
+        self,
+        run: Run,
+        task: str,
+        outcome: Outcome,
+        now: float,
+        ended: Attempt | None = None,
+        device: str | None = None,
+    ) -> None:
+        """End a task; its live attempts other than ``ended`` are stopped.
+
+        Args:
+            ended: the attempt whose outcome it is.
+            device: where the outcome came from, if from no live attempt.
+        """
+        state = self._state
+        node = run.constellation.nodes[task]
+        until = None
+        if outcome.state in run.revise_on and node.member_of is None:
+            until = now + run.revise_within_s
+        if ended is not None and ended.device != node.device:
+            device = ended.device
+        run.constellation.finish(task, outcome, now, until is None, device)
+        body: dict[str, Any] = {"task": task, "attempt": node.attempt, "state": outcome.state.value}
+        if outcome.output is not None:
+            body["output"] = outcome.output
+        if outcome.error is not None:
+            body["error"] = outcome.error
+        if device is not None:
+            body["device"] = device
+        body["settle"] = until is None
+        state.fact(run, "finished", body, now)
+        for attempt in run.finish(task, until):
+            if attempt is not ended:
+                self.stop(attempt, f"task {task} has ended", now)
+        if until is not None:
+            state.timers.set(("revision", run.id, task), until)
+            state.act(Revise(run.id, task, outcome, until))
+        state.changed[run.id] = run
+
+    def fail(self, run: Run, task: str, error: Mapping[str, Any], now: float) -> None:
+        """A task fails by a decision of the hub, whatever state it is in."""
+        self.end(run, task, Outcome(TaskState.FAILED, None, error), now)
+
+    def stop(self, attempt: Attempt, reason: str, now: float) -> None:
+        """Tell a device to stop an attempt, which keeps its place until the device has done so."""
+        if attempt.life in (Life.STOPPING, Life.ENDED):
+            return
+        state = self._state
+        attempt.move("stop")
+        state.timers.drop(timeout_key(attempt))
+        state.timers.set(stop_key(attempt), now + state.settings.stop_s)
+        state.act(CancelAttempt(attempt.device, attempt.id, reason))
+
+    def release(self, device: Device, attempt: Attempt) -> None:
+        """An attempt holds its place no longer."""
+        timers = self._state.timers
+        timers.drop(stop_key(attempt) if attempt.life is Life.STOPPING else timeout_key(attempt))
+        self._state.release(device, attempt)
+
+    # ── inside ──────────────────────────────────────────────────────────────────────────────────
+
+    def _failed(
+        self, run: Run, device: Device, attempt: Attempt, error: Mapping[str, Any], now: float
+    ) -> None:
+        self._supervision.failed(device, str(error.get("code", "")), now)
+        if attempt.rival is not None:
+            self.withdraw(run, attempt, _sentence(error), now)
+        else:
+            self._fail_or_retry(run, attempt, error, now)
+
+    def _ended_there(self, run: Run, attempt: Attempt, outcome: Outcome, now: float) -> None:
+        """Somebody stopped the attempt on its device."""
+        reason = f"It was stopped on {attempt.device}."
+        if attempt.rival is not None:
+            self.withdraw(run, attempt, reason, now)
+            return
+        error = outcome.error or {"code": "task.canceled", "message": reason}
+        self.end(run, attempt.task, Outcome(TaskState.CANCELED, None, error), now, attempt)
+
+    def _fail_or_retry(
+        self, run: Run, attempt: Attempt, error: Mapping[str, Any], now: float
+    ) -> None:
+        policy = run.constellation.nodes[attempt.task].task.retry
+        failures = run.trouble.get(attempt.task, Trouble()).failures + 1
+        code = str(error.get("code", ""))
+        if failures < policy.attempts and _is_retried(policy, code):
+            cause: Cause = "timeout" if attempt.life is Life.STOPPING else "failed"
+            pause = backoff(policy, failures)
+            self._requeue(run, attempt, cause, _sentence(error), now, now + pause)
+            return
+        self.end(run, attempt.task, Outcome(TaskState.FAILED, None, error), now, attempt)
+
+    def _requeue(
+        self,
+        run: Run,
+        attempt: Attempt,
+        cause: Cause,
+        reason: str,
+        now: float,
+        not_before: float = 0.0,
+    ) -> None:
+        run.constellation.requeue(attempt.task, reason, now)
+        run.requeue(attempt, cause, not_before)
+        body = {
+            "task": attempt.task,
+            "attempt": attempt.number,
+            "device": attempt.device,
+            "cause": cause,
+            "reason": reason,
+            "not_before": not_before,
+        }
+        self._state.fact(run, "requeued", body, now)
+        self._state.changed[run.id] = run
+
+    def withdraw(self, run: Run, attempt: Attempt, reason: str, now: float) -> None:
+        """One of two racing attempts is out; the other goes on."""
+        run.withdraw(attempt)
+        body = {
+            "task": attempt.task,
+            "attempt": attempt.number,
+            "rival": attempt.is_rival,
+            "device": attempt.device,
+            "reason": reason,
+        }
+        self._state.fact(run, "withdrawn", body, now)
+
+    def _others_may_take(self, run: Run, attempt: Attempt) -> bool:
+        trouble = run.trouble.get(attempt.task, Trouble())
+        refused = trouble._replace(refused=(*trouble.refused, attempt.device))
+        need = need_of(run.constellation.nodes[attempt.task].task, refused)
+        return any(obstacle(need, device) is None for device in self._state.devices.values())
+
+    # ── outcomes that nobody waits for ──────────────────────────────────────────────────────────
+
+    def _unexpected(self, event: AttemptFinished, now: float) -> None:
+        """A device reports on an attempt that holds no place on it."""
+        name = read_attempt_id(event.attempt)
+        if name is None:
+            self._refuse(event.device, event.attempt, "that is no attempt", now)
+            return
+        run = self._state.runs.get(name.constellation)
+        if run is None or _was_given(run, name, event):
+            self._late(event, now)
+        else:
+            self._refuse(event.device, event.attempt, "it was not given it", now)
+
+    def _late(self, event: AttemptFinished, now: float) -> None:
+        """An outcome of an attempt that decides nothing any more.
+
+        If the attempt was given up and its task still has no outcome, its success counts: the first
+        outcome wins. Whatever else is reported changes nothing.
+        """
+        name = read_attempt_id(event.attempt)
+        run = None if name is None else self._state.runs.get(name.constellation)
+        if name is None or run is None or run.ended_at is not None:
+            self._tell_late(event, "its constellation has ended", now)
+            return
+        node = run.constellation.nodes.get(name.task)
+        former = run.former.get(name.task, {}).get(event.attempt)
+        if node is None or former is None:
+            self._tell_late(event, "its task has another outcome, or is tried anew", now)
+        elif event.outcome.state is not TaskState.COMPLETED:
+            self._tell_late(event, "it had been given up", now)
+        elif node.changed != former.changed:
+            self._tell_late(event, "its task has been changed", now)
+        elif node.state in ACTIVE or node.ready:
+            self._accept_late(run, name.task, event, now)
+        else:
+            self._tell_late(event, "its task waits for others now", now)
+
+    def _accept_late(self, run: Run, task: str, event: AttemptFinished, now: float) -> None:
+        node = run.constellation.nodes[task]
+        if node.ready:
+            # It counts as one more attempt, so that the task goes through its usual states.
+            number = run.constellation.start(task, event.device, now)
+            body = {"task": task, "attempt": number, "device": event.device, "late": True}
+            self._state.fact(run, "started", body, now)
+            self._state.queues.discard(run.id, task)
+        self.end(run, task, event.outcome, now, device=event.device)
+
+    def _tell_late(self, event: AttemptFinished, reason: str, now: float) -> None:
+        name = read_attempt_id(event.attempt)
+        body = {
+            "device": event.device,
+            "attempt": event.attempt,
+            "state": event.outcome.state.value,
+            "reason": f"The outcome was not used: {reason}.",
+        }
+        self._state.notify("" if name is None else name.constellation, "late", body, now)
+
+    def _refuse(self, device: str, attempt: str, reason: str, now: float) -> None:
+        body = {
+            "device": device,
+            "attempt": attempt,
+            "reason": f"{device} reported on {attempt}, but {reason}.",
+        }
+        self._state.notify("", "refused", body, now)
+
+
+def _was_given(run: Run, name: AttemptName, event: AttemptFinished) -> bool:
+    """Whether a device had that attempt once, and it is over."""
+    former = run.former.get(name.task, {}).get(event.attempt)
+    if former is not None:
+        return former.device == event.device
+    node = run.constellation.nodes.get(name.task)
+    if node is None or any(each.id == event.attempt for each in run.attempts(name.task)):
+        return False
+    given = {(number, device) for number, device, *_ in node.history}
+    given.add((node.attempt, node.device))
+    return (name.number, event.device) in given
+
+
+def backoff(policy: RetryPolicy, failures: int) -> float:
+    """Seconds to wait after so many failures, at least one."""
+    try:
+        wait = policy.backoff_s * policy.factor ** (failures - 1)
+    except OverflowError:
+        return policy.max_backoff_s
+    return max(0.0, min(wait, policy.max_backoff_s))
+
+
+def _is_retried(policy: RetryPolicy, code: str) -> bool:
+    return not policy.on or any(code == each or code.startswith(f"{each}.") for each in policy.on)
+
+
+def _as_failure(outcome: Outcome, attempt: Attempt) -> Mapping[str, Any]:
+    """The error of an outcome that is no success; one is made up if the device gave none."""
+    if outcome.state not in TERMINAL:
+        return {
+            "code": "task.failed.protocol",
+            "message": f"{attempt.device} reported the state {outcome.state} as an outcome.",
+            "remedy": "Correct the device's agent.",
+        }
+    if outcome.error:
+        return outcome.error
+    return {
+        "code": "task.failed",
+        "message": f"Task {attempt.task} failed on {attempt.device}, which gave no reason.",
+    }
+
+
+def _sentence(error: Mapping[str, Any]) -> str:
+    return str(error.get("message") or error.get("code") or "no reason given")

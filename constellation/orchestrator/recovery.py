@@ -1,0 +1,136 @@
+"""A scheduler rebuilt from the journal: facts are taken over, decisions are not made again."""
+
+from __future__ import annotations
+
+from constellation.errors import JournalError
+from constellation.graph.constellation import Constellation
+from constellation.graph.task import Outcome
+
+from .attempts import Attempt
+from .control import Control
+from .dispatch import Dispatch
+from .events import Fact, Revise
+from .presence import PresenceDesk
+from .run import Run
+from .state import State
+
+
+class Recovery:
+    """Replays facts, then takes up the work where it was left."""
+
+    def __init__(
+        self, state: State, dispatch: Dispatch, presence: PresenceDesk, control: Control
+    ) -> None:
+        self._state = state
+        self._dispatch = dispatch
+        self._presence = presence
+        self._control = control
+
+    # ── facts ───────────────────────────────────────────────────────────────────────────────────
+
+    def restore(self, fact: Fact) -> None:
+        """Take over one fact; they come in the order in which they were made.
+
+        Raises:
+            JournalError: it is about a constellation of which nothing was said before.
+        """
+        state = self._state
+        if fact.kind == "created":
+            constellation = Constellation(fact.constellation, weights=state.expected)
+            run = Run.create(constellation, fact.body, fact.time)
+            state.runs[run.id] = run
+            return
+        found = state.runs.get(fact.constellation)
+        if found is None:
+            raise JournalError(
+                f"The journal speaks of {fact.constellation} before it was created.",
+                remedy="Restore the journal from a copy.",
+                constellation=fact.constellation,
+            )
+        found.constellation.replay(fact.kind, fact.body, fact.time)
+        replay(found, fact)
+
+    # ── afterwards ──────────────────────────────────────────────────────────────────────────────
+
+    def recover(self, now: float) -> None:
+        """Take up the work: leases begin to run, planners are asked again, timers are armed."""
+        for run in self._state.runs.values():
+            run.constellation.take_changes()
+            if run.ended_at is None:
+                self._take_up(run, now)
+
+    def _take_up(self, run: Run, now: float) -> None:
+        state = self._state
+        state.queues.add(run.id, run.weight, run.paused)
+        for task_id in run.live:
+            for attempt in run.attempts(task_id):
+                state.take(self._presence.expect(attempt.device, now), attempt)
+        for task_id, node in run.constellation.nodes.items():
+            if node.task.deadline_s is not None:
+                self._control.watch_deadline(run, task_id)
+            if node.ready:
+                self._dispatch.enqueue(run, task_id, now)
+        for task_id in run.revisions:
+            node = run.constellation.nodes[task_id]
+            until = run.revisions[task_id] = now + run.revise_within_s
+            state.timers.set(("revision", run.id, task_id), until)
+            outcome = Outcome(node.state, node.output, node.error)
+            state.act(Revise(run.id, task_id, outcome, until))
+        state.changed[run.id] = run
+
+
+def replay(run: Run, fact: Fact) -> None:
+    """Do to a run what a fact says, once its graph has been brought up to it."""
+    body = fact.body
+    match fact.kind:
+        case "edited":
+            run.edited()
+        case "started":
+            if not body.get("late"):
+                run.open(_started(run, fact))
+        case "raced":
+            run.open(run.live[body["task"]].race(body["device"], fact.time))
+        case "withdrawn":
+            first, second = run.attempts(body["task"])
+            run.withdraw(first if first.is_rival == body["rival"] else second)
+        case "requeued":
+            run.requeue(run.live[body["task"]], body["cause"], body["not_before"])
+        case "asked":
+            run.live[body["task"]].move("ask")
+        case "answered":
+            attempt = run.live[body["task"]]
+            attempt.move("answer")
+            attempt.answer = {
+                "attempt": attempt.id,
+                "question": body["question"],
+                "answer": body["answer"],
+            }
+        case "finished":
+            until = None if body["settle"] else fact.time + run.revise_within_s
+            run.finish(body["task"], until)
+        case "settled":
+            del run.revisions[body["task"]]
+        case "paused":
+            run.paused = True
+        case "resumed":
+            run.paused = False
+        case "canceled":
+            run.constellation.cancel_all(body["reason"], fact.time)
+            run.cancel(body["reason"])
+        case "ended":
+            run.ended_at = fact.time
+
+
+def _started(run: Run, fact: Fact) -> Attempt:
+    body = fact.body
+    task = run.constellation.nodes[body["task"]].task
+    return Attempt(
+        run.id,
+        task.id,
+        body["attempt"],
+        body["device"],
+        task.skill,
+        fact.time,
+        body["idempotent"],
+        tuple(dict.fromkeys(task.requirement.exclusive)),
+    )

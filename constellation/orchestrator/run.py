@@ -1,0 +1,286 @@
+"""A constellation that runs: its graph, and everything else about it that must survive a crash.
+
+A `Run` changes by facts only. The scheduler makes the same calls when it decides something and when
+it replays the journal, so that the two cannot drift apart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal, NamedTuple
+
+from constellation.graph.constellation import Constellation
+from constellation.graph.task import ACTIVE, TaskState
+
+from .attempts import Attempt
+from .events import Submitted
+
+_SUBMITTED = (
+    "name",
+    "request",
+    "owner",
+    "priority",
+    "weight",
+    "revise_on",
+    "revise_within_s",
+    "paused",
+)
+
+Cause = Literal["failed", "timeout", "lost", "rejected", "unsent"]
+
+
+class Trouble(NamedTuple):
+    """What has befallen a task that has not ended.
+
+    Attributes:
+        failures: attempts that failed or ran out of time; the retry policy counts them.
+        losses: attempts lost with their device.
+        refused: devices that rejected it.
+        failed_on: devices on which it failed.
+        not_before: it is not started again before then.
+    """
+
+    failures: int = 0
+    losses: int = 0
+    refused: tuple[str, ...] = ()
+    failed_on: tuple[str, ...] = ()
+    not_before: float = 0.0
+
+
+class Former(NamedTuple):
+    """An attempt given up without an outcome, whose success may still arrive.
+
+    Attributes:
+        device: where it ran.
+        changed: the version at which its task was last edited; a later edit makes it void.
+    """
+
+    device: str
+    changed: int
+
+
+class Run:
+    """One constellation.
+
+    Attributes:
+        id, name, request, owner, priority, weight, revise_on, revise_within_s: as submitted.
+        constellation: its graph.
+        paused: nothing more is started.
+        created_at, ended_at: the machine's seconds.
+        reason: why it was canceled, if it was.
+        live: the attempts that may still decide a task, by task. Of two that race it is the first;
+            the other is its ``rival``.
+        trouble: by task, while it has not ended.
+        former: by task and attempt id, while the task has not ended.
+        revisions: tasks whose dependents wait for a planner, with the time at which that ends.
+    """
+
+    __slots__ = (
+        "constellation",
+        "created_at",
+        "ended_at",
+        "former",
+        "id",
+        "live",
+        "name",
+        "owner",
+        "paused",
+        "priority",
+        "reason",
+        "request",
+        "revise_on",
+        "revise_within_s",
+        "revisions",
+        "trouble",
+        "weight",
+    )
+
+    def __init__(self, constellation: Constellation, created_at: float) -> None:
+        self.constellation = constellation
+        self.id = constellation.id
+        self.name = ""
+        self.request = ""
+        self.owner = ""
+        self.priority = 0
+        self.weight = 1.0
+        self.revise_on: frozenset[str] = frozenset()
+        self.revise_within_s = 0.0
+        self.paused = False
+        self.reason = ""
+        self.created_at = created_at
+        self.ended_at: float | None = None
+        self.live: dict[str, Attempt] = {}
+        self.trouble: dict[str, Trouble] = {}
+        self.former: dict[str, dict[str, Former]] = {}
+        self.revisions: dict[str, float] = {}
+
+    @property
+    def state(self) -> TaskState:
+        """The state of the whole; it has not ended while a planner is still asked."""
+        if self.ended_at is None and self.constellation.done:
+            return TaskState.WORKING
+        return self.constellation.state
+
+    @property
+    def finished(self) -> bool:
+        """True when there is nothing left to do or to wait for."""
+        return self.constellation.done and not self.revisions
+
+    # ── what facts do ───────────────────────────────────────────────────────────────────────────
+
+    def open(self, attempt: Attempt) -> None:
+        """An attempt begins. A rival is linked to the attempt that it races."""
+        if not attempt.is_rival:
+            self.live[attempt.task] = attempt
+            return
+        first = self.live[attempt.task]
+        first.rival, attempt.rival = attempt, first
+
+    def close(self, attempt: Attempt) -> None:
+        """An attempt decides nothing any more; the other one of a race goes on alone."""
+        other = attempt.rival
+        if other is None:
+            del self.live[attempt.task]
+        else:
+            attempt.rival = other.rival = None
+            self.live[attempt.task] = other
+
+    def attempts(self, task: str) -> list[Attempt]:
+        """The live attempts of a task: none, one, or two that race."""
+        first = self.live.get(task)
+        if first is None:
+            return []
+        return [first] if first.rival is None else [first, first.rival]
+
+    def withdraw(self, attempt: Attempt) -> None:
+        """One of two racing attempts ended without deciding the task."""
+        self.close(attempt)
+        self._remember(attempt)
+
+    def requeue(self, attempt: Attempt, cause: Cause, not_before: float) -> None:
+        """The only attempt of a task ended, and another will follow."""
+        self.close(attempt)
+        task, device = attempt.task, attempt.device
+        before = self.trouble.get(task, Trouble())
+        match cause:
+            case "failed" | "timeout":
+                after = before._replace(
+                    failures=before.failures + 1,
+                    failed_on=_with(before.failed_on, device),
+                    not_before=not_before,
+                )
+            case "lost":
+                after = before._replace(losses=before.losses + 1)
+            case "rejected":
+                after = before._replace(refused=_with(before.refused, device))
+            case _:
+                return
+        self.trouble[task] = after
+        if cause in ("timeout", "lost"):
+            self._remember(attempt)
+
+    def _remember(self, attempt: Attempt) -> None:
+        node = self.constellation.nodes[attempt.task]
+        formers = self.former.setdefault(attempt.task, {})
+        formers[attempt.id] = Former(attempt.device, node.changed)
+
+    def finish(self, task: str, revise_until: float | None) -> list[Attempt]:
+        """A task ended; return the attempts that were live.
+
+        Args:
+            revise_until: until when its dependents wait for a planner, if they do.
+        """
+        closed = self.attempts(task)
+        if closed:
+            del self.live[task]
+            for attempt in closed:
+                attempt.rival = None
+        if self.trouble or self.former:
+            self._forget(task)
+        if revise_until is not None:
+            self.revisions[task] = revise_until
+        return closed
+
+    def _forget(self, task: str) -> None:
+        self.trouble.pop(task, None)
+        self.former.pop(task, None)
+
+    def edited(self) -> list[Attempt]:
+        """Edits were applied; return the attempts that they made pointless."""
+        nodes = self.constellation.nodes
+        for task in list(self.revisions):
+            if task not in nodes or nodes[task].settled:
+                del self.revisions[task]
+        for task in list(self.trouble):
+            if task not in nodes or nodes[task].ended:
+                self._forget(task)
+        stopped = [task for task in self.live if nodes[task].state not in ACTIVE]
+        return [attempt for task in stopped for attempt in self.finish(task, None)]
+
+    def cancel(self, reason: str) -> list[Attempt]:
+        """The whole was canceled; return the attempts that were live."""
+        self.reason = reason
+        self.revisions.clear()
+        self.trouble.clear()
+        self.former.clear()
+        return [attempt for task in list(self.live) for attempt in self.finish(task, None)]
+
+    # ── as plain data ───────────────────────────────────────────────────────────────────────────
+
+    @classmethod
+    def create(
+        cls, constellation: Constellation, body: Mapping[str, Any], created_at: float
+    ) -> Run:
+        """A run as its ``created`` fact describes it."""
+        run = cls(constellation, created_at)
+        for field in _SUBMITTED:
+            setattr(run, field, body[field])
+        run.revise_on = frozenset(body["revise_on"])
+        return run
+
+    def snapshot(self) -> dict[str, Any]:
+        """All of it as plain data; `restore` reads it back."""
+        return {
+            **describe(self),
+            "created_at": self.created_at,
+            "ended_at": self.ended_at,
+            "reason": self.reason,
+            "graph": self.constellation.snapshot(),
+            "live": [each.to_plain() for task in self.live for each in self.attempts(task)],
+            "trouble": {task: list(trouble) for task, trouble in self.trouble.items()},
+            "former": {
+                task: {attempt: list(former) for attempt, former in formers.items()}
+                for task, formers in self.former.items()
+            },
+            "revisions": dict(self.revisions),
+        }
+
+    @classmethod
+    def restore(cls, data: Mapping[str, Any]) -> Run:
+        """Rebuild from a snapshot."""
+        run = cls.create(Constellation.restore(data["graph"]), data, data["created_at"])
+        run.ended_at = data["ended_at"]
+        run.reason = data["reason"]
+        for plain in data["live"]:
+            run.open(Attempt.from_plain(run.id, plain))
+        for task, (failures, losses, refused, failed_on, not_before) in data["trouble"].items():
+            run.trouble[task] = Trouble(
+                failures, losses, tuple(refused), tuple(failed_on), not_before
+            )
+        for task, formers in data["former"].items():
+            run.former[task] = {
+                attempt: Former(device, changed) for attempt, (device, changed) in formers.items()
+            }
+        run.revisions.update(data["revisions"])
+        return run
+
+
+def describe(submitted: Submitted | Run) -> dict[str, Any]:
+    """What was submitted, but for the graph, as plain data."""
+    body: dict[str, Any] = {field: getattr(submitted, field) for field in _SUBMITTED}
+    body["revise_on"] = sorted(submitted.revise_on)
+    return body
+
+
+def _with(names: tuple[str, ...], name: str) -> tuple[str, ...]:
+    return names if name in names else (*names, name)

@@ -1,0 +1,166 @@
+"""Everything the scheduler knows, and the instructions of the step that it is in.
+
+The parts of the scheduler (`outcomes`, `dispatch`, `presence`, …) each hold one concern and share
+this state. Nothing here decides anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from constellation.aip.cards import DeviceCard
+from constellation.errors import UnknownConstellationError, UnknownDeviceError
+from constellation.graph.task import Task
+
+from .attempts import Attempt
+from .device import Device
+from .estimates import Estimates
+from .events import Fact, Instruction, Notify
+from .health import Health
+from .placement import Placement
+from .ready import ReadyQueues
+from .run import Run
+from .settings import Settings
+from .timers import Timers
+
+
+class State:
+    """What the parts of the scheduler share.
+
+    Attributes:
+        runs: open constellations by id, and ended ones until they are forgotten.
+        devices: by name; those that are gone are kept for a while.
+        free: the devices with credit, by name, the longest free first.
+        freed: devices that got credit since the last round of assignments.
+        changed: runs whose graph may have changed since then.
+        resources: exclusive resources in use, each with the id of the attempt that holds it.
+        queues, timers, estimates: see their classes.
+        learned_health: health of devices from before a restart, until they join.
+    """
+
+    def __init__(self, placement: Placement, settings: Settings) -> None:
+        self.placement = placement
+        self.settings = settings
+        self.runs: dict[str, Run] = {}
+        self.devices: dict[str, Device] = {}
+        self.free: dict[str, Device] = {}
+        self.freed: dict[str, Device] = {}
+        self.changed: dict[str, Run] = {}
+        self.resources: dict[str, str] = {}
+        self.queues = ReadyQueues()
+        self.timers = Timers()
+        self.estimates = Estimates()
+        self.learned_health: dict[str, Mapping[str, Any]] = {}
+        self._facts: list[Instruction] = []
+        self._actions: list[Instruction] = []
+
+    # ── instructions ────────────────────────────────────────────────────────────────────────────
+
+    def fact(self, run: Run, kind: str, body: Mapping[str, Any], now: float) -> None:
+        """Something is now so and must survive."""
+        self._facts.append(Fact(now, run.id, kind, body))
+
+    def act(self, instruction: Instruction) -> None:
+        """Something is to be done once the facts are secured."""
+        self._actions.append(instruction)
+
+    def notify(self, constellation: str, kind: str, body: Mapping[str, Any], now: float) -> None:
+        """Observers want to see something that need not be remembered."""
+        self._actions.append(Notify(now, constellation, kind, body))
+
+    def take_instructions(self) -> list[Instruction]:
+        """The instructions of this step, facts first; the next step begins."""
+        instructions = self._facts + self._actions
+        self._facts, self._actions = [], []
+        return instructions
+
+    # ── looking up ──────────────────────────────────────────────────────────────────────────────
+
+    def open_run(self, constellation: str) -> Run:
+        """A run that has not ended.
+
+        Raises:
+            UnknownConstellationError: there is none of that id.
+        """
+        run = self.runs.get(constellation)
+        if run is None:
+            raise UnknownConstellationError(
+                f"There is no constellation {constellation!r}.",
+                remedy="See `constellation ps --all`.",
+                constellation=constellation,
+            )
+        if run.ended_at is not None:
+            raise UnknownConstellationError(
+                f"Constellation {constellation} has ended and can no longer be changed.",
+                remedy="Submit a new one.",
+                constellation=constellation,
+            )
+        return run
+
+    def device(self, name: str) -> Device:
+        """A device.
+
+        Raises:
+            UnknownDeviceError: there is none of that name.
+        """
+        device = self.devices.get(name)
+        if device is None:
+            raise UnknownDeviceError(
+                f"There is no device {name!r}.", remedy="See `constellation devices`.", device=name
+            )
+        return device
+
+    def add_device(self, card: DeviceCard) -> Device:
+        """A device that was not known."""
+        health = Health(self.settings)
+        learned = self.learned_health.pop(card.name, None)
+        if learned is not None:
+            health.restore(learned)
+        device = Device(card, health, self.estimates.of(card.name))
+        self.devices[card.name] = device
+        return device
+
+    # ── places on devices ───────────────────────────────────────────────────────────────────────
+
+    def take(self, device: Device, attempt: Attempt) -> None:
+        """An attempt gets a place on a device, and its exclusive resources."""
+        device.take(attempt)
+        if device.credit <= 0:
+            self.free.pop(device.name, None)
+        for resource in attempt.exclusive:
+            self.resources[resource] = attempt.id
+
+    def release(self, device: Device, attempt: Attempt) -> None:
+        """An attempt gives its place and its resources back."""
+        attempt.move("end")
+        device.release(attempt)
+        if device.credit > 0:
+            self.free[device.name] = self.freed[device.name] = device
+        for resource in attempt.exclusive:
+            del self.resources[resource]
+            self.queues.free(resource)
+
+    def recount(self, device: Device) -> None:
+        """A device's link, health or card changed: bring in line what depends on it."""
+        device.count()
+        if device.credit > 0:
+            self.free[device.name] = self.freed[device.name] = device
+        else:
+            self.free.pop(device.name, None)
+            self.freed.pop(device.name, None)
+        self.queues.consider(device)
+
+    def expected(self, task: Task) -> float:
+        """Expected seconds of a task, for ranks."""
+        return self.estimates.expected(task.skill)
+
+
+def timeout_key(attempt: Attempt) -> tuple[str, str, str]:
+    """The timer of an attempt's timeout."""
+    return ("timeout", attempt.device, attempt.id)
+
+
+def stop_key(attempt: Attempt) -> tuple[str, str, str]:
+    """The timer of an attempt that was told to stop."""
+    return ("stop", attempt.device, attempt.id)
