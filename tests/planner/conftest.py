@@ -38,6 +38,8 @@ def _skill(
 TEXT = {"type": "string"}
 NUMBER = {"type": "number"}
 WHOLE = {"type": "integer"}
+FOLDER = {"type": "string", "default": "."}
+DATA = {"anyOf": [{"type": "string"}, {"type": "object"}, {"type": "array"}, {"type": "null"}]}
 LIST: dict[str, Any] = {"type": "array", "items": TEXT}
 
 COMPUTER = (
@@ -63,7 +65,7 @@ COMPUTER = (
         "Write text to a file, replacing what it held.",
         "write 'hello' to notes.txt",
         "save the result as out.txt",
-        needs={"path": TEXT, "content": TEXT},
+        needs={"path": TEXT, "content": DATA},
         gives={"path": TEXT, "size": WHOLE},
         effect="write",
     ),
@@ -72,8 +74,7 @@ COMPUTER = (
         "List the files in a directory.",
         "list the files in /var/log",
         "what is in the folder photos",
-        needs={"path": TEXT},
-        takes={"pattern": TEXT},
+        takes={"path": FOLDER, "pattern": TEXT},
         gives={"entries": LIST, "count": WHOLE},
     ),
     _skill(
@@ -81,7 +82,8 @@ COMPUTER = (
         "Search files for a text.",
         "search the logs folder for 'timeout'",
         "find 'TODO' in /src",
-        needs={"path": TEXT, "text": TEXT},
+        needs={"text": TEXT},
+        takes={"path": FOLDER},
         gives={"matches": LIST, "count": WHOLE},
     ),
     _skill(
@@ -112,7 +114,7 @@ COMPUTER = (
         "Send an HTTP request with any method.",
         "send a POST request to https://example.org/api with the body 'x=1'",
         needs={"url": TEXT, "method": {"enum": ["GET", "POST", "PUT", "PATCH", "DELETE"]}},
-        takes={"body": TEXT},
+        takes={"body": DATA},
         gives={"status": WHOLE, "body": TEXT},
         effect="write",
     ),
@@ -121,21 +123,21 @@ COMPUTER = (
         "Tell the platform, the hostname, the CPU and its load, and the uptime.",
         "what system is this",
         "how long has it been up",
-        gives={"platform": TEXT, "hostname": TEXT, "cpus": WHOLE, "load_percent": NUMBER},
+        gives={"hostname": TEXT, "load_percent": NUMBER, "memory_percent": NUMBER},
     ),
     _skill(
         "system.disks",
         "Tell how full the disks are.",
         "check the disk",
         "how much disk space is free",
-        gives={"disks": {"type": "array"}, "percent": NUMBER},
+        gives={"disks": {"type": "array"}, "percent": NUMBER, "free_bytes": WHOLE},
     ),
     _skill(
         "system.memory",
         "Tell how much memory is used.",
         "check the memory",
         "how much RAM is free",
-        gives={"percent": NUMBER, "total_bytes": WHOLE, "available_bytes": WHOLE},
+        gives={"percent": NUMBER, "available_bytes": WHOLE, "swap_percent": NUMBER},
     ),
     _skill(
         "system.processes",
@@ -171,13 +173,13 @@ COMPUTER = (
         "report.write",
         "Write a report with a title and sections as a Markdown file.",
         "write a report of the results to report.md",
-        needs={"path": TEXT},
         takes={
+            "path": {"type": "string", "default": "report.md"},
             "title": TEXT,
-            "body": TEXT,
+            "body": DATA,
             "sections": {
                 "type": "array",
-                "items": {"type": "object", "properties": {"title": TEXT, "body": TEXT}},
+                "items": {"type": "object", "properties": {"title": TEXT, "body": DATA}},
             },
         },
         gives={"path": TEXT},

@@ -8,7 +8,7 @@ from typing import Any
 
 from constellation.aip.cards import SkillCard
 
-from .schemas import Parameter, text_field, type_of
+from .schemas import Parameter, properties, takes_data, text_field
 
 _TITLES = ("title", "heading", "name", "label")
 _BODIES = ("body", "text", "content", "markdown", "data", "value")
@@ -39,30 +39,24 @@ def content(parameter: Parameter, sources: Sequence[Source]) -> Any:
     A list of objects gets one object for each; a text gets the only result as it is, or all of
     them under headings; anything else gets a mapping from title to result.
     """
-    kind = type_of(parameter.schema)
-    if kind == "array":
-        return [_item(parameter.schema.get("items"), source) for source in sources]
-    if kind == "string":
+    if parameter.kind == "list":
+        return [_item(parameter.items, source) for source in sources]
+    if not takes_data(parameter.schema):
         return _text(sources)
     if len(sources) == 1:
         return sources[0].reference
     return {source.title: source.reference for source in sources}
 
 
-def _item(schema: Any, source: Source) -> Any:
+def _item(schema: Mapping[str, Any], source: Source) -> Any:
     """One element of a list: an object with a title and a body, or the result as text."""
-    properties = schema.get("properties") if isinstance(schema, Mapping) else None
-    if not isinstance(properties, Mapping):
+    known = properties(schema)
+    title = next((name for name in _TITLES if name in known), None)
+    body = next((name for name in _BODIES if name in known), None)
+    if body is None:
         return _text([source])
-    title = next((name for name in _TITLES if name in properties), None)
-    body = next((name for name in _BODIES if name in properties), None)
-    found: dict[str, Any] = {}
-    if title:
-        found[title] = source.title
-    if body:
-        plain = isinstance(properties[body], Mapping) and type_of(properties[body]) == "string"
-        found[body] = _text([source]) if plain else source.reference
-    return found
+    value = source.reference if takes_data(known[body]) else _text([source])
+    return {title: source.title, body: value} if title else {body: value}
 
 
 def _text(sources: Sequence[Source]) -> str:

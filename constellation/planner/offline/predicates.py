@@ -13,22 +13,29 @@ from .words import concept, concepts
 
 _FLIPPED: dict[Operator, Operator] = {">": "<", ">=": "<=", "<": ">", "<=": ">=", "==": "=="}
 _BYTES = {"kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12, "kib": 2**10, "mib": 2**20}
+_UNITS = {"percent": concept("percent"), **dict.fromkeys(_BYTES, concept("bytes"))}
 _FREE = frozenset(concept(word) for word in ("free", "available", "left"))
 _USED = concept("used")
 
 
-def predicate(condition: Condition, skill: SkillCard) -> str:
+def predicate(condition: Condition, skill: SkillCard, text: str) -> str:
     """The predicate that a condition means for the result of a skill.
+
+    Args:
+        condition: of kind ``test``.
+        skill: whose result it looks at.
+        text: the words that asked for the skill, for ``it``.
 
     Raises:
         UnplacedError: the result has no field that fits, or several.
     """
     test = condition.test or Test("empty")
     if test.operator in ("contains", "empty") or isinstance(test.value, str):
-        text = _about_text(condition, test, skill)
+        holds = _about_text(condition, test, skill)
     else:
-        text = _about_number(condition, test, skill)
-    return f"state == 'completed' and not ({text})" if condition.negated else text
+        said = condition.subject.concepts() or list(concepts(text))
+        holds = _about_number(condition, test, skill, frozenset(said))
+    return f"state == 'completed' and not ({holds})" if condition.negated else holds
 
 
 def _about_text(condition: Condition, test: Test, skill: SkillCard) -> str:
@@ -48,29 +55,39 @@ def _about_text(condition: Condition, test: Test, skill: SkillCard) -> str:
     return f"output.{path} == {test.value!r}"
 
 
-def _about_number(condition: Condition, test: Test, skill: SkillCard) -> str:
-    field = _number_field(condition, test, skill)
+def _about_number(condition: Condition, test: Test, skill: SkillCard, said: frozenset[str]) -> str:
+    field = _number_field(condition, test, skill, said)
     operator, value = test.operator, test.value
     for word in test.words:
         value *= _BYTES.get(word, 1)
     asks_free = bool(_FREE & _meanings(test.words)) and not _FREE & field.words
-    if asks_free and "percent" in test.words and _USED in set(concepts(skill.description)):
+    tells_used = _USED in field.words | set(concepts(skill.description))
+    if asks_free and tells_used and "percent" in test.words:
         operator, value = _FLIPPED[operator], 100 - value
     return f"output.{field.path} {operator} {value!r}"
 
 
-def _number_field(condition: Condition, test: Test, skill: SkillCard) -> Field:
-    known = fields(skill.output)
-    numbers = [field for field in known if field.type in ("number", "integer")]
-    said = set(condition.subject.concepts()) | _meanings(test.words)
-    if any(word in _BYTES for word in test.words):
-        said.add(concept("bytes"))
-    overlaps = {field.path: len(field.words & said) for field in numbers}
-    best = max(overlaps.values(), default=0)
-    found = [field for field in numbers if overlaps[field.path] == best]
-    if len(found) != 1 or (best == 0 and len(numbers) > 1):
+def _number_field(
+    condition: Condition, test: Test, skill: SkillCard, said: frozenset[str]
+) -> Field:
+    """The field of the right unit that shares most words with what was said.
+
+    Of several, the one with the plainest name: ``percent`` rather than ``swap_percent``.
+    """
+    numbers = [field for field in fields(skill.output) if field.type in ("number", "integer")]
+    unit = next((unit for word, unit in _UNITS.items() if word in test.words), None)
+    fitting = [field for field in numbers if unit in set(concepts(field.path))] if unit else numbers
+    wanted = said | _meanings(test.words)
+    rank = {field.path: (len(field.words & wanted), -_length(field)) for field in fitting}
+    best = max(rank.values(), default=(0, 0))
+    found = [field for field in fitting if rank[field.path] == best]
+    if len(found) != 1 or (best[0] == 0 and len(numbers) > 1):
         raise _nothing(condition, skill, numbers)
     return found[0]
+
+
+def _length(field: Field) -> int:
+    return len(list(concepts(field.path)))
 
 
 def _meanings(words: Iterable[str]) -> set[str]:

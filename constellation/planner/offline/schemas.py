@@ -43,6 +43,7 @@ class Parameter:
         required: True if the skill cannot do without.
         content: it takes free content, such as the result of other work.
         schema: its schema, references resolved.
+        items: likewise of the elements of a list.
         words: the meanings of the words of its name.
     """
 
@@ -51,6 +52,7 @@ class Parameter:
     required: bool
     content: bool
     schema: Mapping[str, Any]
+    items: Mapping[str, Any]
     words: tuple[str, ...]
 
 
@@ -68,8 +70,8 @@ def parameters(skill: SkillCard) -> tuple[Parameter, ...]:
     required = skill.input.get("required")
     names = set(required) if isinstance(required, list) else set()
     found = [
-        _parameter(name, _resolved(schema, skill.input), name in names)
-        for name, schema in _properties(skill.input).items()
+        _parameter(name, _resolved(schema, skill.input), name in names, skill.input)
+        for name, schema in properties(skill.input).items()
     ]
     return tuple(sorted(found, key=lambda parameter: not parameter.required))
 
@@ -84,7 +86,10 @@ def one_of(skill: SkillCard) -> list[frozenset[str]]:
     ]
 
 
-def _parameter(name: str, schema: Mapping[str, Any], required: bool) -> Parameter:
+def _parameter(
+    name: str, schema: Mapping[str, Any], required: bool, root: Mapping[str, Any]
+) -> Parameter:
+    items = schema.get("items")
     kind = _kind(name.lower(), schema)
     return Parameter(
         name=name,
@@ -92,6 +97,7 @@ def _parameter(name: str, schema: Mapping[str, Any], required: bool) -> Paramete
         required=required and "default" not in schema,
         content=kind in ("text", "any", "list") and name.lower() in _CONTENT_NAMES,
         schema=schema,
+        items=_resolved(items, root) if isinstance(items, Mapping) else {},
         words=tuple(concepts(name)) or (name.lower(),),
     )
 
@@ -125,24 +131,33 @@ _BY_NAME: tuple[tuple[frozenset[str], ParameterKind], ...] = (
 )
 
 
-def type_of(schema: Mapping[str, Any]) -> str:
-    """The JSON type, the one that is not null if there are two; empty if any type fits."""
+def types_of(schema: Mapping[str, Any]) -> frozenset[str]:
+    """The JSON types that fit, null aside; empty if any does."""
     kind = schema.get("type")
-    if isinstance(kind, str):
-        return kind
-    if isinstance(kind, list):
-        return next((str(one) for one in kind if one != "null"), "")
+    kinds = {kind} if isinstance(kind, str) else set(kind) if isinstance(kind, list) else set()
     for branch in schema.get("anyOf") or schema.get("oneOf") or ():
-        if isinstance(branch, Mapping) and type_of(branch) not in ("", "null"):
-            return type_of(branch)
-    return ""
+        if isinstance(branch, Mapping):
+            kinds |= types_of(branch)
+    return frozenset(str(kind) for kind in kinds) - {"null"}
 
 
-def _properties(schema: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
-    properties = schema.get("properties")
-    if not isinstance(properties, Mapping):
+def type_of(schema: Mapping[str, Any]) -> str:
+    """The JSON type; text if that is one of several, empty if any fits."""
+    kinds = types_of(schema)
+    return "string" if "string" in kinds else min(kinds, default="")
+
+
+def takes_data(schema: Mapping[str, Any]) -> bool:
+    """True if a mapping fits."""
+    return not types_of(schema) or "object" in types_of(schema)
+
+
+def properties(schema: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """The schema of each property of an object."""
+    found = schema.get("properties")
+    if not isinstance(found, Mapping):
         return {}
-    return {str(name): value for name, value in properties.items() if isinstance(value, Mapping)}
+    return {str(name): value for name, value in found.items() if isinstance(value, Mapping)}
 
 
 def _resolved(schema: Mapping[str, Any], root: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -167,7 +182,7 @@ def fields(schema: Mapping[str, Any]) -> list[Field]:
 def _fields(
     schema: Mapping[str, Any], root: Mapping[str, Any], path: str, depth: int
 ) -> Iterator[Field]:
-    for name, inner in _properties(schema).items():
+    for name, inner in properties(schema).items():
         resolved = _resolved(inner, root)
         place = f"{path}.{name}" if path else name
         kind = type_of(resolved)

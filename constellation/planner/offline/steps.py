@@ -114,7 +114,7 @@ class Gate:
             return SUCCESS
         if kind == "completion":
             return COMPLETION
-        return Edge("when", predicate(self.condition, step.skill))
+        return Edge("when", predicate(self.condition, step.skill, step.text))
 
     def _any(self) -> bool:
         """Of several results one is enough, unless the words say otherwise.

@@ -256,7 +256,7 @@ class _Reader:
             if parameter.content and parameter.name not in self.reading.arguments
         ]
         if wanting:
-            self.reading.content.append(min(wanting, key=_by_need))
+            self.reading.content.append(min(wanting, key=_as_container))
             self.reading.used.update(self.anaphora)
             return
         for kind in ("path", "url"):
@@ -324,6 +324,11 @@ class _Reader:
 
 def _by_need(parameter: Parameter) -> tuple[bool, bool]:
     return not parameter.required, not parameter.content
+
+
+def _as_container(parameter: Parameter) -> tuple[bool, bool]:
+    """Required ones first, then a list that takes each result by itself."""
+    return not parameter.required, parameter.kind != "list"
 
 
 def _argv(command: str) -> list[str]:

@@ -20,7 +20,7 @@ STOP = bag(
     a an the this that these those my our your its their his her me us you i we they it
     them he she and or but of on in at to from by with for into onto as is are was were be
     been being am do does did done has have had will would can could should shall may
-    might must please just also now then so too very there here what which who whose how
+    might must please just also now then so too everything very there here what which who whose how
     much many when where why if else not no any some all every each both either up out off
     over about let lets let's s 's go make sure want like need i'd i'll we'd would kindly
     thanks thank hub ok okay well really actually currently right still again together
