@@ -38,6 +38,7 @@ class Order:
         self._top = max(self._used, default=0)
         self._undo: list[tuple[Node, int]] | None = None
         self._last = (0, 0, 0)
+        self._before = (self._top, self._last)
         self.visited = 0
 
     # ── positions ───────────────────────────────────────────────────────────────────────────────
@@ -159,6 +160,7 @@ class Order:
     def begin(self) -> None:
         """Remember label changes from here on, until `keep` or `undo`."""
         self._undo = []
+        self._before = (self._top, self._last)
 
     def keep(self) -> None:
         """Forget how things were at `begin`."""
@@ -173,6 +175,7 @@ class Order:
             node.label = label
         gone = {id(node) for node in added}
         self._used.update(node.label for node, _ in changes if id(node) not in gone)
+        self._top, self._last = self._before
 
 
 def _label(node: Node) -> int:

@@ -55,6 +55,7 @@ class Transaction:
         self._added: dict[str, Node] = {}
         self._removed: dict[str, Node] = {}
         self._counts = dict(graph.counts)
+        self._serial = graph._serial
         self._affected: dict[str, None] = {}
         self._rank_from: dict[str, None] = {}
         self._references: dict[str, list[Reference] | None] = {}
@@ -423,6 +424,7 @@ class Transaction:
             nodes.update(ordered)
         self._graph.order.undo(self._added.values())
         self._graph.counts.update(self._counts)
+        self._graph._serial = self._serial
 
     # ── afterwards ──────────────────────────────────────────────────────────────────────────────
 
