@@ -308,6 +308,11 @@ class Session:
         return len(self._outbox)
 
     @property
+    def acknowledged(self) -> int:
+        """Number of our newest message that the peer has secured."""
+        return self._outbox.acknowledged
+
+    @property
     def received(self) -> int:
         """Number of the newest message that was delivered."""
         return self._received
