@@ -1,4 +1,4 @@
-"""The attempts of a device: which wait, ask or run, and which results the hub has yet to take.
+"""The attempts of a device: which wait, which ask, which run, and that none runs twice.
 
 Pure bookkeeping: no clock, no I/O. The runtime does what follows from it.
 """
@@ -6,7 +6,7 @@ Pure bookkeeping: no clock, no I/O. The runtime does what follows from it.
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict
+from collections import deque
 from collections.abc import Mapping
 from enum import Enum, auto
 from typing import Any
@@ -44,6 +44,7 @@ class Attempt:
         stopping: why it is being stopped; None as long as it is not.
         questions: the open questions by id, with their bodies; an answer resolves the future.
         context, run, timer: what the runtime made for it.
+        remaining_s: what is left of its time while a question is open.
     """
 
     __slots__ = (
@@ -52,6 +53,7 @@ class Attempt:
         "id",
         "idempotent",
         "questions",
+        "remaining_s",
         "run",
         "skill",
         "stage",
@@ -85,6 +87,7 @@ class Attempt:
         self.context: Context | None = None
         self.run: asyncio.Task[None] | None = None
         self.timer: asyncio.TimerHandle | None = None
+        self.remaining_s = timeout_s
 
 
 class Attempts:
@@ -97,7 +100,6 @@ class Attempts:
 
     Attributes:
         open: attempts that have not ended, by id.
-        held: bodies of the results that the hub has not yet secured, by attempt, oldest first.
     """
 
     def __init__(self, registry: Registry, capacity: int) -> None:
@@ -105,14 +107,14 @@ class Attempts:
         self._capacity = capacity
         self._running: dict[str, int] = {}
         self._running_in_all = 0
-        self._waiting: OrderedDict[str, Attempt] = OrderedDict()
-        self._recent: OrderedDict[str, None] = OrderedDict()
+        self._waiting: dict[str, Attempt] = {}
+        self._ended: deque[str] = deque()
+        self._known: set[str] = set()
         self.open: dict[str, Attempt] = {}
-        self.held: dict[str, Mapping[str, Any]] = {}
 
     def known(self, attempt: str) -> bool:
         """True if it was taken before: it must not run again."""
-        return attempt in self.open or attempt in self.held or attempt in self._recent
+        return attempt in self._known
 
     def take(self, body: Mapping[str, Any]) -> Attempt:
         """Take in an ``assign`` that is not `known`; it then waits.
@@ -141,6 +143,7 @@ class Attempts:
             task=context.get("name") or context.get("task") or name,
         )
         self.open[attempt.id] = attempt
+        self._known.add(attempt.id)
         return attempt
 
     def queue(self, attempt: Attempt) -> None:
@@ -167,26 +170,17 @@ class Attempts:
                 admitted.append(attempt)
         return admitted
 
-    def end(self, attempt: Attempt, result: Mapping[str, Any]) -> None:
-        """An attempt has its result, which is held until `secured`."""
+    def end(self, attempt: Attempt) -> None:
+        """An attempt is over, or was refused."""
         if attempt.stage is Stage.RUNNING:
             self._running[attempt.skill.name] -= 1
             self._running_in_all -= 1
         self._waiting.pop(attempt.id, None)
         attempt.stage = Stage.ENDED
         del self.open[attempt.id]
-        self.held[attempt.id] = result
-
-    def secured(self, attempt: str) -> None:
-        """The hub has a result for good."""
-        self.held.pop(attempt, None)
-        self._recent[attempt] = None
-        if len(self._recent) > _REMEMBERED:
-            self._recent.popitem(last=False)
-
-    def inventory(self) -> tuple[list[str], list[str]]:
-        """What a fresh session's ``hello`` says: attempts that are open, and results held."""
-        return list(self.open), list(self.held)
+        self._ended.append(attempt.id)
+        if len(self._ended) > _REMEMBERED:
+            self._known.discard(self._ended.popleft())
 
 
 def _unknown(name: str, registry: Registry) -> TaskRejected:

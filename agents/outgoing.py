@@ -87,9 +87,9 @@ class Outgoing:
         self._results.append(body)
 
     @property
-    def has_output(self) -> bool:
-        """True if partial output waits."""
-        return bool(self._output)
+    def waiting(self) -> bool:
+        """True if something was kept back for want of room."""
+        return bool(self._output or self._progress)
 
     def take(self, *, room: bool) -> list[Message]:
         """Everything to send now, in an order that makes sense to a reader.

@@ -38,6 +38,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 _THREADS = ThreadPoolExecutor(max_workers=64, thread_name_prefix="skill")
+_in_threads: set[asyncio.Future[Any]] = set()
 
 
 class Skill(Generic[P, R]):
@@ -99,6 +100,11 @@ class Skill(Generic[P, R]):
     def name(self) -> str:
         return self.card.name
 
+    @property
+    def module(self) -> str:
+        """The name of the module that declares it."""
+        return self._function.__module__
+
     def bind(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """Check arguments and convert them to the function's types, defaults filled in.
 
@@ -139,12 +145,19 @@ class Skill(Generic[P, R]):
 async def _in_thread(function: Callable[[], R], context: Context) -> R:
     """Run a function in a thread; when canceled, tell it so and wait for its end."""
     thread = asyncio.get_running_loop().run_in_executor(_THREADS, _no_exit, function)
+    _in_threads.add(thread)
+    thread.add_done_callback(_in_threads.discard)
     try:
         return await asyncio.shield(thread)
     except asyncio.CancelledError:
         context.canceled = True
         await asyncio.wait([thread])
         raise
+
+
+def threads_are_busy() -> bool:
+    """True if a plain function still runs, though its attempt may be over."""
+    return bool(_in_threads)
 
 
 def _no_exit(function: Callable[[], R]) -> R:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import fcntl
 import os
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 from types import TracebackType
@@ -102,14 +102,14 @@ class Store:
         self,
         *,
         begun: Sequence[str] = (),
-        results: Sequence[Mapping[str, Any]] = (),
+        results: Sequence[tuple[str, bytes]] = (),
         acknowledged: Sequence[str] = (),
     ) -> None:
         """Remember what a wake-up brought, in one transaction.
 
         Args:
             begun: attempts about to run that must not run twice.
-            results: bodies of ``result`` messages, each with its ``attempt``.
+            results: attempts that ended, with the packed bodies of their ``result`` messages.
             acknowledged: attempts whose results the hub has secured.
 
         Raises:
@@ -134,19 +134,18 @@ class Store:
     def _write(
         self,
         begun: Sequence[str],
-        results: Sequence[Mapping[str, Any]],
+        results: Sequence[tuple[str, bytes]],
         acknowledged: Sequence[str],
     ) -> None:
         if begun:
             rows = [(attempt,) for attempt in begun]
             self._db.executemany("INSERT OR IGNORE INTO begun VALUES (?)", rows)
         if results:
-            packed = [(body["attempt"], msgpack.packb(body)) for body in results]
             self._db.executemany(
-                "INSERT OR IGNORE INTO results (attempt, body) VALUES (?, ?)", packed
+                "INSERT OR REPLACE INTO results (attempt, body) VALUES (?, ?)", results
             )
-            ended = [(body["attempt"],) for body in results]
-            self._db.executemany("DELETE FROM begun WHERE attempt = ?", ended)
+            rows = [(attempt,) for attempt, _ in results]
+            self._db.executemany("DELETE FROM begun WHERE attempt = ?", rows)
         if acknowledged:
             rows = [(attempt,) for attempt in acknowledged]
             self._db.executemany("DELETE FROM results WHERE attempt = ?", rows)

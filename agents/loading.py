@@ -1,0 +1,112 @@
+"""Finding skills: those that are installed, by entry point, and those of a file.
+
+A package adds skills to every agent with an entry point in the group ``constellation.skills``, and
+a whole set of its own kind with one in ``constellation.agents``. Either names a skill, a module
+with skills, or a function that returns them.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator
+from importlib.metadata import EntryPoint, entry_points
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from constellation.errors import ConfigError
+
+from .skills import AnySkill, Registry, Skill
+
+KINDS = "constellation.agents"
+PLUGINS = "constellation.skills"
+
+
+def load_skills(kind: str, files: Iterable[Path] = ()) -> Registry:
+    """All skills of a device.
+
+    Args:
+        kind: name of an installed set; if none has that name, only files and plugins count.
+        files: Python files.
+
+    Raises:
+        ConfigError: something cannot be loaded, or nothing was found.
+        SkillError: a skill is declared wrongly, or two have one name.
+    """
+    registry = Registry()
+    for each in [*entry_points(group=KINDS, name=kind), *entry_points(group=PLUGINS)]:
+        for found in _from_entry_point(each):
+            registry.add(found)
+    for file in files:
+        for found in load_file(file):
+            registry.add(found)
+    if not len(registry):
+        known = ", ".join(sorted(entry_points(group=KINDS).names)) or "none"
+        raise ConfigError(
+            f"There are no skills of the kind {kind!r}.",
+            remedy=f"Name a file with --skills, or one of the installed kinds: {known}.",
+            kind=kind,
+        )
+    return registry
+
+
+def load_file(file: Path) -> list[AnySkill]:
+    """The skills that a Python file declares, in their order.
+
+    Raises:
+        ConfigError: the file cannot be read or imports what is not there, or has no skills.
+        Exception: whatever the file raises when it is run.
+    """
+    name = f"constellation_skills_{file.stem}"
+    spec = spec_from_file_location(name, file)
+    if spec is None or spec.loader is None:
+        raise ConfigError(
+            f"{file} is no Python file.", remedy="Name a file that ends in .py.", file=str(file)
+        )
+    module = module_from_spec(spec)
+    # Type hints are looked up where the module is registered.
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except (OSError, ImportError, SyntaxError) as error:
+        raise ConfigError(
+            f"The skills in {file} cannot be loaded: {error}.",
+            remedy="Correct the file.",
+            file=str(file),
+        ) from error
+    found = list(_in_module(module))
+    if not found:
+        raise ConfigError(
+            f"{file} declares no skills.",
+            remedy="Put @skill(…) above a function in it.",
+            file=str(file),
+        )
+    return found
+
+
+def _from_entry_point(point: EntryPoint) -> Iterator[AnySkill]:
+    try:
+        named = point.load()
+    except (ImportError, AttributeError) as error:
+        raise ConfigError(
+            f"The skills {point.name!r} ({point.value}) cannot be loaded: {error}.",
+            remedy="Install their package again, or remove it.",
+        ) from error
+    yield from _skills_of(named)
+
+
+def _skills_of(named: Any) -> Iterator[AnySkill]:
+    if isinstance(named, Skill):
+        yield named
+    elif isinstance(named, ModuleType):
+        yield from _in_module(named)
+    else:
+        yield from named()
+
+
+def _in_module(module: ModuleType) -> Iterator[AnySkill]:
+    """The skills that a module declares itself, not those it imports."""
+    for value in vars(module).values():
+        if isinstance(value, Skill) and value.module == module.__name__:
+            yield value

@@ -1,0 +1,364 @@
+"""The device's side of tasks: runs attempts of its skills, and says how they go.
+
+One `Agent` lives through many connections and knows nothing of them: messages of the hub go in by
+`received`, and what the device has to say leaves by its `Handover`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any, Protocol
+from uuid import uuid4
+
+from pydantic_core import to_jsonable_python
+
+from constellation.aip.messages import Message
+from constellation.errors import (
+    ConstellationError,
+    PermissionDenied,
+    SkillError,
+    TaskCanceled,
+    TaskTimedOut,
+)
+
+from .attempts import Attempt, Attempts, Stage
+from .context import Context
+from .errors import Denied, Interrupted, SkillCrashed
+from .handover import Handover
+from .policy import Decision, Policy
+from .roots import Roots
+from .skills import AnySkill, Registry
+
+# How long a skill may take to stop before its attempt is given up.
+STOP_GRACE_S = 10.0
+MAX_PROMPT = 100_000
+
+log = logging.getLogger("constellation.agent")
+
+
+class ArtifactPort(Protocol):
+    """How artifacts reach the fabric and come from it."""
+
+    async def put(self, file: int, name: str) -> tuple[str, int]: ...
+
+    async def get(self, digest: str, file: int) -> int: ...
+
+
+class Agent:
+    """Runs attempts; made in the event loop that it lives in.
+
+    Args:
+        registry: the device's skills.
+        handover: the way to the hub.
+        artifacts: the way of artifacts.
+        capacity: how many attempts run at once.
+        roots: the folders that skills may use.
+        policy: what the device allows.
+    """
+
+    def __init__(
+        self,
+        registry: Registry,
+        handover: Handover,
+        artifacts: ArtifactPort,
+        *,
+        capacity: int,
+        roots: Roots,
+        policy: Policy,
+    ) -> None:
+        self._attempts = Attempts(registry, capacity)
+        self._handover = handover
+        self._artifacts = artifacts
+        self._roots = roots
+        self._policy = policy
+        self._loop = asyncio.get_running_loop()
+        self._ended = asyncio.Event()
+
+    def inventory(self) -> tuple[list[str], list[str]]:
+        """What a fresh session's ``hello`` says: attempts that are open, and results held."""
+        return list(self._attempts.open), list(self._handover.held)
+
+    def ask_again(self) -> None:
+        """Send every open question to a hub that may not have seen it."""
+        for attempt in self._attempts.open.values():
+            for question, _ in attempt.questions.values():
+                self._send_question(attempt, question)
+
+    async def idle(self) -> None:
+        """Wait until no attempt is open."""
+        while self._attempts.open:
+            self._ended.clear()
+            await self._ended.wait()
+
+    def stop_all(self, reason: str) -> None:
+        """Stop every open attempt; their results say that they were interrupted."""
+        for attempt in list(self._attempts.open.values()):
+            self._stop(attempt, Interrupted(reason, remedy="Retry the task, or cancel it."))
+
+    # ── messages of the hub ─────────────────────────────────────────────────────────────────────
+
+    def received(self, messages: Sequence[Message]) -> None:
+        """Messages of one frame, in order. When it returns, what must not run twice is on disk."""
+        for message in messages:
+            match message.type:
+                case "assign":
+                    self._assign(message.body)
+                case "cancel":
+                    self._cancel(message.body)
+                case "answer":
+                    self._answer(message.body)
+        self._begin()
+        self._handover.flush_soon()
+
+    def _assign(self, body: Mapping[str, Any]) -> None:
+        identifier = body["attempt"]
+        if self._attempts.known(identifier) or identifier in self._handover.held:
+            return
+        try:
+            attempt = self._attempts.take(body)
+        except SkillError as error:
+            # Its arguments are wrong on every device: it has failed, and is not merely refused.
+            failed = {"attempt": identifier, "state": "failed", "error": _wire(error)}
+            self._handover.result(failed, repeatable=True)
+            return
+        except ConstellationError as error:
+            self._reject(identifier, error)
+            return
+        decision, prompt = self._judge(attempt.skill, attempt.arguments)
+        if decision.rule == "allow":
+            self._attempts.queue(attempt)
+        elif decision.rule == "ask":
+            self._ask_first(attempt, prompt, decision)
+        else:
+            self._attempts.end(attempt)
+            self._reject(identifier, _forbidden(attempt.skill, decision))
+
+    def _judge(self, skill: AnySkill, arguments: Mapping[str, Any]) -> tuple[Decision, str]:
+        """What the policy says of a call, and the words in which to ask a person."""
+        name, effect = skill.name, skill.card.effect
+        if skill.intent is None:
+            return self._policy.for_skill(name, effect), f"Run {name} with {dict(arguments)!r}"
+        intent = skill.intent(**arguments)
+        return self._policy.decide(name, effect, intent), intent.prompt
+
+    def _reject(self, attempt: str, error: ConstellationError) -> None:
+        self._handover.outgoing.other("reject", {"attempt": attempt, "error": _wire(error)})
+
+    def _cancel(self, body: Mapping[str, Any]) -> None:
+        attempt = self._attempts.open.get(body["attempt"])
+        if attempt is not None:
+            reason = body.get("reason") or "canceled on request"
+            self._stop(attempt, TaskCanceled(f"It was canceled: {reason}."))
+
+    def _answer(self, body: Mapping[str, Any]) -> None:
+        attempt = self._attempts.open.get(body["attempt"])
+        if attempt is not None and body["question"] in attempt.questions:
+            _, answered = attempt.questions[body["question"]]
+            if not answered.done():
+                answered.set_result(body["answer"])
+
+    # ── questions ───────────────────────────────────────────────────────────────────────────────
+
+    def _ask_first(self, attempt: Attempt, prompt: str, decision: Decision) -> None:
+        """Have a person approve an attempt before anything of it is done."""
+        attempt.stage = Stage.ASKING
+        try:
+            answered = self._question(attempt, "approval", prompt, ())
+        except SkillError as error:
+            self._end(attempt, error=error)
+            return
+
+        def decide(answer: asyncio.Future[Any]) -> None:
+            if answer.cancelled() or attempt.stage is not Stage.ASKING:
+                return
+            if answer.result() is True:
+                self._attempts.queue(attempt)
+                self._begin()
+            else:
+                denied = Denied(
+                    f"A person was asked and did not allow {attempt.skill.name}.",
+                    remedy=f"Ask for something else, or change {decision.reason} in the policy.",
+                    skill=attempt.skill.name,
+                )
+                self._end(attempt, error=denied)
+
+        answered.add_done_callback(decide)
+
+    def _question(
+        self, attempt: Attempt, kind: str, prompt: str, options: Sequence[str]
+    ) -> asyncio.Future[Any]:
+        """Put a question to a person; the attempt's time stands still until it is answered."""
+        if len(prompt) > MAX_PROMPT:
+            raise SkillError(
+                f"{attempt.skill.name} cannot ask: the question has {len(prompt):,} characters.",
+                remedy=f"A person reads at most {MAX_PROMPT:,}. Give it less to do at once.",
+                skill=attempt.skill.name,
+            )
+        question: dict[str, Any] = {"id": uuid4().hex[:12], "kind": kind, "prompt": prompt}
+        if options:
+            question["options"] = list(options)
+        answered: asyncio.Future[Any] = self._loop.create_future()
+        if attempt.timer is not None and not attempt.questions:
+            attempt.remaining_s = attempt.timer.when() - self._loop.time()
+            attempt.timer.cancel()
+        attempt.questions[question["id"]] = question, answered
+
+        def closed(_: asyncio.Future[Any]) -> None:
+            del attempt.questions[question["id"]]
+            running = attempt.stage is Stage.RUNNING and attempt.stopping is None
+            if running and not attempt.questions:
+                self._set_timer(attempt)
+
+        answered.add_done_callback(closed)
+        self._send_question(attempt, question)
+        return answered
+
+    def _send_question(self, attempt: Attempt, question: Mapping[str, Any]) -> None:
+        body = {"attempt": attempt.id, "question": question}
+        self._handover.outgoing.other("input_required", body)
+        self._handover.flush_soon()
+
+    # ── running ─────────────────────────────────────────────────────────────────────────────────
+
+    def _begin(self) -> None:
+        """Run what waits and for which there is room."""
+        admitted = self._attempts.admit()
+        begun = [attempt.id for attempt in admitted if not attempt.idempotent]
+        if begun and not self._handover.begun(begun):
+            return
+        for attempt in admitted:
+            self._handover.outgoing.accept(attempt.id)
+            self._handover.flush_soon()
+            attempt.context = Context(
+                attempt.id,
+                self,
+                self._loop,
+                task=attempt.task,
+                roots=self._roots,
+                policy=self._policy,
+            )
+            attempt.started_at = self._loop.time()
+            attempt.run = self._loop.create_task(self._run(attempt, attempt.context))
+            attempt.run.add_done_callback(partial(self._ran, attempt))
+            self._set_timer(attempt)
+
+    async def _run(self, attempt: Attempt, context: Context) -> None:
+        output = await attempt.skill.run(attempt.arguments, context)
+        if attempt.stage is not Stage.ENDED:
+            self._end(attempt, output=output)
+
+    def _ran(self, attempt: Attempt, run: asyncio.Task[None]) -> None:
+        """A run is over; if it brought no result, say why."""
+        raised = None if run.cancelled() else run.exception()
+        if attempt.stage is not Stage.ENDED:
+            self._end(attempt, error=attempt.stopping or _explain(attempt, raised))
+
+    def _set_timer(self, attempt: Attempt) -> None:
+        if attempt.remaining_s is not None:
+            attempt.timer = self._loop.call_later(attempt.remaining_s, self._time_is_over, attempt)
+
+    def _time_is_over(self, attempt: Attempt) -> None:
+        error = TaskTimedOut(
+            f"It did not end within {attempt.timeout_s:g} s and was stopped.",
+            remedy="Give the task a longer timeout_s, or less to do.",
+        )
+        self._stop(attempt, error)
+
+    def _stop(self, attempt: Attempt, error: ConstellationError) -> None:
+        """Stop an attempt; its result gives this error unless it ends well in spite of it."""
+        if attempt.stopping is not None:
+            return
+        attempt.stopping = error
+        for _, answered in tuple(attempt.questions.values()):
+            answered.cancel()
+        if attempt.run is None or attempt.context is None:
+            self._end(attempt, error=error)
+            return
+        attempt.context.canceled = True
+        attempt.run.cancel()
+        if attempt.timer is not None:
+            attempt.timer.cancel()
+        attempt.timer = self._loop.call_later(STOP_GRACE_S, self._give_up, attempt, error)
+
+    def _give_up(self, attempt: Attempt, error: ConstellationError) -> None:
+        """A skill does not stop: its thread cannot be ended, but the attempt can."""
+        log.warning("%s does not stop; %s is given up.", attempt.skill.name, attempt.id)
+        self._end(attempt, error=error)
+
+    def _end(
+        self, attempt: Attempt, *, output: Any = None, error: ConstellationError | None = None
+    ) -> None:
+        body: dict[str, Any] = {"attempt": attempt.id, "state": "completed"}
+        if error is not None:
+            body["state"] = "canceled" if isinstance(error, TaskCanceled) else "failed"
+            body["error"] = _wire(error)
+        elif output is not None:
+            body["output"] = output
+        if attempt.run is not None:
+            body["duration_s"] = self._loop.time() - attempt.started_at
+        if attempt.timer is not None:
+            attempt.timer.cancel()
+        self._attempts.end(attempt)
+        self._handover.result(body, repeatable=attempt.idempotent or attempt.run is None)
+        self._ended.set()
+        self._begin()
+
+    # ── what skills say and get (the port of `Context`) ─────────────────────────────────────────
+
+    def progress(self, attempt: str, fraction: float | None, message: str) -> None:
+        """See `Context.progress`."""
+        if attempt in self._attempts.open:
+            self._handover.outgoing.progress(attempt, fraction, message)
+            self._handover.flush_soon()
+
+    def output(self, attempt: str, channel: str, data: Any) -> None:
+        """See `Context.output`."""
+        if attempt in self._attempts.open:
+            plain = data if isinstance(data, str) else to_jsonable_python(data, fallback=str)
+            self._handover.outgoing.output(attempt, channel, plain)
+            self._handover.flush_soon()
+
+    async def ask(self, attempt: str, kind: str, prompt: str, options: Sequence[str]) -> Any:
+        """See `Context.ask`."""
+        return await self._question(self._attempts.open[attempt], kind, prompt, options)
+
+    async def put_artifact(self, file: int, name: str) -> tuple[str, int]:
+        """See `Context.put_artifact`."""
+        return await self._artifacts.put(file, name)
+
+    async def get_artifact(self, digest: str, file: int) -> int:
+        """See `Context.get_artifact`."""
+        return await self._artifacts.get(digest, file)
+
+
+def _explain(attempt: Attempt, raised: BaseException | None) -> ConstellationError:
+    """What a run ended with, as an error that travels; a traceback stays here."""
+    if raised is None:
+        return TaskCanceled("The skill canceled itself.")
+    if isinstance(raised, ConstellationError):
+        return raised
+    log.error("%s crashed in %s.", attempt.skill.name, attempt.id, exc_info=raised)
+    return SkillCrashed(
+        f"The skill {attempt.skill.name} crashed: {type(raised).__name__}: {raised}.",
+        remedy="See the log of the device's agent.",
+        skill=attempt.skill.name,
+    )
+
+
+def _forbidden(skill: AnySkill, decision: Decision) -> PermissionDenied:
+    return PermissionDenied(
+        f"This device does not allow {skill.name} with these arguments: {decision.reason}.",
+        remedy="Change the device's policy file, or ask another device.",
+        skill=skill.name,
+    )
+
+
+def _wire(error: ConstellationError) -> dict[str, Any]:
+    """An error as plain data, whatever its details hold."""
+    wire = error.to_wire()
+    if "details" in wire:
+        wire["details"] = to_jsonable_python(wire["details"], fallback=str)
+    return wire

@@ -1,0 +1,108 @@
+"""What an agent is told at its start."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from constellation.errors import ConfigError
+
+DEFAULT_CAPACITY = 32
+
+
+@dataclass(frozen=True, slots=True)
+class AgentSettings:
+    """Everything that `agents.service.run_agent` needs to know.
+
+    Attributes:
+        hub: its address, such as ``wss://hub.example:8470/aip``.
+        name: the device's name, unique on its hub.
+        state_dir: Constellation's state directory; the agent keeps to a folder of its own there.
+        credential: the token to show; None takes the one that an earlier pairing left.
+        pair: a pairing code, to be exchanged for a credential that is then kept.
+        ca: certificate authority to trust for ``wss``, a PEM file; None for the system's.
+        kind: which skills to publish: ``computer``, or the name of another installed set; a word
+            of the author's own publishes those of ``skills`` alone.
+        skills: Python files with skills to publish as well.
+        roots: folders that tasks may use.
+        labels: key/value pairs for the card.
+        policy: the policy file; None for the defaults.
+        capacity: how many attempts run at once.
+        drain_timeout_s: how long attempts may still run once the agent shall stop.
+    """
+
+    hub: str
+    name: str
+    state_dir: Path
+    credential: str | None = None
+    pair: str | None = None
+    ca: Path | None = None
+    kind: str = "computer"
+    skills: tuple[Path, ...] = ()
+    roots: tuple[Path, ...] = ()
+    labels: Mapping[str, str] = field(default_factory=dict)
+    policy: Path | None = None
+    capacity: int = DEFAULT_CAPACITY
+    drain_timeout_s: float = 30.0
+
+    @property
+    def folder(self) -> Path:
+        """Where this agent keeps its memory and its credential."""
+        return self.state_dir / "agents" / self.name
+
+    @property
+    def credential_file(self) -> Path:
+        """Where the credential lies that a pairing brought."""
+        return self.folder / "credential"
+
+    def find_credential(self) -> str | None:
+        """The token to show; None if there is a pairing code to exchange first.
+
+        Raises:
+            ConfigError: there is neither.
+        """
+        if self.pair is not None:
+            return None
+        if self.credential is not None:
+            return self.credential
+        try:
+            return self.credential_file.read_text().strip()
+        except FileNotFoundError:
+            raise ConfigError(
+                f"The device {self.name} has no credential for the hub.",
+                remedy="Run `constellation pair` where the hub is, and give its code with --pair.",
+                name=self.name,
+            ) from None
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigError(
+                f"The credential {self.credential_file} cannot be read: {error}.",
+                remedy="Pair the device again.",
+                file=str(self.credential_file),
+            ) from None
+
+    def keep_credential(self, token: str) -> None:
+        """Keep the credential that a pairing brought, for this user only."""
+        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        part = self.credential_file.with_suffix(".part")
+        part.unlink(missing_ok=True)
+        with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.write(f"{token}\n")
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(self.credential_file)
+
+    def check_roots(self) -> None:
+        """Make sure that the roots are folders.
+
+        Raises:
+            ConfigError: one is not.
+        """
+        for root in self.roots:
+            if not root.is_dir():
+                raise ConfigError(
+                    f"The root {root} is no folder.",
+                    remedy="Make it, or name another one with --root.",
+                    root=str(root),
+                )
