@@ -9,17 +9,18 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from functools import partial
 from typing import Any
 
 from anyio.abc import TaskGroup
 
-from constellation.aip.auth import CredentialStore, PairingDesk
+from constellation.aip.auth import StoreAuthenticator
 from constellation.aip.cards import DeviceCard
 from constellation.aip.messages import Hello, Message
 from constellation.aip.server import Peer
 from constellation.errors import ConstellationError
+from constellation.graph.edits import Batch
 from constellation.graph.export import to_json
 from constellation.graph.task import Outcome, TaskState
 from constellation.planner.ports import Planner
@@ -51,7 +52,6 @@ from .journal import Journal
 from .observers import Observers
 from .pipeline import Pipeline
 from .requests import error_response, read_request
-from .run import Run
 from .scheduler import Scheduler
 
 CATCH_UP_S = 0.05
@@ -65,8 +65,12 @@ class Hub:
         journal: where facts go before they are acted on.
         artifacts: bytes by content hash.
         planner: turns requests into edits.
-        credentials, pairing: who may connect.
+        access: who may connect.
         new_id: makes the id of a constellation.
+
+    Attributes:
+        url: where it listens, once it does.
+        started_at: Unix seconds.
     """
 
     def __init__(
@@ -76,16 +80,14 @@ class Hub:
         journal: Journal,
         artifacts: ArtifactStore,
         planner: Planner,
-        credentials: CredentialStore,
-        pairing: PairingDesk,
+        access: StoreAuthenticator,
         new_id: Callable[[], str],
     ) -> None:
         self.scheduler = scheduler
         self.journal = journal
         self.artifacts = artifacts
         self.planner = planner
-        self.credentials = credentials
-        self.pairing = pairing
+        self.access = access
         self.new_id = new_id
         self.url = ""
         self.started_at = time.time()
@@ -160,7 +162,7 @@ class Hub:
         finally:
             self._catching_up = False
 
-    def _start(self, function: Callable[..., Awaitable[None]], *arguments: Any) -> None:
+    def _start(self, function: Callable[..., Coroutine[Any, Any, None]], *arguments: Any) -> None:
         if self._tasks is None:
             raise RuntimeError("the hub is not running")
         self._tasks.start_soon(function, *arguments)
@@ -170,10 +172,11 @@ class Hub:
         run = self.scheduler.runs.get(asked.constellation)
         try:
             if run is not None:
-                event = {"task": asked.task, "state": str(asked.outcome.state)}
-                edits = await self.planner.revise(to_json(run.constellation), event, self.cards())
+                snapshot = {**to_json(run.constellation), "request": run.request}
+                edits = await self.planner.revise(snapshot, _told(asked), self.cards())
                 if edits:
-                    self.feed(EditRequested(asked.constellation, planned(edits)))
+                    batch = Batch(tuple(edits), author="planner", note=f"after {asked.task}")
+                    self.feed(EditRequested(asked.constellation, batch))
         except ConstellationError as error:
             self.observers.notify(
                 Notify(self.pipeline.now(), asked.constellation, "revision", error.to_wire())
@@ -291,6 +294,16 @@ class Hub:
 
     def _respond(self, peer: Peer, body: dict[str, Any]) -> None:
         self.pipeline.afterwards(partial(peer.send, "response", body))
+
+
+def _told(asked: Revise) -> dict[str, Any]:
+    outcome = asked.outcome
+    return {
+        "task": asked.task,
+        "state": str(outcome.state),
+        "output": outcome.output,
+        "error": outcome.error,
+    }
 
 
 def _finished(device: str, body: Mapping[str, Any]) -> AttemptFinished:

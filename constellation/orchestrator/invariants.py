@@ -1,4 +1,4 @@
-"""What must hold of a scheduler after each step, checked from scratch: for tests and simulations."""
+"""What must hold of a scheduler after each step, checked from scratch; for tests and simulators."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .scheduler import Scheduler
 from .state import State
 
 
-class InvariantViolated(SchedulingError, AssertionError):
+class InvariantError(SchedulingError):
     """The scheduler contradicts itself; ``violations`` says where."""
 
     code = "scheduling.invariant"
@@ -29,7 +29,7 @@ def check(scheduler: Scheduler, now: float) -> None:
     """Check everything; costs a look at every task.
 
     Raises:
-        InvariantViolated: lists what does not hold.
+        InvariantError: lists what does not hold.
     """
     state = scheduler.state
     violations = [*_credits(state), *_resources(state)]
@@ -42,7 +42,7 @@ def check(scheduler: Scheduler, now: float) -> None:
         elif not run.finished:
             violations.append(f"{run.id} has ended, but is not done")
     if violations:
-        raise InvariantViolated(violations)
+        raise InvariantError(violations)
 
 
 def _credits(state: State) -> Iterator[str]:

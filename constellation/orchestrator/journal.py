@@ -217,7 +217,9 @@ class Journal:
         """Yield the facts that no snapshot includes: what a starting hub replays."""
         covered = {
             name: (seq, bool(ended))
-            for name, seq, ended in self._db.execute("SELECT constellation, seq, ended FROM snapshots")
+            for name, seq, ended in self._db.execute(
+                "SELECT constellation, seq, ended FROM snapshots"
+            )
         }
         open_seqs = [seq for seq, ended in covered.values() if not ended]
         start = self._meta("replay_from") or 0

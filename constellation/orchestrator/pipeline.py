@@ -48,7 +48,7 @@ class Pipeline:
         self._act_on = act
         self._publish = publish
         self._instructions: list[Instruction] = []
-        self._afterwards: list[Callable[[], None]] = []
+        self._afterwards: list[Callable[[], object]] = []
         self._wanted = asyncio.Event()
         self._failed: asyncio.Future[None] | None = None
         self._tasks: TaskGroup | None = None
@@ -113,7 +113,7 @@ class Pipeline:
         """
         self._instructions += self.scheduler.handle(event, self.now())
 
-    def afterwards(self, callback: Callable[[], None]) -> None:
+    def afterwards(self, callback: Callable[[], object]) -> None:
         """Call back once everything fed so far is in the journal and acted on."""
         self._afterwards.append(callback)
 
@@ -149,7 +149,7 @@ class Pipeline:
                 self._wanted.set()
             self._arm_timer()
 
-    def _take(self) -> tuple[list[Instruction], list[Callable[[], None]], list[Fact]]:
+    def _take(self) -> tuple[list[Instruction], list[Callable[[], object]], list[Fact]]:
         instructions, self._instructions = self._instructions, []
         afterwards, self._afterwards = self._afterwards, []
         return instructions, afterwards, [each for each in instructions if isinstance(each, Fact)]
@@ -157,7 +157,7 @@ class Pipeline:
     def _act(
         self,
         instructions: list[Instruction],
-        afterwards: list[Callable[[], None]],
+        afterwards: list[Callable[[], object]],
         facts: list[Fact],
     ) -> None:
         for each in instructions:

@@ -6,8 +6,10 @@ describes each verb for those who write clients.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -18,10 +20,12 @@ from constellation.errors import (
     PlanError,
     RemoteProtocolError,
     UnknownConstellationError,
+    UnknownDeviceError,
     UnknownTaskError,
 )
 from constellation.graph.edits import Batch, CancelTask, Edit, RetryTask
-from constellation.graph.export import batch_from_plain, batch_to_plain, to_json
+from constellation.graph.export import to_json
+from constellation.graph.plain import batch_from_plain, batch_to_plain
 from constellation.planner.ports import Plan
 from constellation.planner.runbook import load as load_runbook
 
@@ -301,7 +305,7 @@ def _list(hub: Hub, peer: Peer, params: ListParams) -> Result:
 
 
 def _show(hub: Hub, peer: Peer, params: ConstellationParams) -> Result:
-    run = hub.find_run(params.constellation)
+    run = hub.pipeline.find_run(params.constellation)
     if run is None:
         raise _unknown(params.constellation)
     return {**summary(run), "graph": to_json(run.constellation)}
@@ -310,7 +314,7 @@ def _show(hub: Hub, peer: Peer, params: ConstellationParams) -> Result:
 def _logs(hub: Hub, peer: Peer, params: LogsParams) -> Result:
     if not hub.knows(params.constellation):
         raise _unknown(params.constellation)
-    facts = []
+    facts: list[Result] = []
     more = False
     for seq, fact in hub.journal.facts(params.constellation, after=params.after):
         if len(facts) == MAX_LOGGED_FACTS:
@@ -321,17 +325,34 @@ def _logs(hub: Hub, peer: Peer, params: LogsParams) -> Result:
 
 
 def _devices(hub: Hub, peer: Peer, params: NoParams) -> Result:
-    return {"devices": [hub.describe(device_view(device)) for device in hub.scheduler.devices.values()]}
+    rows = []
+    for name, device in hub.scheduler.devices.items():
+        session = hub.peer(name)
+        rtt_s = None if session is None else session.rtt_s
+        rows.append({**device_view(device), "rtt_s": rtt_s})
+    return {"devices": rows}
 
 
 def _status(hub: Hub, peer: Peer, params: NoParams) -> Result:
-    return hub.status()
+    return {
+        "version": version("constellation-fabric"),
+        "url": hub.url,
+        "uptime_s": time.time() - hub.started_at,
+        "journal": {
+            "path": str(hub.journal.path),
+            "sync": hub.journal.sync,
+            "seq": hub.journal.seq,
+        },
+        "constellations": len(hub.scheduler.runs),
+        "devices": len(hub.cards()),
+    }
 
 
 def _subscribe(hub: Hub, peer: Peer, params: SubscribeParams) -> Result:
     if params.constellation is not None and not hub.knows(params.constellation):
         raise _unknown(params.constellation)
-    return {"subscription": hub.subscribe(peer, params.constellation, params.after)}
+    subscription = hub.observers.subscribe(peer, params.constellation, params.after)
+    return {"subscription": subscription.id}
 
 
 def _unsubscribe(hub: Hub, peer: Peer, params: UnsubscribeParams) -> Result:
@@ -342,15 +363,24 @@ def _unsubscribe(hub: Hub, peer: Peer, params: UnsubscribeParams) -> Result:
 
 
 def _pair(hub: Hub, peer: Peer, params: PairParams) -> Result:
-    return hub.open_pairing(params.role, params.name, params.ttl_s)
+    now = time.time()
+    offer = hub.access.pairing.offer(now, params.role, params.name, ttl_s=params.ttl_s)
+    return {"code": offer.code, "expires_s": offer.expires_at - now, "url": hub.url}
 
 
 def _credentials(hub: Hub, peer: Peer, params: NoParams) -> Result:
-    return {"credentials": hub.list_credentials()}
+    known = hub.access.credentials.list()
+    return {"credentials": [each.model_dump(exclude={"sha256"}) for each in known]}
 
 
 def _revoke(hub: Hub, peer: Peer, params: NameParams) -> Result:
-    return {"revoked": hub.revoke(params.name)}
+    if not hub.access.credentials.revoke(params.name):
+        raise UnknownDeviceError(
+            f"There is no credential named {params.name!r}.",
+            remedy="See `constellation devices`.",
+            name=params.name,
+        )
+    return {"revoked": params.name}
 
 
 VERBS: dict[str, Verb] = {

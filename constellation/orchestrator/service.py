@@ -7,15 +7,17 @@ import os
 import secrets
 import signal
 import ssl
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 import anyio
 
-from constellation.aip.auth import CredentialStore, PairingDesk
+from constellation.aip.auth import CredentialStore, PairingDesk, StoreAuthenticator
 from constellation.aip.server import serve
-from constellation.config import DISCOVERY_FILE, Settings
+from constellation.aip.tls import server_context
+from constellation.config import DISCOVERY_FILE, HubSettings, Settings
 from constellation.errors import ConfigError
 from constellation.planner.offline import OfflinePlanner
 
@@ -23,8 +25,8 @@ from .artifacts import ArtifactStore
 from .hub import Hub
 from .journal import Journal
 from .scheduler import Scheduler
+from .settings import Settings as Limits
 
-JOURNAL_FILE = "journal.db"
 LOCAL_CREDENTIAL = "local"
 # Without letters and digits that are easily taken for each other.
 _ID_CHARS = "23456789abcdefghjkmnpqrstvwxyz"
@@ -43,43 +45,70 @@ async def open_hub(settings: Settings) -> AsyncIterator[Hub]:
         ConfigError: the address cannot be bound, or TLS files cannot be read.
         JournalError: the journal cannot be opened, or (later) not be written.
     """
-    state = settings.state_dir
+    state, options = settings.state_dir, settings.hub
     state.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with Journal(state / JOURNAL_FILE, sync=settings.hub.journal_sync) as journal:
-        credentials = CredentialStore(state / "credentials.json")
+    with Journal(settings.journal_file, sync=options.journal_sync) as journal:
         hub = Hub(
-            scheduler=Scheduler(),
+            scheduler=Scheduler(settings=Limits(grace_s=options.grace_s)),
             journal=journal,
             artifacts=ArtifactStore(state / "artifacts"),
             planner=OfflinePlanner(),
-            credentials=credentials,
-            pairing=PairingDesk(),
+            access=StoreAuthenticator(CredentialStore(state / "credentials.json"), PairingDesk()),
             new_id=new_constellation_id,
         )
         hub.pipeline.recover()
-        try:
-            async with anyio.create_task_group() as tasks:
-                async with serve(
-                    hub,
-                    hub.authenticator,
-                    settings.hub.host,
-                    settings.hub.port,
-                    ssl=_tls(settings),
-                    grace_s=settings.hub.grace_s,
-                ) as server:
-                    hub.url = server.url
-                    tasks.start_soon(hub.run, tasks)
-                    with _discovery_file(state, hub):
-                        yield hub
-                tasks.cancel_scope.cancel()
-        finally:
-            hub.pipeline.close()
+        listening = serve(
+            hub,
+            hub.access,
+            options.host,
+            options.port,
+            ssl=_tls(options),
+            # The scheduler's lease ends first, and with a reason that a person understands.
+            grace_s=options.grace_s + 1.0,
+            clock=hub.pipeline.now,
+        )
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(hub.run, tasks)
+            async with listening as server:
+                hub.url = server.url
+                with _discoverable(state, hub):
+                    yield hub
+            tasks.cancel_scope.cancel()
+        hub.pipeline.close()
 
 
 async def serve_until_stopped(settings: Settings, ready: Callable[[Hub], None]) -> None:
-    """Run a hub until SIGTERM or SIGINT; call ``ready`` once it listens."""
+    """Run a hub until SIGTERM or SIGINT; call ``ready`` once it listens.
+
+    Raises:
+        ConfigError, JournalError: see `open_hub`.
+    """
     with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
         async with open_hub(settings) as hub:
             ready(hub)
             async for _ in signals:
                 return
+
+
+def _tls(options: HubSettings) -> ssl.SSLContext | None:
+    if options.tls_cert is None and options.tls_key is None:
+        return None
+    if options.tls_cert is None or options.tls_key is None:
+        raise ConfigError("hub.tls_cert and hub.tls_key go together.", remedy="Set both or none.")
+    return server_context(options.tls_cert, options.tls_key)
+
+
+@contextmanager
+def _discoverable(state: Path, hub: Hub) -> Iterator[None]:
+    """Let programs of the same user find the hub, with a credential that is new at each start."""
+    _, token = hub.access.credentials.issue(LOCAL_CREDENTIAL, "admin", time.time())
+    path = state / DISCOVERY_FILE
+    fresh = path.with_suffix(".new")
+    fresh.unlink(missing_ok=True)
+    with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        json.dump({"url": hub.url, "token": token, "pid": os.getpid()}, file)
+    fresh.replace(path)
+    try:
+        yield
+    finally:
+        path.unlink(missing_ok=True)

@@ -29,6 +29,7 @@ def device_view(device: Device) -> dict[str, Any]:
     return {
         "name": device.card.name,
         "presence": str(device.presence),
+        "unavailable": device.unavailable(),
         "running": list(device.running),
         "card": device.card.model_dump(mode="json"),
     }
