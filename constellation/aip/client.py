@@ -1,0 +1,378 @@
+"""The dialling end: a session that outlives its connections.
+
+::
+
+    async with connect("ws://127.0.0.1:8470", role="client", name="me", credential=token) as link:
+        print(await link.request("devices"))
+
+A `Link` dials again for as long as its context is open, with jittered backoff, and resumes its
+session; what was sent meanwhile waits in it.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from functools import partial
+from ssl import SSLContext
+from typing import Any, Literal
+
+import anyio
+from anyio.abc import TaskGroup
+from websockets.frames import CloseCode as WebsocketCode
+
+from constellation.errors import (
+    AuthenticationError,
+    ConstellationError,
+    PermissionDenied,
+    RemoteProtocolError,
+    SessionLost,
+    VersionError,
+    error_from_wire,
+)
+
+from .backoff import Backoff
+from .cards import DeviceCard
+from .codec import MSGPACK, Codec
+from .dialing import Dialer
+from .endpoint import Clock, Endpoint, Guard, anchored_clock
+from .heartbeat import Heartbeat
+from .inbox import Events, Inbox
+from .limits import Limits
+from .messages import Message
+from .session import (
+    CloseCode,
+    CloseTransport,
+    Deliver,
+    Ended,
+    Instruction,
+    Opened,
+    Refused,
+    Session,
+    State,
+    TransportOpened,
+)
+from .transport import CLOSE_TIMEOUT_S, ClientTransport
+
+Role = Literal["device", "client", "hub"]
+Inventory = Callable[[], tuple[Sequence[str], Sequence[str]]]
+
+# Refusals that trying again does not mend.
+_FINAL = (AuthenticationError, PermissionDenied, VersionError, RemoteProtocolError, SessionLost)
+
+
+class Link(Endpoint):
+    """A session with a hub. Made by `connect`, which documents the arguments.
+
+    Attributes:
+        name: ours, as the hub knows us.
+        credential: the token that is shown; after pairing the one that was issued.
+        welcome: what the hub said when it last opened the session.
+        trouble: why the last connection was refused or not made; None after one that was.
+    """
+
+    def __init__(
+        self,
+        dialer: Dialer,
+        *,
+        role: Role,
+        name: str,
+        card: DeviceCard | None,
+        credential: str | None,
+        pair_code: str | None,
+        make_session: Callable[[], Session],
+        inventory: Inventory,
+        on_open: Callable[[bool, Sequence[Message]], None],
+        on_messages: Callable[[Sequence[Message]], None] | None,
+        on_detached: Callable[[str], None],
+        on_credential: Callable[[str], None],
+        clock: Clock,
+    ) -> None:
+        super().__init__(name, make_session(), clock)
+        self.credential = credential
+        self.welcome: Mapping[str, Any] = {}
+        self._dialer = dialer
+        self._role = role
+        self._card = card
+        self._pair_code = pair_code
+        self._make_session = make_session
+        self._inventory = inventory
+        self._on_open = on_open
+        self._inbox = Inbox(self.acknowledge)
+        self._on_messages = on_messages or self._inbox.receive
+        self._on_detached = on_detached
+        self._on_credential = on_credential
+        self._requests = 0
+        self._is_open = anyio.Event()
+        self._was_open = False
+        self.trouble: ConstellationError | None = None
+        self._fault: Exception | None = None
+        self._is_closing = False
+        self._guard = Guard(self._fail)
+
+    # ── for the application ─────────────────────────────────────────────────────────────────────
+
+    @property
+    def state(self) -> State:
+        """Where the session stands."""
+        return self._session.state
+
+    async def ready(self) -> None:
+        """Wait until the session is open on a connection."""
+        await self._is_open.wait()
+
+    async def request(self, verb: str, params: Mapping[str, Any] | None = None) -> Any:
+        """Ask the hub for something and wait for its answer, across reconnects.
+
+        Raises:
+            ConstellationError: what the hub answered.
+            SessionLost: the hub restarted or forgot us; what was asked may have happened.
+        """
+        self._requests += 1
+        request = f"r{self._requests}"
+        answer = self._inbox.expect(request)
+        try:
+            await self.send_wait("request", {"id": request, "verb": verb, "params": params or {}})
+            return await answer
+        finally:
+            answer.cancel()
+
+    def events(self, subscription: str) -> Events:
+        """The events of a subscription; they end with `SessionLost` when the session is lost."""
+        return self._inbox.events(subscription)
+
+    def publish_card(self, card: DeviceCard) -> None:
+        """Tell the hub what the device is now."""
+        self._card = card
+        self.send("card", {"card": card.model_dump(mode="json")})
+
+    # ── connections ─────────────────────────────────────────────────────────────────────────────
+
+    async def run(
+        self,
+        tasks: TaskGroup,
+        backoff: Backoff,
+        sleep: Callable[[float], Awaitable[None]],
+        *,
+        give_up: bool,
+    ) -> None:
+        """Keep connected until canceled; `connect` documents the arguments.
+
+        Raises:
+            ConstellationError: the hub refused us, and trying again would not mend it.
+            Exception: what a callback raised.
+        """
+        while True:
+            try:
+                transport = await self._dialer.dial(self.credential)
+                self.trouble = None
+                if await self._serve(transport, tasks):
+                    backoff.reset()
+            except ConstellationError as error:
+                self.trouble = error
+            if self._fault is not None:
+                raise self._fault
+            if give_up and isinstance(self.trouble, _FINAL):
+                raise self.trouble
+            await sleep(backoff.next_s())
+
+    async def _serve(self, transport: ClientTransport, tasks: TaskGroup) -> bool:
+        """Serve a connection to its end; True if the session was open on it.
+
+        Raises:
+            SessionLost: another session took our place.
+        """
+        self._attach(transport)
+        self._feed(TransportOpened(self._dialer.codec, self._introduction()))
+        code, reason = await transport.ended
+        tasks.start_soon(transport.close, code, reason)
+        self._detach(transport, reason)
+        if isinstance(self.trouble, RemoteProtocolError):
+            self._renew()  # what it refused may have been the attempt to resume
+        was_open = self._is_open.is_set()
+        if was_open:
+            self._is_open = anyio.Event()
+            with self._guard:
+                self._on_detached(reason)
+        if code == CloseCode.REPLACED:
+            raise SessionLost(
+                f"The hub closed the session: {reason}.",
+                remedy="Stop the other one, or give one of them another name.",
+            )
+        return was_open
+
+    async def aclose(self) -> None:
+        """Say goodbye: the hub forgets the session."""
+        transport, self._is_closing = self._transport, True
+        self._end("it said goodbye", CloseCode.BYE)
+        if transport is not None:
+            with anyio.CancelScope(shield=True):
+                await transport.close()
+
+    def _introduction(self) -> dict[str, Any]:
+        running, held = self._inventory()
+        hello: dict[str, Any] = {"role": self._role, "name": self.name}
+        if self._card is not None:
+            hello["card"] = self._card.model_dump(mode="json")
+        if self._role == "device":
+            hello |= {"running": list(running), "held": list(held)}
+        if self._pair_code is not None:
+            hello["pair"] = {"code": self._pair_code}
+        return hello
+
+    # ── instructions ────────────────────────────────────────────────────────────────────────────
+
+    def _obey(self, instruction: Instruction) -> None:
+        match instruction:
+            case Opened(resumed, welcome, lost):
+                self._opened(resumed, welcome, lost)
+            case Deliver(messages):
+                with self._guard:
+                    self._on_messages(messages)
+            case Refused(error) if self._session.state is State.GREETING:
+                self.trouble = error_from_wire(error)
+            case CloseTransport(code, reason) if self._was_ended() and self._transport is not None:
+                # The hub closes the connection; the code with which it does so says why.
+                self._loop.call_later(CLOSE_TIMEOUT_S, self._transport.end, code, reason)
+            case Ended() if not self._is_closing:
+                super()._obey(instruction)
+                self._let_go()
+                self._renew()
+            case _:
+                super()._obey(instruction)
+
+    def _was_ended(self) -> bool:
+        return self._session.state is State.CLOSED and not self._is_closing
+
+    def _opened(self, resumed: bool, welcome: Mapping[str, Any], lost: Sequence[Message]) -> None:
+        self.welcome = welcome
+        token = welcome.get("credential")
+        if token is not None:
+            self.credential, self._pair_code = token, None
+            with self._guard:
+                self._on_credential(token)
+        if not resumed:
+            lost = self._began(lost)
+        self._is_open.set()
+        with self._guard:
+            self._on_open(resumed, lost)
+
+    def _began(self, lost: Sequence[Message]) -> Sequence[Message]:
+        """A fresh session; return what an older one did not get through."""
+        if self._was_open:
+            self._losses += 1
+            self._inbox.lose("the hub has forgotten it")
+            return lost
+        # What was sent before there was any session is not lost: it was early.
+        self._was_open = True
+        for message in lost:
+            self._session.send(message.type, message.body)
+        return ()
+
+    def _renew(self) -> None:
+        """The session is no more; the next connection begins another."""
+        self._session = self._make_session()
+        self._was_open = False
+        self._losses += 1
+        self._inbox.lose("the hub has ended it")
+
+    def _fail(self, error: Exception) -> None:
+        """A callback failed: stop, and raise it where the link was opened."""
+        self._fault = self._fault or error
+        if self._transport is not None:
+            self._transport.end(WebsocketCode.INTERNAL_ERROR, "a fault in the peer")
+
+
+@asynccontextmanager
+async def connect(
+    url: str,
+    *,
+    role: Role,
+    name: str,
+    card: DeviceCard | None = None,
+    credential: str | None = None,
+    pair_code: str | None = None,
+    ssl: SSLContext | None = None,
+    codec: Codec = MSGPACK,
+    limits: Limits | None = None,
+    heartbeat: Heartbeat | None = None,
+    inventory: Inventory = lambda: ((), ()),
+    on_open: Callable[[bool, Sequence[Message]], None] = lambda resumed, lost: None,
+    on_messages: Callable[[Sequence[Message]], None] | None = None,
+    on_detached: Callable[[str], None] = lambda reason: None,
+    on_credential: Callable[[str], None] = lambda token: None,
+    give_up: bool = True,
+    backoff: Backoff | None = None,
+    sleep: Callable[[float], Awaitable[None]] = anyio.sleep,
+    clock: Clock | None = None,
+) -> AsyncIterator[Link]:
+    """A session with a hub for as long as the context is open.
+
+    The context opens at once; `Link.ready` waits for the hub. It dials again whenever the
+    connection is lost. An error that ends it cancels the body of the context and is raised from it.
+    Callbacks are called in the event loop and must not block; what they raise ends the context.
+
+    Args:
+        url: such as ``wss://hub.example:8470``.
+        role, name: who we are.
+        card: of a device.
+        credential: bearer token.
+        pair_code: exchanged for a credential of our own; see `on_credential`.
+        ssl: for ``wss``; see `constellation.aip.tls`.
+        codec: msgpack or JSON.
+        limits: what the hub may send.
+        heartbeat: when a quiet hub is asked for a sign of life.
+        inventory: attempts that run here, and those whose results are held; asked at each dial.
+        on_open: called with whether the session was resumed, and if not, with those messages of the
+            older one that the hub never secured.
+        on_messages: takes every message, and has `Link.acknowledge` called once they are secured;
+            None for clients, whose answers and events are sorted by `Link.request` and `events`.
+        on_detached: the connection is gone, and why.
+        on_credential: takes the token that pairing gave, to be kept.
+        give_up: raise when the hub refuses us, rather than try for ever.
+        backoff: how long to wait before dialing again.
+        sleep: waits that long.
+        clock: seconds; never goes back.
+
+    Raises:
+        ConfigError: the address is none.
+        AuthenticationError, PermissionDenied: the hub refuses us.
+        VersionError, RemoteProtocolError: we have no language in common.
+        SessionLost: another session of our name took our place.
+    """
+    limits, heartbeat = limits or Limits(), heartbeat or Heartbeat()
+    link = Link(
+        Dialer(url, ssl=ssl, codec=codec, limits=limits),
+        role=role,
+        name=name,
+        card=card,
+        credential=credential,
+        pair_code=pair_code,
+        make_session=lambda: Session("dialer", limits=limits, heartbeat=heartbeat),
+        inventory=inventory,
+        on_open=on_open,
+        on_messages=on_messages,
+        on_detached=on_detached,
+        on_credential=on_credential,
+        clock=clock or anchored_clock(),
+    )
+    backoff = backoff or Backoff(random.random)
+    try:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(partial(link.run, tasks, backoff, sleep, give_up=give_up))
+            try:
+                yield link
+            finally:
+                await link.aclose()
+            tasks.cancel_scope.cancel()
+    except BaseExceptionGroup as group:
+        raise _sole(group) from None
+
+
+def _sole(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """The error in a group that holds but one; else the group."""
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]
+    return error

@@ -1,0 +1,275 @@
+"""A session machine joined to a clock, a timer and, while there is one, a transport.
+
+What is sent is queued in the session; it is flushed once, after the loop iteration in which it was
+queued, so that everything of a wake-up travels in few frames. Frames are pulled from the session
+only while the transport can write them: behind a slow reader they wait there, within its limits.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Mapping
+from types import TracebackType
+from typing import Any
+
+from constellation.errors import SessionLost, error_from_wire
+
+from .session import (
+    CloseTransport,
+    Ended,
+    Event,
+    FrameReceived,
+    Instruction,
+    Refused,
+    Session,
+    State,
+    Tick,
+    TransportClosed,
+)
+from .transport import Transport
+
+log = logging.getLogger(__name__)
+
+Clock = Callable[[], float]
+
+
+def anchored_clock() -> Clock:
+    """A clock that never goes back and is near Unix time, seconds."""
+    epoch = time.time() - time.monotonic()
+    return lambda: epoch + time.monotonic()
+
+
+class Guard:
+    """A ``with`` block around the application's code: hands its errors to ``report``.
+
+    They would otherwise surface in the event loop, far from those who can do something about them.
+    """
+
+    def __init__(self, report: Callable[[Exception], None]) -> None:
+        self._report = report
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> bool:
+        if not isinstance(error, Exception):
+            return False
+        self._report(error)
+        return True
+
+
+def _ignore(frame: str | bytes) -> None:
+    pass
+
+
+class Endpoint:
+    """One end of a session, whatever its side; made in the event loop that it lives in.
+
+    Args:
+        name: of the peer.
+        session: the machine.
+        clock: the time in seconds that the machine is given.
+    """
+
+    def __init__(self, name: str, session: Session, clock: Clock) -> None:
+        self.name = name
+        self._session = session
+        self._clock = clock
+        self._loop = asyncio.get_running_loop()
+        self._transport: Transport | None = None
+        self._flush_is_due = False
+        self._timer: asyncio.TimerHandle | None = None
+        self._timer_due = 0.0
+        self._moved: asyncio.Future[None] | None = None
+        self._losses = 0
+
+    # ── looking ─────────────────────────────────────────────────────────────────────────────────
+
+    @property
+    def session_id(self) -> str:
+        """Names the session; empty before it is first open."""
+        return self._session.id
+
+    @property
+    def rtt_s(self) -> float:
+        """Smoothed round trip, seconds; 0 before it was first measured."""
+        return self._session.rtt_s
+
+    @property
+    def offset_s(self) -> float:
+        """The peer's clock minus ours, seconds."""
+        return self._session.offset_s
+
+    @property
+    def pending(self) -> int:
+        """Bytes of messages that the peer has not secured yet."""
+        return self._session.pending
+
+    @property
+    def acknowledged(self) -> int:
+        """Number of the last message that the peer has secured."""
+        return self._session.acknowledged
+
+    @property
+    def is_full(self) -> bool:
+        """True if so much is unsecured that the largest message would pass the peer's limits."""
+        session, limits = self._session, self._session.peer_limits
+        return (
+            session.unsecured >= limits.max_outstanding
+            or session.pending > limits.max_outstanding_bytes - limits.max_body
+        )
+
+    # ── sending ─────────────────────────────────────────────────────────────────────────────────
+
+    def send(self, type: str, body: Mapping[str, Any]) -> int:
+        """Queue a message; return its number, which `acknowledged` reaches when it is secured.
+
+        Raises:
+            LocalProtocolError: unknown type, a body that cannot be encoded, or an ended session.
+            LimitExceeded: the body is larger than the peer takes, or too much is unsecured.
+        """
+        seq = self._session.send(type, body)
+        self._flush_soon()
+        return seq
+
+    async def send_wait(self, type: str, body: Mapping[str, Any]) -> int:
+        """Like `send`, after waiting for room if there is none.
+
+        Raises:
+            SessionLost: the session ended meanwhile.
+        """
+        await self._until(lambda: not self.is_full)
+        return self.send(type, body)
+
+    async def drained(self) -> None:
+        """Wait until the peer has secured everything that was sent.
+
+        Raises:
+            SessionLost: the session ended before.
+        """
+        await self._until(lambda: self._session.unsecured == 0)
+
+    def acknowledge(self, seq: int) -> None:
+        """Messages up to this number are secured: the peer may forget them."""
+        self._session.acknowledge(seq, self._clock())
+        self._flush_soon()
+
+    async def _until(self, condition: Callable[[], bool]) -> None:
+        """Wait for something that only the peer can bring about."""
+        losses = self._losses
+        while not condition():
+            if self._session.state is State.CLOSED:
+                raise SessionLost("The session has ended.")
+            if self._moved is None:
+                self._moved = self._loop.create_future()
+            await asyncio.shield(self._moved)
+            if self._losses != losses:
+                raise SessionLost("The session was lost.")
+
+    def _wake_waiters(self) -> None:
+        if self._moved is not None:
+            moved, self._moved = self._moved, None
+            moved.set_result(None)
+
+    # ── transport ───────────────────────────────────────────────────────────────────────────────
+
+    def _attach(self, transport: Transport) -> None:
+        self._transport = transport
+        transport.on_frame = self._on_frame
+        transport.on_writable = self._flush
+        self._flush_soon()
+
+    def _detach(self, transport: Transport, reason: str) -> bool:
+        """The transport is gone; False if another has taken its place before."""
+        if self._transport is not transport:
+            return False
+        self._transport = None
+        self._feed(TransportClosed(reason))
+        return True
+
+    def _let_go(self) -> None:
+        """Have nothing more to do with the transport; whoever owns it closes it."""
+        if self._transport is not None:
+            self._transport.on_frame = _ignore
+            self._transport.on_writable = None
+            self._transport = None
+
+    def _on_frame(self, frame: str | bytes) -> None:
+        self._feed(FrameReceived(frame))
+
+    def _feed(self, event: Event) -> None:
+        for instruction in self._session.handle(event, self._clock()):
+            self._obey(instruction)
+        self._wake_waiters()
+        self._flush_soon()
+
+    def _obey(self, instruction: Instruction) -> None:
+        """Do an instruction of the session; subclasses do those that are theirs."""
+        match instruction:
+            case CloseTransport(code, reason):
+                self._close_transport(code, reason)
+            case Refused(error):
+                log.warning("%s refused a message: %s", self.name, error_from_wire(error))
+            case Ended():
+                self._losses += 1
+                self._stop_timer()
+
+    def _end(self, reason: str, code: int) -> None:
+        """End the session for good, telling the peer why."""
+        for instruction in self._session.end(reason, code):
+            self._obey(instruction)
+        self._wake_waiters()
+
+    def _close_transport(self, code: int, reason: str) -> None:
+        if self._transport is not None:
+            frame = self._session.next_frame(self._clock())
+            if frame is not None:
+                self._transport.write(frame)
+            self._transport.end(code, reason)
+
+    def _flush_soon(self) -> None:
+        if not self._flush_is_due:
+            self._flush_is_due = True
+            self._loop.call_soon(self._flush)
+
+    def _flush(self) -> None:
+        self._flush_is_due = False
+        transport = self._transport
+        if transport is not None:
+            now = self._clock()
+            while transport.writable:
+                frame = self._session.next_frame(now)
+                if frame is None:
+                    break
+                transport.write(frame)
+        self._set_timer()
+
+    # ── time ────────────────────────────────────────────────────────────────────────────────────
+
+    def _set_timer(self) -> None:
+        """See to it that we wake by the session's deadline.
+
+        A timer that is set too early is left: it fires, finds nothing due, and is set anew. So
+        frames, which move the deadline away, cost no timer each.
+        """
+        due = self._session.deadline()
+        if due is not None and (self._timer is None or due < self._timer_due):
+            self._stop_timer()
+            self._timer_due = due
+            self._timer = self._loop.call_later(max(0.0, due - self._clock()), self._tick)
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _tick(self) -> None:
+        self._timer = None
+        self._feed(Tick())

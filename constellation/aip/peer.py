@@ -1,0 +1,162 @@
+"""A session as the server's application sees it."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
+
+from websockets.frames import CloseCode as WebsocketCode
+
+from constellation.errors import LimitExceeded
+
+from .auth import Identity
+from .codec import Codec
+from .endpoint import Clock, Endpoint, Guard
+from .messages import Hello, Message
+from .session import CloseCode, Deliver, Ended, Instruction, Session, State
+from .transport import Transport
+
+
+class Application(Protocol):
+    """What a server tells; called in the event loop, so it must not block.
+
+    An error that escapes from it ends the session concerned and is reported to the event loop's
+    exception handler; other sessions go on.
+    """
+
+    def opened(self, peer: Peer, hello: Hello, resumed: bool) -> None:
+        """A session is open: afresh, or again after `detached`."""
+
+    def received(self, peer: Peer, messages: Sequence[Message]) -> None:
+        """Messages came; `Peer.acknowledge` the last once they are secured."""
+
+    def detached(self, peer: Peer, reason: str) -> None:
+        """The connection is gone; the session is kept for the grace time."""
+
+    def closed(self, peer: Peer, reason: str) -> None:
+        """The session is gone for good."""
+
+
+class Peer(Endpoint):
+    """A session with somebody who dialled.
+
+    Args:
+        app: is told what happens.
+        forget: called when the session has ended.
+
+    Attributes:
+        name, role: as in its hello.
+        identity: whose credential it showed.
+        codec: what it speaks.
+        resume_token: what it must show to resume the session.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        codec: Codec,
+        clock: Clock,
+        identity: Identity,
+        hello: Hello,
+        app: Application,
+        forget: Callable[[Peer], None],
+    ) -> None:
+        super().__init__(hello.name, session, clock)
+        self.role = hello.role
+        self.identity = identity
+        self.codec = codec
+        self.resume_token = secrets.token_urlsafe(32)
+        self._id = secrets.token_urlsafe(12)
+        self._app = app
+        self._forget = forget
+        self._guard = Guard(self._fail)
+
+    def send(self, type: str, body: Mapping[str, Any]) -> int:
+        """Queue a message; return its number.
+
+        A peer that takes nothing in, so that its limits would be passed, loses its session. After
+        the end of a session nothing is sent and 0 is returned: the application was told.
+
+        Raises:
+            LocalProtocolError: unknown type, or a body that cannot be encoded.
+            LimitExceeded: the body is larger than the peer takes.
+        """
+        if self._session.state is State.CLOSED:
+            return 0
+        try:
+            return super().send(type, body)
+        except LimitExceeded:
+            if not self.is_full:
+                raise
+            self.close("it does not take in what it is sent", CloseCode.LIMIT)
+            return 0
+
+    def acknowledge(self, seq: int) -> None:
+        """Messages up to this number are secured: the peer may forget them."""
+        if self._session.state is not State.CLOSED:
+            super().acknowledge(seq)
+
+    def close(self, reason: str, code: int = CloseCode.BYE) -> None:
+        """End the session for good; the application is told before this returns."""
+        self._end(reason, code)
+
+    # ── for the server ──────────────────────────────────────────────────────────────────────────
+
+    @property
+    def session_id(self) -> str:
+        """Names the session."""
+        return self._id
+
+    def accept(self, transport: Transport, hello: Hello, welcome: Mapping[str, Any]) -> None:
+        """The session begins on this connection."""
+        now = self._clock()
+        self._session.accept(hello, self.codec, self._id, self.resume_token, now, **welcome)
+        self._attach(transport)
+        with self._guard:
+            self._app.opened(self, hello, False)
+
+    def resume(self, transport: Transport, hello: Hello, welcome: Mapping[str, Any]) -> None:
+        """The session goes on over this connection, though an older one may still look alive.
+
+        Raises:
+            RemoteProtocolError: the hello claims to have seen what was never sent.
+        """
+        if self._transport is not None:
+            older, reason = self._transport, "the session goes on over another connection"
+            older.end(CloseCode.REPLACED, reason)
+            self.leave(older, reason)
+        self._session.resume(hello, self.codec, self._clock(), **welcome)
+        self._attach(transport)
+        with self._guard:
+            self._app.opened(self, hello, True)
+
+    def leave(self, transport: Transport, reason: str) -> None:
+        """The connection is gone."""
+        if self._detach(transport, reason) and self._session.state is not State.CLOSED:
+            with self._guard:
+                self._app.detached(self, reason)
+
+    def stop(self) -> None:
+        """The server stops: nothing more happens here, and nobody is told."""
+        self._stop_timer()
+        self._transport = None
+
+    def _obey(self, instruction: Instruction) -> None:
+        match instruction:
+            case Deliver(messages):
+                with self._guard:
+                    self._app.received(self, messages)
+            case Ended(reason):
+                super()._obey(instruction)
+                self._forget(self)
+                with self._guard:
+                    self._app.closed(self, reason)
+            case _:
+                super()._obey(instruction)
+
+    def _fail(self, error: Exception) -> None:
+        self._loop.call_exception_handler(
+            {"message": f"The session of {self.name} hit a fault.", "exception": error}
+        )
+        self.close("the hub hit a fault", WebsocketCode.INTERNAL_ERROR)

@@ -1,0 +1,370 @@
+"""The listening end: websockets in, sessions out.
+
+A connection authenticates in its request or in its hello. Its session is then found again by id and
+secret token, or made anew; it outlives the connection for the grace time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import time
+from collections.abc import AsyncIterator, Collection
+from contextlib import asynccontextmanager
+from functools import partial
+from http import HTTPStatus
+from ssl import SSLContext
+from typing import cast
+
+from websockets.asyncio.server import ServerConnection
+from websockets.asyncio.server import serve as serve_websockets
+from websockets.frames import CloseCode as WebsocketCode
+from websockets.http11 import Request, Response
+from websockets.typing import Subprotocol
+
+from constellation.errors import (
+    AuthenticationError,
+    ConfigError,
+    ConstellationError,
+    LimitExceeded,
+    PermissionDenied,
+    ProtocolError,
+    SessionError,
+    VersionError,
+)
+
+from .admission import Admission
+from .auth import Authenticator, Identity
+from .codec import CODECS, Codec, Frame
+from .endpoint import Clock, anchored_clock
+from .heartbeat import Heartbeat
+from .limits import Limits
+from .messages import SUBPROTOCOLS, Hello
+from .peer import Application, Peer
+from .session import CloseCode, Session, read_hello
+from .transport import CLOSE_TIMEOUT_S, WRITE_LIMIT_BYTES, ServerTransport
+
+__all__ = ["PATH", "Application", "Peer", "Server", "serve"]
+
+PATH = "/aip"
+_CODES: dict[type[ConstellationError], int] = {
+    AuthenticationError: CloseCode.UNAUTHENTICATED,
+    PermissionDenied: CloseCode.UNAUTHENTICATED,
+    VersionError: CloseCode.VERSION,
+    LimitExceeded: CloseCode.LIMIT,
+}
+
+
+class Server:
+    """Sessions by id, and the way into them. Made by `serve`, which documents the arguments.
+
+    Attributes:
+        port: where it listens.
+        url: what clients dial.
+    """
+
+    def __init__(
+        self,
+        app: Application,
+        authenticator: Authenticator,
+        *,
+        name: str,
+        limits: Limits,
+        heartbeat: Heartbeat,
+        grace_s: float,
+        hello_timeout_s: float,
+        allowed_origins: frozenset[str],
+        admission: Admission,
+        clock: Clock,
+    ) -> None:
+        self.port = 0
+        self.url = ""
+        self._app = app
+        self._authenticator = authenticator
+        self._name = name
+        self._limits = limits
+        self._heartbeat = heartbeat
+        self._grace_s = grace_s
+        self._hello_timeout_s = hello_timeout_s
+        self._allowed_origins = allowed_origins
+        self._admission = admission
+        self._clock = clock
+        self._peers: dict[str, Peer] = {}
+        self._devices: dict[str, Peer] = {}
+
+    @property
+    def peers(self) -> tuple[Peer, ...]:
+        """Every session, connected or not."""
+        return tuple(self._peers.values())
+
+    # ── from request to hello ───────────────────────────────────────────────────────────────────
+
+    def check_request(self, connection: ServerConnection, request: Request) -> Response | None:
+        """Answer a request that is not to become a session; None lets the websocket open."""
+        path = request.path.partition("?")[0]
+        if path == "/healthz":
+            return connection.respond(HTTPStatus.OK, "ok\n")
+        if path != PATH:
+            return connection.respond(HTTPStatus.NOT_FOUND, f"AIP is spoken at {PATH}.\n")
+        if not self._allowed_origins.issuperset(request.headers.get_all("Origin")):
+            # Browsers name the page's origin: none may use a hub on its visitor's machine.
+            return connection.respond(HTTPStatus.FORBIDDEN, "This origin is not allowed.\n")
+        tokens = request.headers.get_all("Authorization")
+        if tokens:
+            return self._check_token(cast(ServerTransport, connection), tokens[0])
+        if self._admission.blocked(_address(connection), self._clock()):
+            return connection.respond(HTTPStatus.TOO_MANY_REQUESTS, "Too many failures.\n")
+        return None
+
+    def _check_token(self, transport: ServerTransport, header: str) -> Response | None:
+        scheme, _, token = header.partition(" ")
+        try:
+            if scheme.lower() != "bearer":
+                raise AuthenticationError("The credential is a bearer token.")
+            transport.identity = self._authenticator.authenticate(token.strip(), time.time())
+        except AuthenticationError as error:
+            self._admission.failed(_address(transport), self._clock())
+            response = transport.respond(HTTPStatus.UNAUTHORIZED, f"{error}\n")
+            response.headers["WWW-Authenticate"] = "Bearer"
+            return response
+        return None
+
+    async def handle(self, connection: ServerConnection) -> None:
+        """See a connection from its hello to its end."""
+        transport = cast(ServerTransport, connection)
+        arrival = Arrival(transport, self._admission)
+        if arrival.admitted:
+            transport.on_frame = partial(self._greet, arrival)
+            arrival.expect_hello(self._hello_timeout_s)
+        code, reason = await transport.ended
+        arrival.over(reason)
+        await transport.close(code, reason)
+
+    # ── from hello to session ───────────────────────────────────────────────────────────────────
+
+    def _greet(self, arrival: Arrival, frame: Frame) -> None:
+        """Take the first frame of a connection."""
+        transport = arrival.transport
+        codec = CODECS[str(transport.subprotocol)]
+        try:
+            hello = read_hello(frame, codec, self._limits)
+            identity, token = self._identify(transport, hello)
+            identity.check_role(hello.role, hello.name)
+            arrival.opened(self._open(transport, codec, hello, identity, token))
+        except (ProtocolError, SessionError, ConfigError) as error:
+            if isinstance(error, AuthenticationError):
+                self._admission.failed(_address(transport), self._clock())
+            transport.write(codec.join(0, [codec.encode("error", 0, error.to_wire())]))
+            transport.end(_CODES.get(type(error), CloseCode.PROTOCOL), error.message)
+
+    def _identify(self, transport: ServerTransport, hello: Hello) -> tuple[Identity, str | None]:
+        """Who dialled, and the token of a credential that was made for them just now."""
+        if transport.identity is not None:
+            return transport.identity, None
+        if self._admission.blocked(_address(transport), self._clock()):
+            raise LimitExceeded("Too many failures came from there.", remedy="Wait a minute.")
+        if hello.credential is not None:
+            token = hello.credential.get_secret_value()
+            return self._authenticator.authenticate(token, time.time()), None
+        if hello.pair is not None:
+            return self._authenticator.pair(hello.pair.code, hello.name, time.time())
+        raise AuthenticationError(
+            "There is no credential.", remedy="Send a bearer token, or pair with a code."
+        )
+
+    def _open(
+        self,
+        transport: ServerTransport,
+        codec: Codec,
+        hello: Hello,
+        identity: Identity,
+        token: str | None,
+    ) -> Peer:
+        """Resume the session that the hello names, or begin one."""
+        Limits.from_wire(hello.limits)  # refused here, before a session is touched
+        welcome = {"name": hello.name, "hub": self._name}
+        if token is not None:
+            welcome["credential"] = token
+        peer = self._find(codec, hello, identity)
+        if peer is not None:
+            peer.resume(transport, hello, welcome)
+            return peer
+        peer = self._make(codec, hello, identity)
+        older = self._devices.get(peer.name) if peer.role == "device" else None
+        if older is not None:
+            older.close(f"a newer session of {peer.name} has begun", CloseCode.REPLACED)
+        self._peers[peer.session_id] = peer
+        if peer.role == "device":
+            self._devices[peer.name] = peer
+        peer.accept(transport, hello, welcome)
+        return peer
+
+    def _find(self, codec: Codec, hello: Hello, identity: Identity) -> Peer | None:
+        """The session that the hello names, if whoever dialled may have it."""
+        peer = None if hello.session is None else self._peers.get(hello.session.id)
+        if hello.session is None or peer is None:
+            return None
+        theirs = hello.session.token.get_secret_value()
+        if not hmac.compare_digest(peer.resume_token.encode(), theirs.encode()):
+            return None
+        before = (peer.identity, peer.role, peer.name, peer.codec)
+        return peer if before == (identity, hello.role, hello.name, codec) else None
+
+    def _make(self, codec: Codec, hello: Hello, identity: Identity) -> Peer:
+        session = Session(
+            "listener", limits=self._limits, heartbeat=self._heartbeat, grace_s=self._grace_s
+        )
+        return Peer(session, codec, self._clock, identity, hello, self._app, self._forget)
+
+    def _forget(self, peer: Peer) -> None:
+        self._peers.pop(peer.session_id, None)
+        if self._devices.get(peer.name) is peer:
+            del self._devices[peer.name]
+
+    # ── for `serve` ─────────────────────────────────────────────────────────────────────────────
+
+    def revoke(self, credential: str) -> None:
+        """Close every session that was opened with a credential."""
+        for peer in self.peers:
+            if peer.identity.credential == credential:
+                peer.close("its credential was revoked", CloseCode.REVOKED)
+
+    def stop(self) -> None:
+        """Let go of every session without telling anybody: devices dial again."""
+        for peer in self.peers:
+            peer.stop()
+        self._peers.clear()
+        self._devices.clear()
+
+
+class Arrival:
+    """A connection from its request to its end.
+
+    Attributes:
+        admitted: False if there are too many strangers; it is being closed then.
+        peer: the session that it led to, once it did.
+    """
+
+    def __init__(self, transport: ServerTransport, admission: Admission) -> None:
+        self.transport = transport
+        self.peer: Peer | None = None
+        self._admission = admission
+        self._timer: asyncio.TimerHandle | None = None
+        self._is_stranger = transport.identity is None
+        self.admitted = not self._is_stranger or admission.enter()
+        if not self.admitted:
+            self._is_stranger = False
+            transport.end(WebsocketCode.TRY_AGAIN_LATER, "Too many connections say no hello.")
+
+    def expect_hello(self, within_s: float) -> None:
+        """Close the connection unless it `opened` a session by then."""
+        self._timer = self.transport.loop.call_later(
+            within_s, self.transport.end, CloseCode.UNAUTHENTICATED, "No hello came in time."
+        )
+
+    def opened(self, peer: Peer) -> None:
+        """It led to a session."""
+        self.peer = peer
+        self._is_known()
+
+    def over(self, reason: str) -> None:
+        """The connection is gone."""
+        self._is_known()
+        if self.peer is not None:
+            self.peer.leave(self.transport, reason)
+
+    def _is_known(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._is_stranger:
+            self._is_stranger = False
+            self._admission.leave()
+
+
+@asynccontextmanager
+async def serve(
+    app: Application,
+    authenticator: Authenticator,
+    host: str = "127.0.0.1",
+    port: int = 0,
+    *,
+    ssl: SSLContext | None = None,
+    name: str = "hub",
+    limits: Limits | None = None,
+    heartbeat: Heartbeat | None = None,
+    grace_s: float = 60.0,
+    hello_timeout_s: float = 5.0,
+    allowed_origins: Collection[str] = (),
+    admission: Admission | None = None,
+    clock: Clock | None = None,
+) -> AsyncIterator[Server]:
+    """Serve AIP for as long as the context is open.
+
+    Args:
+        app: is told what happens.
+        authenticator: says who may connect.
+        host, port: the address to listen on; port 0 takes a free one.
+        ssl: for ``wss``; see `constellation.aip.tls`.
+        name: of this hub, told in the welcome.
+        limits: what each peer may send.
+        heartbeat: when a quiet peer is asked for a sign of life.
+        grace_s: how long a session is kept without a connection.
+        hello_timeout_s: how long a connection may take to say who it is.
+        allowed_origins: origins of web pages that may connect, such as ``https://hub.example``.
+        admission: bounds on connections that have not authenticated.
+        clock: seconds; never goes back.
+
+    Raises:
+        ConfigError: the address cannot be bound.
+    """
+    limits = limits or Limits()
+    server = Server(
+        app,
+        authenticator,
+        name=name,
+        limits=limits,
+        heartbeat=heartbeat or Heartbeat(),
+        grace_s=grace_s,
+        hello_timeout_s=hello_timeout_s,
+        allowed_origins=frozenset(allowed_origins),
+        admission=admission or Admission(),
+        clock=clock or anchored_clock(),
+    )
+    listening = serve_websockets(
+        server.handle,
+        host,
+        port,
+        ssl=ssl,
+        subprotocols=[Subprotocol(each) for each in SUBPROTOCOLS],
+        process_request=server.check_request,
+        server_header=None,
+        compression=None,
+        open_timeout=hello_timeout_s,
+        ping_interval=None,
+        close_timeout=CLOSE_TIMEOUT_S,
+        max_size=limits.max_frame,
+        write_limit=WRITE_LIMIT_BYTES,
+        create_connection=ServerTransport,
+    )
+    try:
+        await listening
+    except OSError as error:
+        raise ConfigError(
+            f"The hub cannot listen on {host}:{port}: {error.strerror or error}.",
+            remedy="Choose another address or port, or stop what uses it.",
+        ) from None
+    async with listening:
+        server.port = listening.sockets[0].getsockname()[1]
+        shown = f"[{host}]" if ":" in host else host
+        server.url = f"{'ws' if ssl is None else 'wss'}://{shown}:{server.port}{PATH}"
+        unwatch = authenticator.on_revoked(server.revoke)
+        try:
+            yield server
+        finally:
+            unwatch()
+            server.stop()
+
+
+def _address(connection: ServerConnection) -> str:
+    address = connection.remote_address
+    return str(address[0]) if address else ""
