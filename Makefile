@@ -7,7 +7,7 @@ STAMP := $(VENV)/.installed
 .PHONY: demo test test-full check fuzz bench lock format clean
 
 demo: $(STAMP)
-	$(BIN)/python -m constellation.cli.demo
+	$(BIN)/python -m constellation.cli demo
 
 test: $(STAMP)
 	$(BIN)/python -m pytest -m "not full"
