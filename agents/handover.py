@@ -20,6 +20,7 @@ from constellation.errors import (
     ConstellationError,
     LimitExceeded,
     LocalProtocolError,
+    SessionLost,
     SkillError,
 )
 
@@ -49,6 +50,8 @@ class Channel(Protocol):
 
     def send(self, type: str, body: Mapping[str, Any]) -> int: ...
 
+    async def drained(self) -> None: ...
+
 
 class Handover:
     """Everything on its way from the device to the hub.
@@ -66,6 +69,7 @@ class Handover:
         self._store = store
         self._loop = asyncio.get_running_loop()
         self._channel: Channel | None = None
+        self._connected = asyncio.Event()
         self._ready: deque[Message] = deque()
         self._sent: deque[tuple[int, str]] = deque()
         self._to_write: list[tuple[str, bytes]] = []
@@ -124,6 +128,7 @@ class Handover:
         new session's ``hello`` names, or about nothing that lasts.
         """
         self._channel = channel
+        self._connected.set()
         self._save_after_s = SAVE_AFTER_S
         if not resumed:
             self._sent.clear()
@@ -132,6 +137,22 @@ class Handover:
             for body in self.held.values():
                 self.outgoing.result(body)
         self.flush_soon()
+
+    def detached(self) -> None:
+        """The connection is gone: what there is to say waits for the next."""
+        self._forget_secured()
+        self._channel = None
+        self._connected.clear()
+
+    async def handed_in(self) -> None:
+        """Wait until the hub has secured every result."""
+        while self.held and not self.failed.done():
+            await self._connected.wait()
+            self._flush()
+            if self._channel is not None:
+                with suppress(SessionLost):
+                    await self._channel.drained()
+            self._forget_secured()
 
     def close(self) -> None:
         """Write down every result that the hub has not secured."""

@@ -23,18 +23,19 @@ KINDS = "constellation.agents"
 PLUGINS = "constellation.skills"
 
 
-def load_skills(kind: str, files: Iterable[Path] = ()) -> Registry:
+def load_skills(kind: str, files: Iterable[Path] = (), given: Iterable[AnySkill] = ()) -> Registry:
     """All skills of a device.
 
     Args:
-        kind: name of an installed set; if none has that name, only files and plugins count.
+        kind: name of an installed set; if none has that name, only the others count.
         files: Python files.
+        given: skills that are already here.
 
     Raises:
         ConfigError: something cannot be loaded, or nothing was found.
         SkillError: a skill is declared wrongly, or two have one name.
     """
-    registry = Registry()
+    registry = Registry(given)
     for each in [*entry_points(group=KINDS, name=kind), *entry_points(group=PLUGINS)]:
         for found in _from_entry_point(each):
             registry.add(found)

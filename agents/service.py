@@ -1,0 +1,217 @@
+"""The agent as a process: its memory, its connection, and how it ends."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+from collections.abc import AsyncIterator, Callable, Sequence
+from functools import partial
+
+import anyio
+
+from constellation.aip.client import Link, connect
+from constellation.aip.messages import Message
+from constellation.aip.tls import client_context
+
+from .artifacts import Artifacts
+from .card import make_card
+from .handover import Handover
+from .loading import load_skills
+from .policy import Policy, load_policy
+from .roots import Roots
+from .runtime import STOP_GRACE_S, Agent
+from .settings import AgentSettings
+from .skills import AnySkill, threads_are_busy
+from .store import Store
+from .systemd import notify
+
+# How long the hub may take to secure the last results of an agent that stops.
+HAND_IN_S = 5.0
+# A person is told after so long that no hub answers.
+TELL_AFTER_S = 5.0
+
+log = logging.getLogger("constellation.agent")
+
+
+class Service:
+    """An agent and its connection.
+
+    Args:
+        ready: called when the hub has first taken the device in.
+
+    Attributes:
+        link: the connection; set before it is open.
+    """
+
+    def __init__(
+        self,
+        settings: AgentSettings,
+        agent: Agent,
+        handover: Handover,
+        ready: Callable[[], None],
+    ) -> None:
+        self._settings = settings
+        self._agent = agent
+        self._handover = handover
+        self._ready = ready
+        self._was_ready = False
+        self._draining = False
+        self.link: Link | None = None
+
+    # ── callbacks of the link ───────────────────────────────────────────────────────────────────
+
+    def on_open(self, resumed: bool, lost: Sequence[Message]) -> None:
+        """A session is open. What an older one lost, the handover knows itself."""
+        if self.link is None:
+            return
+        self._handover.opened(self.link, resumed=resumed)
+        if not resumed:
+            self._agent.ask_again()
+            if self._draining:
+                self._handover.outgoing.other("drain", {})
+        notify("STATUS=connected")
+        if self._was_ready:
+            log.info("Connected to the hub again.")
+        else:
+            self._was_ready = True
+            self._ready()
+
+    def on_messages(self, messages: Sequence[Message]) -> None:
+        """Messages of the hub: taken in, and then secured."""
+        self._agent.received(messages)
+        if self.link is not None:
+            self.link.acknowledge(messages[-1].seq)
+
+    def on_detached(self, reason: str) -> None:
+        """The connection is gone; the link dials again."""
+        self._handover.detached()
+        notify("STATUS=disconnected")
+        log.warning("The connection to the hub is down (%s); trying again.", reason)
+
+    # ── life ────────────────────────────────────────────────────────────────────────────────────
+
+    async def run(self, signals: AsyncIterator[signal.Signals]) -> None:
+        """Serve until the first signal, then drain; a second signal ends it at once.
+
+        Raises:
+            AgentError: the memory cannot be written.
+        """
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self._watch_memory)
+            tasks.start_soon(self._tell_if_alone)
+            notify("READY=1")
+            await anext(signals)
+            tasks.start_soon(self._end_at_once, signals, tasks.cancel_scope)
+            await self._drain()
+            tasks.cancel_scope.cancel()
+
+    async def _watch_memory(self) -> None:
+        await self._handover.failed
+
+    async def _tell_if_alone(self) -> None:
+        if self.link is None:
+            return
+        with anyio.move_on_after(TELL_AFTER_S):
+            await self.link.ready()
+            return
+        log.warning("No hub answers at %s yet (%s).", self._settings.hub, self.link.trouble)
+
+    async def _end_at_once(
+        self, signals: AsyncIterator[signal.Signals], scope: anyio.CancelScope
+    ) -> None:
+        await anext(signals)
+        scope.cancel()
+
+    async def _drain(self) -> None:
+        """Take nothing new, let what runs end, stop what does not, and hand all results in."""
+        self._draining = True
+        notify("STOPPING=1")
+        self._handover.outgoing.other("drain", {})
+        self._handover.flush_soon()
+        with anyio.move_on_after(self._settings.drain_timeout_s):
+            await self._agent.idle()
+        self._agent.stop_all("The agent was stopped before it ended.")
+        with anyio.move_on_after(STOP_GRACE_S + 1):
+            await self._agent.idle()
+        with anyio.move_on_after(HAND_IN_S):
+            await self._handover.handed_in()
+
+
+async def run_agent(
+    settings: AgentSettings,
+    *,
+    skills: Sequence[AnySkill] = (),
+    ready: Callable[[], None] = lambda: None,
+) -> None:
+    """Serve as a device until SIGTERM or SIGINT.
+
+    Args:
+        settings: what to be.
+        skills: to publish beside those that the settings name.
+        ready: called when the hub has first taken the device in.
+
+    Raises:
+        ConfigError, SkillError: the settings or a skill are wrong.
+        AuthenticationError: the hub does not, or no longer, take the credential or the code.
+        AgentError: the agent's memory cannot be written.
+    """
+    settings.check_roots()
+    registry = load_skills(settings.kind, settings.skills, skills)
+    policy = Policy() if settings.policy is None else load_policy(settings.policy)
+    card = make_card(settings, registry)
+    credential = settings.find_credential()
+    is_tls = settings.hub.startswith("wss:")
+    with (
+        Store(settings.folder) as store,
+        anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals,
+    ):
+        handover = Handover(store)
+        artifacts = Artifacts()
+        agent = Agent(
+            registry,
+            handover,
+            artifacts,
+            capacity=settings.capacity,
+            roots=Roots(settings.roots),
+            policy=policy,
+        )
+        service = Service(settings, agent, handover, ready)
+        try:
+            async with connect(
+                settings.hub,
+                role="device",
+                name=settings.name,
+                card=card,
+                credential=credential,
+                pair_code=settings.pair,
+                ssl=client_context(settings.ca) if is_tls else None,
+                inventory=agent.inventory,
+                on_open=service.on_open,
+                on_messages=service.on_messages,
+                on_detached=service.on_detached,
+                on_credential=settings.keep_credential,
+            ) as link:
+                service.link = artifacts.link = link
+                await service.run(signals)
+        finally:
+            handover.close()
+
+
+def serve(
+    settings: AgentSettings,
+    *,
+    skills: Sequence[AnySkill] = (),
+    ready: Callable[[], None] = lambda: None,
+) -> int:
+    """Run `run_agent` as the whole of a process; return its exit code.
+
+    Raises:
+        ConstellationError: see `run_agent`.
+    """
+    anyio.run(partial(run_agent, settings, skills=skills, ready=ready))
+    if threads_are_busy():
+        # A thread that does not look at `Context.canceled` would keep the process. Every result
+        # is handed in or written down by now.
+        os._exit(0)
+    return 0
