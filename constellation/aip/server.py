@@ -191,12 +191,13 @@ class Server:
             return peer
         peer = self._make(codec, hello, identity)
         older = self._devices.get(peer.name) if peer.role == "device" else None
-        if older is not None:
-            older.close(f"a newer session of {peer.name} has begun", CloseCode.REPLACED)
         self._peers[peer.session_id] = peer
         if peer.role == "device":
             self._devices[peer.name] = peer
         peer.accept(transport, hello, welcome)
+        if older is not None:
+            # Told after the new session is open: the device is back, not lost.
+            older.close(f"a newer session of {peer.name} has begun", CloseCode.REPLACED)
         return peer
 
     def _find(self, codec: Codec, hello: Hello, identity: Identity) -> Peer | None:
