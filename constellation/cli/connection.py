@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import os
 import socket
-import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
 import anyio
 
 from constellation.aip.client import Link, connect
+from constellation.aip.inbox import Event, Events
+from constellation.aip.tls import client_context
 from constellation.config import LocalHub, Settings, load_settings
-from constellation.errors import ConfigError, ConstellationError, HubUnreachable
+from constellation.errors import ConfigError, ConstellationError, HubUnreachable, SessionLost
 
 T = TypeVar("T")
 
@@ -42,14 +43,39 @@ class HubClient:
 
     async def watch(
         self, constellation: str | None = None, *, after: int | None = None
-    ) -> AsyncIterator[Mapping[str, Any]]:
-        """Subscribe to one constellation or to all; iterate over its events.
+    ) -> AsyncGenerator[Event]:
+        """Subscribe to one constellation, or to all and the devices; return the events.
+
+        Every fact is told once, also across a restart of the hub. Close what is returned if other
+        work goes on: events that nobody reads hold back what the hub sends.
 
         Args:
             after: tell the facts with higher numbers first; None starts with what comes next.
         """
+        return self._events(await self._subscribe(constellation, after), constellation, after)
+
+    async def _subscribe(self, constellation: str | None, after: int | None) -> Events:
         answer = await self.ask("subscribe", constellation=constellation, after=after)
         return self._link.events(answer["subscription"])
+
+    async def _events(
+        self, events: Events | None, constellation: str | None, after: int | None
+    ) -> AsyncGenerator[Event]:
+        while True:
+            try:
+                if events is None:
+                    await self._link.ready()
+                    events = await self._subscribe(constellation, after)
+                async for event in events:
+                    after = event.get("seq", after)
+                    yield event
+                return
+            except SessionLost:
+                # The hub was restarted: it goes on from its journal, and so do we.
+                events = None
+            finally:
+                if events is not None:
+                    events.close()
 
     @property
     def clock_offset_s(self) -> float:
@@ -91,10 +117,9 @@ async def open_hub(settings: Settings) -> AsyncIterator[HubClient]:
         AuthenticationError: it refuses the credential.
     """
     url, token = find_hub(settings)
+    tls = client_context(settings.client.ca) if url.startswith("wss:") else None
     name = f"cli-{socket.gethostname().split('.')[0]}-{os.getpid()}"
-    async with connect(
-        url, role="client", name=name, credential=token, ssl=_trust(settings, url)
-    ) as link:
+    async with connect(url, role="client", name=name, credential=token, ssl=tls) as link:
         with anyio.move_on_after(CONNECT_TIMEOUT_S) as scope:
             await link.ready()
         if scope.cancelled_caught:
@@ -104,19 +129,6 @@ async def open_hub(settings: Settings) -> AsyncIterator[HubClient]:
                 url=url,
             )
         yield HubClient(link, url)
-
-
-def _trust(settings: Settings, url: str) -> ssl.SSLContext | None:
-    if not url.startswith("wss://"):
-        return None
-    ca = settings.client.ca
-    try:
-        return ssl.create_default_context(cafile=None if ca is None else str(ca))
-    except (OSError, ssl.SSLError) as error:
-        raise ConfigError(
-            f"client.ca names {ca}, which is not a certificate file: {error}.",
-            remedy="Name a PEM file.",
-        ) from None
 
 
 def run_async(function: Callable[[], Awaitable[T]]) -> T:

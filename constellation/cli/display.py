@@ -60,7 +60,7 @@ class Lines(Silent):
             print(line.text, file=sys.stderr, flush=True)
 
 
-class Table(Silent):
+class LiveTable(Silent):
     """A table that is redrawn in place, as long as the context is open."""
 
     def __init__(self) -> None:
@@ -71,7 +71,7 @@ class Table(Silent):
         self._hub_time = 0.0
         self._seen_at = 0.0
 
-    def __enter__(self) -> Table:
+    def __enter__(self) -> LiveTable:
         self._live.start()
         return self
 
@@ -115,7 +115,7 @@ def open_display(*, as_json: bool) -> Iterator[Display]:
     if as_json:
         yield Silent()
     elif sys.stderr.isatty():
-        with Table() as table:
+        with LiveTable() as table:
             yield table
     else:
         yield Lines()

@@ -6,41 +6,19 @@ journal stays behind, and work that was cut short goes on when a hub is next sta
 
 from __future__ import annotations
 
-import os
 import platform
 import re
-import subprocess
-import sys
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import anyio
-from anyio.abc import Process
 
-from constellation.config import ENV_PREFIX, LocalHub, Settings
-from constellation.errors import HubUnreachable
+from constellation.config import LocalHub, Settings
 
 from .connection import HubClient, open_hub
-
-START_TIMEOUT_S = 30.0
-STOP_TIMEOUT_S = 10.0
-
-
-@dataclass(frozen=True, slots=True)
-class Child:
-    """A process that we started.
-
-    Attributes:
-        name: for messages.
-        process: its handle.
-        log: where its stderr goes.
-    """
-
-    name: str
-    process: Process
-    log: Path
+from .processes import Child, child
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,18 +57,17 @@ async def embedded_hub(settings: Settings, root: Path) -> AsyncIterator[HubClien
     """Start a hub and an agent that works below ``root``; stop both when the context ends.
 
     Raises:
-        HubUnreachable: one of them did not start; the message quotes its log.
+        HubUnreachable: one of them did not start, or ended; the message quotes its log.
     """
     settings.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-    async with _child("hub", ["--host", "127.0.0.1", "--port", "0"], settings) as hub:
-        await _ready(hub)
-        async with open_hub(settings) as client:
-            name = local_device_name()
-            offer = await client.ask("pair", name=name)
-            arguments = ["--hub", client.url, "--name", name]
-            arguments += ["--pair", offer["code"], "--root", str(root)]
-            async with _child("agent", arguments, settings) as agent:
-                await _connected(client, name, agent)
+    serve = ["hub", "--host", "127.0.0.1", "--port", "0"]
+    async with child("embedded-hub", serve, settings) as hub:
+        await hub.ready()
+        # Without an address the agent takes the hub of its state directory, and its credential.
+        work = ["agent", "--name", local_device_name(), "--root", str(root)]
+        async with child("embedded-agent", work, settings) as agent:
+            await agent.ready()
+            async with open_hub(settings) as client, _guarded(hub, agent):
                 yield client
 
 
@@ -101,80 +78,15 @@ def local_device_name() -> str:
 
 
 @asynccontextmanager
-async def _child(
-    command: str, arguments: Sequence[str], settings: Settings
-) -> AsyncIterator[Child]:
-    """Run one of our commands; its stderr goes to a log, its stdout to us."""
-    logs = settings.state_dir / "logs"
-    logs.mkdir(exist_ok=True, mode=0o700)
-    path = logs / f"{command}.log"
-    with path.open("wb") as log:
-        process = await anyio.open_process(
-            [sys.executable, "-m", "constellation.cli", command, *arguments],
-            stdin=subprocess.DEVNULL,
-            stderr=log,
-            env={**os.environ, f"{ENV_PREFIX}STATE_DIR": str(settings.state_dir)},
-            # Ctrl-C in the terminal is for us: we cancel the work first, then stop the children.
-            start_new_session=True,
-        )
-    try:
-        yield Child(command, process, path)
-    finally:
-        with anyio.CancelScope(shield=True):
-            await _stop(process)
+async def _guarded(*children: Child) -> AsyncIterator[None]:
+    """Raise in the middle of the context if one of the processes ends."""
 
+    async def watch(child: Child) -> None:
+        await child.process.wait()
+        raise child.trouble("has ended")
 
-async def _stop(process: Process) -> None:
-    if process.returncode is None:
-        process.terminate()
-        with anyio.move_on_after(STOP_TIMEOUT_S):
-            await process.wait()
-    if process.returncode is None:
-        process.kill()
-    await process.aclose()
-
-
-async def _ready(child: Child) -> None:
-    """Wait for the line in which it says that it is ready; it prints nothing after it."""
-    stdout = child.process.stdout
-    with anyio.move_on_after(START_TIMEOUT_S), suppress(anyio.EndOfStream):
-        if stdout is not None and await stdout.receive():
-            return
-    raise _did_not_start(child)
-
-
-async def _connected(client: HubClient, device: str, agent: Child) -> None:
-    """Wait until the hub sees the device, or the agent has ended."""
-    events = await client.watch()
-
-    async def watch_process() -> None:
-        await agent.process.wait()
-        raise _did_not_start(agent)
-
-    with anyio.move_on_after(START_TIMEOUT_S):
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(watch_process)
-            if not await _is_up(client, device):
-                async for event in events:
-                    if event["kind"] == "device" and await _is_up(client, device):
-                        break
-            tasks.cancel_scope.cancel()
-        return
-    raise _did_not_start(agent)
-
-
-async def _is_up(client: HubClient, device: str) -> bool:
-    answer = await client.ask("devices")
-    return any(
-        each["name"] == device and each["presence"] == "connected" for each in answer["devices"]
-    )
-
-
-def _did_not_start(child: Child) -> HubUnreachable:
-    last = child.log.read_text(errors="replace").strip().splitlines()[-3:]
-    reason = " ".join(last) or "it said nothing"
-    return HubUnreachable(
-        f"The embedded {child.name} did not start: {reason}.",
-        remedy=f"Its log is {child.log}; see also `constellation doctor`.",
-        log=str(child.log),
-    )
+    async with anyio.create_task_group() as tasks:
+        for each in children:
+            tasks.start_soon(watch, each)
+        yield
+        tasks.cancel_scope.cancel()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import sys
 from collections.abc import Mapping
+from contextlib import aclosing
 from typing import Any
 
 import anyio
@@ -54,7 +55,7 @@ class Follower:
         The first Ctrl-C asks the hub to cancel it; the second stops waiting, as SIGTERM does.
         """
         events = await self._hub.watch(self.watched.constellation.id, after=0)
-        async with anyio.create_task_group() as tasks:
+        async with aclosing(events), anyio.create_task_group() as tasks:
             tasks.start_soon(self._obey_signals, tasks.cancel_scope)
             tasks.start_soon(self._display.animate)
             async for event in events:

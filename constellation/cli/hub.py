@@ -32,8 +32,8 @@ def hub(
 ) -> None:
     """Serve as the hub, in the foreground, until Ctrl-C or SIGTERM.
 
-    One line with the address is printed when it is ready. Constellations that were running when
-    the hub last stopped go on.
+    One line with the address is printed when it is ready. Constellations that
+    were running when the hub last stopped go on.
 
     \b
     Examples:

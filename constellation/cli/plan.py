@@ -9,7 +9,7 @@ from rich.text import Text
 
 from constellation.config import load_settings
 from constellation.graph.constellation import Constellation
-from constellation.graph.export import batch_from_plain
+from constellation.graph.plain import batch_from_plain
 
 from .connection import run_async
 from .embedded import open_fabric
@@ -27,7 +27,7 @@ def plan(
 ) -> None:
     """Show how a request would be done: its tasks, in which order, on which devices.
 
-    What --json prints can be kept in a file and given to `constellation run` later.
+    What --json prints can be kept in a file and given to `run` later.
 
     \b
     Examples:

@@ -115,9 +115,9 @@ def run(
 ) -> None:
     """Do a piece of work across the devices and print its result.
 
-    The hub that is up is used. If there is none, a hub and one agent for this machine are started
-    for as long as the work takes; the agent may use the folder given by --root. Journal and
-    results stay in the state directory.
+    The hub that is up is used. If there is none, a hub and one agent for this
+    machine are started for as long as the work takes; the agent may use the
+    folder given by --root. Journal and results stay in the state directory.
 
     Ctrl-C cancels the work; a second Ctrl-C stops waiting for it.
 

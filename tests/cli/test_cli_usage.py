@@ -1,4 +1,4 @@
-"""Wrong arguments and nonsense: a clear message with a remedy, the right exit code, no traceback."""
+"""Wrong arguments and nonsense: a clear message with a remedy, the right exit code."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def test_every_command_has_help_with_an_example(name: str) -> None:
         (["hub", "--tls-cert", __file__], "go together"),
         (["hub", "--journal-sync", "sometimes"], "normal"),
         (["runbook", "lint", "missing.md"], "missing.md cannot be read"),
-        (["pair", "--ttl", "0"], "0"),
+        (["pair", "--ttl", "0"], "greater than or equal to 1"),
     ],
 )
 def test_wrong_arguments_exit_with_2(arguments: list[str], says: str) -> None:
