@@ -51,6 +51,7 @@ from .session import (
     Refused,
     Session,
     State,
+    TransportClosed,
     TransportOpened,
 )
 from .transport import CLOSE_TIMEOUT_S, ClientTransport
@@ -166,11 +167,12 @@ class Link(Endpoint):
         while True:
             try:
                 transport = await self._dialer.dial(self.credential)
+            except ConstellationError as error:
+                self.trouble = error
+            else:
                 self.trouble = None
                 if await self._serve(transport, tasks):
                     backoff.reset()
-            except ConstellationError as error:
-                self.trouble = error
             if self._fault is not None:
                 raise self._fault
             if give_up and isinstance(self.trouble, _FINAL):
@@ -178,11 +180,7 @@ class Link(Endpoint):
             await sleep(backoff.next_s())
 
     async def _serve(self, transport: ClientTransport, tasks: TaskGroup) -> bool:
-        """Serve a connection to its end; True if the session was open on it.
-
-        Raises:
-            SessionLost: another session took our place.
-        """
+        """Serve a connection to its end; True if it was of use."""
         self._attach(transport)
         self._feed(TransportOpened(self._dialer.codec, self._introduction()))
         code, reason = await transport.ended
@@ -196,11 +194,11 @@ class Link(Endpoint):
             with self._guard:
                 self._on_detached(reason)
         if code == CloseCode.REPLACED:
-            raise SessionLost(
+            self.trouble = SessionLost(
                 f"The hub closed the session: {reason}.",
                 remedy="Stop the other one, or give one of them another name.",
             )
-        return was_open
+        return was_open and self.trouble is None
 
     async def aclose(self) -> None:
         """Say goodbye: the hub forgets the session."""
@@ -349,7 +347,7 @@ async def connect(
         card=card,
         credential=credential,
         pair_code=pair_code,
-        make_session=lambda: Session("dialer", limits=limits, heartbeat=heartbeat),
+        make_session=lambda: _make_session(codec, limits, heartbeat),
         inventory=inventory,
         on_open=on_open,
         on_messages=on_messages,
@@ -368,6 +366,14 @@ async def connect(
             tasks.cancel_scope.cancel()
     except BaseExceptionGroup as group:
         raise _sole(group) from None
+
+
+def _make_session(codec: Codec, limits: Limits, heartbeat: Heartbeat) -> Session:
+    session = Session("dialer", limits=limits, heartbeat=heartbeat)
+    # It learns its codec from a connection, and is to encode in it what is sent before the first.
+    session.handle(TransportOpened(codec), 0.0)
+    session.handle(TransportClosed(), 0.0)
+    return session
 
 
 def _sole(group: BaseExceptionGroup[BaseException]) -> BaseException:
