@@ -102,7 +102,7 @@ class Context:
             PermissionDenied: the file is outside the roots.
             UnknownArtifactError: the hub has no such artifact.
         """
-        with self.roots.replace_file(path) as file:
+        with self.roots.replace_file(path, create_folders=True) as file:
             return await self._port.get_artifact(digest, file)
 
     def wait(self, awaitable: Awaitable[T]) -> T:

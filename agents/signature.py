@@ -99,7 +99,10 @@ def read_signature(name: str, function: Callable[..., Any]) -> Signature:
     Raises:
         SkillError: it cannot be a skill; says which parameter or type stands in the way.
     """
-    hints = get_type_hints(function, include_extras=True)
+    try:
+        hints = get_type_hints(function, include_extras=True)
+    except NameError as error:
+        raise _undeclarable(name, f"a type hint names what its module lacks: {error}") from None
     description, explained = read_docstring(function.__doc__)
     parameters = inspect.signature(function).parameters
     context = next((each for each in parameters if hints.get(each) is Context), None)

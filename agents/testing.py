@@ -1,0 +1,97 @@
+"""Trying skills out without a hub.
+
+::
+
+    async def test_the_lamp_is_on() -> None:
+        trial = Trial()
+        assert await trial.run(set_lamp, on=True) == {"on": True}
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from constellation.errors import UnknownArtifactError
+
+from .context import Context
+from .policy import Policy
+from .roots import Roots
+from .skills import AnySkill
+
+
+class Trial:
+    """Runs skills as the runtime would: arguments are checked, the result is plain data.
+
+    Args:
+        roots: folders that skills may use.
+        policy: what the device allows.
+        answers: what a person answers, question by question.
+
+    Attributes:
+        context: of the last run.
+        reports: what was reported as progress: fraction and message.
+        outputs: partial output: channel and data.
+        questions: what a person was asked: kind, prompt and options.
+        artifacts: bytes by SHA-256.
+    """
+
+    def __init__(
+        self,
+        *,
+        roots: Sequence[Path] = (),
+        policy: Policy | None = None,
+        answers: Iterable[Any] = (),
+    ) -> None:
+        self.reports: list[tuple[float | None, str]] = []
+        self.outputs: list[tuple[str, Any]] = []
+        self.questions: list[tuple[str, str, tuple[str, ...]]] = []
+        self.artifacts: dict[str, bytes] = {}
+        self.context: Context | None = None
+        self._roots = Roots(roots)
+        self._policy = policy or Policy()
+        self._answers = iter(answers)
+
+    async def run(self, skill: AnySkill, **arguments: Any) -> Any:
+        """Call a skill with arguments as they come from a hub.
+
+        Raises:
+            SkillError: the arguments or the result do not fit the skill.
+            Exception: whatever the skill raises.
+        """
+        loop = asyncio.get_running_loop()
+        self.context = Context(
+            f"trial/{skill.name}/1", self, loop, roots=self._roots, policy=self._policy
+        )
+        return await skill.run(skill.bind(arguments), self.context)
+
+    def text(self, channel: str) -> str:
+        """The partial output of a channel, joined."""
+        return "".join(data for name, data in self.outputs if name == channel)
+
+    # ── the port of `Context` ───────────────────────────────────────────────────────────────────
+
+    def progress(self, attempt: str, fraction: float | None, message: str) -> None:
+        self.reports.append((fraction, message))
+
+    def output(self, attempt: str, channel: str, data: Any) -> None:
+        self.outputs.append((channel, data))
+
+    async def ask(self, attempt: str, kind: str, prompt: str, options: Sequence[str]) -> Any:
+        self.questions.append((kind, prompt, tuple(options)))
+        return next(self._answers)
+
+    async def put_artifact(self, file: int, name: str) -> tuple[str, int]:
+        data = os.pread(file, os.fstat(file).st_size, 0)
+        digest = hashlib.sha256(data).hexdigest()
+        self.artifacts[digest] = data
+        return digest, len(data)
+
+    async def get_artifact(self, digest: str, file: int) -> int:
+        if digest not in self.artifacts:
+            raise UnknownArtifactError(f"There is no artifact {digest}.", hash=digest)
+        return os.write(file, self.artifacts[digest])

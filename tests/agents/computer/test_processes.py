@@ -1,0 +1,144 @@
+"""Programs, and that nothing of them is left behind. Real processes."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from pathlib import Path
+
+import anyio
+import psutil
+import pytest
+
+from agents.computer.processes import Limits, run_program
+from constellation.errors import SkillError, TaskTimedOut
+
+pytestmark = pytest.mark.anyio
+
+# A child that ignores SIGTERM, and one that also leaves its group and session.
+STUBBORN = "trap '' TERM; echo $$ >> pids; while :; do sleep 0.05; done"
+FAMILY = f"""
+(sh -c "{STUBBORN}") &
+setsid sh -c "{STUBBORN}" &
+while [ "$(wc -l < pids)" -lt 2 ]; do sleep 0.01; done
+echo started
+"""
+
+
+def family(folder: Path) -> list[int]:
+    return [int(line) for line in (folder / "pids").read_text().split()]
+
+
+async def canceled_once_started(script: str, folder: Path) -> None:
+    """Run a script, and cancel it as soon as it has printed something."""
+    started = anyio.Event()
+    run = asyncio.create_task(
+        run_program(
+            ["sh", "-c", script], cwd=str(folder), on_output=lambda channel, text: started.set()
+        )
+    )
+    with anyio.fail_after(20):
+        await started.wait()
+        run.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await run
+
+
+def alive(pids: list[int]) -> list[int]:
+    return [pid for pid in pids if psutil.pid_exists(pid)]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "pids").touch()
+    return tmp_path
+
+
+async def test_it_says_what_a_program_printed(tmp_path: Path) -> None:
+    shown: list[tuple[str, str]] = []
+    ended = await run_program(
+        ["sh", "-c", "cat; echo no >&2; exit 3"],
+        cwd=str(tmp_path),
+        stdin="in",
+        on_output=lambda channel, text: shown.append((channel, text)),
+    )
+    assert (ended.exit_code, ended.stdout, ended.stderr) == (3, "in", "no\n")
+    assert not ended.truncated
+    assert sorted(shown) == [("stderr", "no\n"), ("stdout", "in")]
+
+
+async def test_folder_and_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CONSTELLATION_CLIENT__TOKEN", "secret")
+    ended = await run_program(
+        ["sh", "-c", 'pwd; echo "$GREETING/$CONSTELLATION_CLIENT__TOKEN"'],
+        cwd=str(tmp_path),
+        env={"GREETING": "hello"},
+    )
+    assert ended.stdout.split() == [str(tmp_path), "hello/"], "the agent's own secrets stay with it"
+
+
+async def test_a_program_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(SkillError, match="'no-such-program' cannot be run: No such file"):
+        await run_program(["no-such-program"], cwd=str(tmp_path))
+
+
+async def test_much_output_is_cut_in_the_middle(tmp_path: Path) -> None:
+    ended = await run_program(
+        ["sh", "-c", "echo first; yes | head -c 1000000; echo last"],
+        cwd=str(tmp_path),
+        limits=Limits(output_bytes=2000),
+    )
+    assert ended.truncated
+    assert ended.stdout.startswith("first\ny\n")
+    assert ended.stdout.endswith("y\nlast\n")
+    assert len(ended.stdout) < 2100
+
+
+async def test_what_it_started_ends_with_it(folder: Path) -> None:
+    ended = await run_program(["sh", "-c", FAMILY], cwd=str(folder))
+    assert ended.exit_code == 0
+    assert len(family(folder)) == 2
+    assert alive(family(folder)) == []
+
+
+async def test_a_canceled_program_ends_with_all_its_family(folder: Path) -> None:
+    await canceled_once_started(f"{FAMILY} wait", folder)
+    assert len(family(folder)) == 2
+    assert alive(family(folder)) == []
+
+
+async def test_a_program_that_takes_too_long_is_ended(folder: Path) -> None:
+    with pytest.raises(TaskTimedOut, match=r"longer than 0\.5 s") as caught:
+        await run_program(
+            ["sh", "-c", "echo begun; echo $$ >> pids; sleep 100"], cwd=str(folder), timeout_s=0.5
+        )
+    assert caught.value.details["stdout"] == "begun\n"
+    assert alive(family(folder)) == []
+
+
+async def test_a_program_ends_itself_in_order_when_told(tmp_path: Path) -> None:
+    script = "trap 'echo tidy > done; exit 0' TERM; echo on; while :; do sleep 0.05; done"
+    await canceled_once_started(script, tmp_path)
+    assert (tmp_path / "done").read_text() == "tidy\n"
+
+
+async def test_no_zombies_are_left(tmp_path: Path) -> None:
+    for _ in range(3):
+        await run_program(["sh", "-c", "sleep 100 & setsid sleep 100 & true"], cwd=str(tmp_path))
+    children = psutil.Process().children()
+    assert [child for child in children if child.status() == psutil.STATUS_ZOMBIE] == []
+
+
+async def test_limits_hold(tmp_path: Path) -> None:
+    ended = await run_program(
+        [sys.executable, "-c", "x = 'a' * 500_000_000"],
+        cwd=str(tmp_path),
+        limits=Limits(memory_bytes=200_000_000),
+    )
+    assert ended.exit_code != 0
+    assert "MemoryError" in ended.stderr
+    with anyio.fail_after(30):
+        ended = await run_program(
+            [sys.executable, "-c", "while True: pass"], cwd=str(tmp_path), limits=Limits(cpu_s=1)
+        )
+    assert ended.exit_code < 0
