@@ -150,6 +150,10 @@ class Hub:
 
     def _publish(self, facts: list[Fact], last_seq: int) -> None:
         self.observers.publish(facts, last_seq)
+        self.serve_observers()
+
+    def serve_observers(self) -> None:
+        """See to it that observers who are behind are served from the journal."""
         if self.observers.behind and not self._catching_up:
             self._catching_up = True
             self._start(self._serve_slow_readers)

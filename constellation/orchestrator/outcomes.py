@@ -156,7 +156,7 @@ class Outcomes:
         if stopping:
             return
         run = self._state.runs[attempt.constellation]
-        reason = f"it never reached {device.name}"
+        reason = f"{device.name} knows nothing of it: it never arrived, or was given up there"
         if attempt.rival is not None:
             self.withdraw(run, attempt, reason, now)
         else:
@@ -181,12 +181,10 @@ class Outcomes:
         """
         state = self._state
         node = run.constellation.nodes[task]
-        until = None
-        if outcome.state in run.revise_on and node.member_of is None:
-            until = now + run.revise_within_s
+        held = outcome.state in run.revise_on and node.member_of is None
         if ended is not None and ended.device != node.device:
             device = ended.device
-        run.constellation.finish(task, outcome, now, until is None, device)
+        run.constellation.finish(task, outcome, now, not held, device)
         body: dict[str, Any] = {"task": task, "attempt": node.attempt, "state": outcome.state.value}
         if outcome.output is not None:
             body["output"] = outcome.output
@@ -194,15 +192,22 @@ class Outcomes:
             body["error"] = outcome.error
         if device is not None:
             body["device"] = device
-        body["settle"] = until is None
+        body["settle"] = not held
         state.fact(run, "finished", body, now)
-        for attempt in run.finish(task, until):
+        for attempt in run.finish(task, held=held):
             if attempt is not ended:
                 self.stop(attempt, f"task {task} has ended", now)
-        if until is not None:
-            state.timers.set(("revision", run.id, task), until)
-            state.act(Revise(run.id, task, outcome, until))
+        if held:
+            self.ask_planner(run, task, now)
         state.changed[run.id] = run
+
+    def ask_planner(self, run: Run, task: str, now: float) -> None:
+        """Let a planner look at an outcome; its time is limited."""
+        node = run.constellation.nodes[task]
+        until = now + run.revise_within_s
+        outcome = Outcome(node.state, node.output, node.error)
+        self._state.timers.set(("revision", run.id, task), until)
+        self._state.act(Revise(run.id, task, outcome, until))
 
     def fail(self, run: Run, task: str, error: Mapping[str, Any], now: float) -> None:
         """A task fails by a decision of the hub, whatever state it is in."""

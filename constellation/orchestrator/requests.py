@@ -352,6 +352,7 @@ def _subscribe(hub: Hub, peer: Peer, params: SubscribeParams) -> Result:
     if params.constellation is not None and not hub.knows(params.constellation):
         raise _unknown(params.constellation)
     subscription = hub.observers.subscribe(peer, params.constellation, params.after)
+    hub.pipeline.afterwards(hub.serve_observers)
     return {"subscription": subscription.id}
 
 
