@@ -97,8 +97,7 @@ class Hub:
     @asynccontextmanager
     async def serving(self, port: int = 0, **settings: Any) -> AsyncIterator[Server]:
         async with serve(self.app, self.authenticator, "127.0.0.1", port, **settings) as server:
-            with anyio.fail_after(TIMEOUT_S):
-                yield server
+            yield server
 
 
 @pytest.fixture
