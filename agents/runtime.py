@@ -231,7 +231,6 @@ class Agent:
             return
         for attempt in admitted:
             self._handover.outgoing.accept(attempt.id)
-            self._handover.flush_soon()
             attempt.context = Context(
                 attempt.id,
                 self,
@@ -244,6 +243,9 @@ class Agent:
             attempt.run = self._loop.create_task(self._run(attempt, attempt.context))
             attempt.run.add_done_callback(partial(self._ran, attempt))
             self._set_timer(attempt)
+        if admitted:
+            # After the first steps of the runs: what ends at once needs no accept.
+            self._handover.flush_soon()
 
     async def _run(self, attempt: Attempt, context: Context) -> None:
         output = await attempt.skill.run(attempt.arguments, context)

@@ -87,7 +87,8 @@ class Service:
         """The connection is gone; the link dials again."""
         self._handover.detached()
         notify("STATUS=disconnected")
-        log.warning("The connection to the hub is down (%s); trying again.", reason)
+        if not self._draining:
+            log.warning("The connection to the hub is down (%s); trying again.", reason)
 
     # ── life ────────────────────────────────────────────────────────────────────────────────────
 

@@ -140,7 +140,7 @@ async def test_values_of_a_generator_are_output_and_the_last_is_the_result() -> 
     ],
 )
 async def test_bad_arguments_name_the_field(arguments: dict[str, Any], field: str) -> None:
-    with pytest.raises(SkillError, match="lamp.set cannot take its argument") as caught:
+    with pytest.raises(SkillError, match=r"lamp\.set cannot take its argument") as caught:
         await Trial().run(set_lamp, **arguments)
     assert caught.value.details["field"] == field
     assert caught.value.code == "agent.skill"

