@@ -73,7 +73,8 @@ class Control:
         self._check_size(run.constellation, event.batch)
         applied = run.constellation.apply(event.batch, now)
         for attempt in run.edited():
-            self._outcomes.stop(attempt, f"task {attempt.task} was canceled", now)
+            error = run.constellation.nodes[attempt.task].error or {}
+            self._outcomes.stop(attempt, str(error.get("message", "it was canceled")), now)
         for edit in event.batch.edits:
             if isinstance(edit, UpdateTask) and self._is_queued(run, edit.id):
                 self._dispatch.enqueue(run, edit.id, now)

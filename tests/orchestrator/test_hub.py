@@ -1,0 +1,466 @@
+"""The hub over real sockets: a real journal, real sessions, a device that answers as told."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+
+from constellation.aip.cards import DeviceCard, SkillCard
+from constellation.aip.client import Link, connect
+from constellation.aip.messages import Message
+from constellation.config import DISCOVERY_FILE, LocalHub, Settings
+from constellation.errors import (
+    AuthenticationError,
+    EditConflictError,
+    ImmutableTaskError,
+    InvalidTransition,
+    JournalError,
+    PermissionDenied,
+    PlanError,
+    RemoteProtocolError,
+    UnknownConstellationError,
+    UnknownTaskError,
+)
+from constellation.graph.edits import AddTask, Edit
+from constellation.graph.task import Task
+from constellation.orchestrator.hub import Hub
+from constellation.orchestrator.service import open_hub
+from constellation.planner.offline import OfflinePlanner
+
+pytestmark = pytest.mark.anyio
+
+SKILLS = (
+    SkillCard(
+        name="work",
+        description="Do a piece of work.",
+        effect="read",
+        idempotent=True,
+        examples=("do the work",),
+    ),
+    SkillCard(name="once", effect="write"),
+)
+Answerer = Callable[["Device", Message], None]
+
+
+def settings(state: Path, **hub: Any) -> Settings:
+    return Settings.model_validate({"state_dir": state, "hub": {"port": 0, **hub}})
+
+
+class Device:
+    """A device whose answers the test decides.
+
+    Attributes:
+        assigned: bodies of the assignments that came, by task.
+        other: other messages that came.
+    """
+
+    def __init__(self, answer: Answerer | None) -> None:
+        self.link: Link
+        self.assigned: dict[str, dict[str, Any]] = {}
+        self.other: list[Message] = []
+        self._answer = answer
+        self._changed = anyio.Event()
+
+    def take(self, messages: Sequence[Message]) -> None:
+        for message in messages:
+            if message.type == "assign":
+                self.assigned[message.body["attempt"].split("/")[1]] = message.body
+                if self._answer is not None:
+                    self._answer(self, message)
+            else:
+                self.other.append(message)
+        self.link.acknowledge(messages[-1].seq)
+        self._changed.set()
+        self._changed = anyio.Event()
+
+    async def until(self, condition: Callable[[], Any]) -> None:
+        with anyio.fail_after(10):
+            while not condition():
+                await self._changed.wait()
+
+    def result(self, task: str, state: str = "completed", **fields: Any) -> None:
+        attempt = self.assigned[task]["attempt"]
+        self.link.send("result", {"attempt": attempt, "state": state, **fields})
+
+
+def complete(device: Device, message: Message) -> None:
+    device.link.send(
+        "result",
+        {
+            "attempt": message.body["attempt"],
+            "state": "completed",
+            "output": message.body["arguments"],
+        },
+    )
+
+
+@asynccontextmanager
+async def client_of(hub: Hub, state: Path) -> AsyncIterator[Link]:
+    local = LocalHub.find(state)
+    assert local is not None
+    token = local.token.get_secret_value()
+    async with connect(hub.url, role="client", name="tester", credential=token) as link:
+        await link.ready()
+        yield link
+
+
+@asynccontextmanager
+async def device_of(
+    hub: Hub, client: Link, name: str = "desk", answer: Answerer | None = complete, **more: Any
+) -> AsyncIterator[Device]:
+    device = Device(answer)
+    offer = await client.request("pair", {"name": name})
+    card = DeviceCard(name=name, skills=SKILLS, capacity=4)
+    async with connect(
+        hub.url,
+        role="device",
+        name=name,
+        card=card,
+        pair_code=offer["code"],
+        on_messages=device.take,
+        **more,
+    ) as device.link:
+        await device.link.ready()
+        yield device
+
+
+class Bench:
+    """A hub with a client, and what tests do with them."""
+
+    def __init__(self, hub: Hub, client: Link) -> None:
+        self.hub = hub
+        self.client = client
+
+    async def submit(self, *tasks: Mapping[str, Any], **more: Any) -> str:
+        edits = [{"op": "add_task", "task": {"skill": "work", **task}} for task in tasks]
+        answer = await self.client.request("submit", {"edits": edits, **more})
+        return str(answer["constellation"])
+
+    async def events(self, constellation: str | None = None, after: int = 0) -> Any:
+        params: dict[str, Any] = {"after": after}
+        if constellation is not None:
+            params["constellation"] = constellation
+        answer = await self.client.request("subscribe", params)
+        return self.client.events(answer["subscription"])
+
+    async def until(self, constellation: str, kind: str) -> list[Mapping[str, Any]]:
+        """The events of a constellation up to one of a kind."""
+        seen = []
+        with anyio.fail_after(10):
+            async for event in await self.events(constellation):
+                seen.append(event)
+                if event["kind"] == kind:
+                    break
+        return seen
+
+    async def ended(self, constellation: str) -> dict[str, dict[str, Any]]:
+        """Wait for the end; return the nodes by task."""
+        await self.until(constellation, "ended")
+        return await self.nodes(constellation)
+
+    async def nodes(self, constellation: str) -> dict[str, dict[str, Any]]:
+        shown = await self.client.request("show", {"constellation": constellation})
+        return {node["task"]["id"]: node for node in shown["graph"]["nodes"]}
+
+
+@asynccontextmanager
+async def bench(state: Path, **hub_settings: Any) -> AsyncIterator[Bench]:
+    async with (
+        open_hub(settings(state, **hub_settings)) as hub,
+        client_of(hub, state) as client,
+    ):
+        yield Bench(hub, client)
+
+
+@pytest.mark.parametrize("sync", ["normal", "full", "off"])
+async def test_tasks_run_in_order_and_data_flows(tmp_path: Path, sync: str) -> None:
+    async with bench(tmp_path, journal_sync=sync) as it, device_of(it.hub, it.client):
+        name = await it.submit(
+            {"id": "a", "arguments": {"x": 1}}, {"id": "b", "arguments": {"y": "${a.output.x}"}}
+        )
+        nodes = await it.ended(name)
+        assert nodes["b"]["output"] == {"y": 1}
+        listed = await it.client.request("list", {"all": True})
+        assert [row["state"] for row in listed["constellations"]] == ["completed"]
+        logs = await it.client.request("logs", {"constellation": name})
+        assert [fact["kind"] for fact in logs["facts"]][-1] == "ended"
+
+
+async def test_plain_words_become_a_constellation(tmp_path: Path) -> None:
+    async with bench(tmp_path) as it, device_of(it.hub, it.client):
+        plan = await it.client.request("plan", {"request": "do the work on desk"})
+        assert plan["edits"][0]["task"]["skill"] == "work"
+        answer = await it.client.request("submit", {"request": "do the work on desk"})
+        assert (await it.ended(answer["constellation"])).popitem()[1]["device"] == "desk"
+        with pytest.raises(PlanError):
+            await it.client.request("submit", {"request": "colourless green ideas"})
+        with pytest.raises(PlanError, match="nothing to plan"):
+            await it.client.request("submit", {})
+
+
+async def test_the_same_submission_twice_is_one_constellation(tmp_path: Path) -> None:
+    async with bench(tmp_path) as it, device_of(it.hub, it.client):
+        assert await it.submit({"id": "a"}, id="mine") == "mine"
+        assert await it.submit({"id": "a"}, id="mine") == "mine"
+        await it.ended("mine")
+        assert await it.submit({"id": "a"}, id="mine") == "mine"
+        listed = await it.client.request("list", {"all": True})
+        assert [row["id"] for row in listed["constellations"]] == ["mine"]
+
+
+async def test_what_is_wrong_with_a_request_is_said(tmp_path: Path) -> None:
+    async with bench(tmp_path) as it:
+        ask = it.client.request
+        with pytest.raises(RemoteProtocolError, match="no verb 'explode'"):
+            await ask("explode", {})
+        with pytest.raises(RemoteProtocolError, match="show: constellation"):
+            await ask("show", {})
+        with pytest.raises(RemoteProtocolError, match="colour"):
+            await ask("list", {"colour": "red"})
+        for verb in ("show", "logs", "cancel", "subscribe", "pause"):
+            with pytest.raises(UnknownConstellationError, match="nope"):
+                await ask(verb, {"constellation": "nope"})
+        with pytest.raises(EditConflictError, match="is no id"):
+            await it.submit({"id": "a b"})
+        assert (await ask("list", {}))["constellations"] == []
+        name = await it.submit({"id": "a"})
+        with pytest.raises(UnknownTaskError):
+            await ask("cancel", {"constellation": name, "task": "zzz"})
+        with pytest.raises(UnknownTaskError, match="asks nothing"):
+            await ask("answer", {"constellation": name, "task": "a", "answer": True})
+        with pytest.raises(ImmutableTaskError):
+            await ask("retry", {"constellation": name, "task": "a"})
+
+
+async def test_edits_pause_resume_and_cancel(tmp_path: Path) -> None:
+    async with bench(tmp_path) as it, device_of(it.hub, it.client, answer=None) as device:
+        ask = it.client.request
+        name = await it.submit({"id": "a"}, paused=True)
+        assert device.assigned == {}
+        added = {"op": "add_task", "task": {"id": "b", "skill": "work"}}
+        answer = await ask("edit", {"constellation": name, "edits": [added], "base_version": 1})
+        assert answer["version"] == 2
+        await ask("resume", {"constellation": name})
+        await device.until(lambda: set(device.assigned) == {"a", "b"})
+        await ask("cancel", {"constellation": name, "task": "a", "reason": "not that one"})
+        await device.until(lambda: device.other)
+        assert device.other[0].type == "cancel"
+        assert device.other[0].body["reason"] == "not that one"
+        await ask("cancel", {"constellation": name})
+        nodes = await it.ended(name)
+        assert {node["state"] for node in nodes.values()} == {"canceled"}
+        with pytest.raises(UnknownConstellationError, match="has ended"):
+            await ask("pause", {"constellation": name})
+
+
+async def test_a_person_answers_what_a_device_asks(tmp_path: Path) -> None:
+    def ask_first(device: Device, message: Message) -> None:
+        question = {"id": "q1", "kind": "approval", "prompt": "Really?"}
+        device.link.send(
+            "input_required", {"attempt": message.body["attempt"], "question": question}
+        )
+
+    async with bench(tmp_path) as it, device_of(it.hub, it.client, answer=ask_first) as device:
+        name = await it.submit({"id": "a"})
+        await it.until(name, "asked")
+        assert (await it.nodes(name))["a"]["question"]["prompt"] == "Really?"
+        await it.client.request("answer", {"constellation": name, "task": "a", "answer": True})
+        await device.until(lambda: device.other)
+        assert device.other[0].body["answer"] is True
+        device.result("a")
+        assert (await it.ended(name))["a"]["state"] == "completed"
+
+
+async def test_progress_and_output_reach_those_who_watch(tmp_path: Path) -> None:
+    def chat(device: Device, message: Message) -> None:
+        attempt = message.body["attempt"]
+        device.link.send("accept", {"attempts": [attempt]})
+        device.link.send("progress", {"attempt": attempt, "fraction": 0.5})
+        device.link.send("output", {"attempt": attempt, "index": 0, "data": "line"})
+        device.link.send("output", {"attempt": "someone/elses/1", "index": 0, "data": "lie"})
+        complete(device, message)
+
+    async with bench(tmp_path) as it:
+        events = await it.events()
+        async with device_of(it.hub, it.client, answer=chat):
+            await it.submit({"id": "a"})
+            seen = []
+            with anyio.fail_after(10):
+                async for event in events:
+                    seen.append(event)
+                    if event["kind"] == "ended":
+                        break
+    kinds = [event["kind"] for event in seen]
+    assert {"accept", "progress", "output"} <= set(kinds)
+    assert [event["body"]["data"] for event in seen if event["kind"] == "output"] == ["line"]
+
+
+async def test_a_lying_device_harms_nobody(tmp_path: Path) -> None:
+    async with (
+        bench(tmp_path) as it,
+        device_of(it.hub, it.client, "honest", answer=None) as honest,
+        device_of(it.hub, it.client, "liar", answer=None) as liar,
+    ):
+        requirement = {"requirement": {"device": "honest"}}
+        name = await it.submit({"id": "a", **requirement})
+        await honest.until(lambda: honest.assigned)
+        attempt = honest.assigned["a"]["attempt"]
+        liar.link.send("result", {"attempt": attempt, "state": "completed", "output": "lie"})
+        liar.link.send("result", {"attempt": "no/such/1", "state": "completed"})
+        liar.link.send("reject", {"attempt": attempt, "error": {"code": "x", "message": "x"}})
+        liar.link.send("card", {"card": {"name": "honest", "skills": []}})
+        liar.link.send("drain", {})
+        with anyio.fail_after(10):
+            await liar.link.drained()
+        assert (await it.nodes(name))["a"]["state"] == "working"
+        honest.result("a", output="truth")
+        assert (await it.ended(name))["a"]["output"] == "truth"
+
+
+async def test_a_device_credential_may_not_act_as_a_client(tmp_path: Path) -> None:
+    async with bench(tmp_path) as it:
+        tokens: list[str] = []
+        async with device_of(it.hub, it.client, on_credential=tokens.append):
+            pass
+        with pytest.raises((PermissionDenied, AuthenticationError)):
+            async with connect(
+                it.hub.url, role="client", name="desk", credential=tokens[0]
+            ) as link:
+                await link.ready()
+        offer = await it.client.request("pair", {"role": "client", "name": "friend"})
+        async with connect(
+            it.hub.url, role="client", name="friend", pair_code=offer["code"]
+        ) as friend:
+            await friend.ready()
+            assert (await friend.request("list", {}))["constellations"] == []
+            with pytest.raises(PermissionDenied, match="admin"):
+                await friend.request("pair", {})
+
+
+async def test_a_revoked_device_is_gone_at_once(tmp_path: Path) -> None:
+    async def serve_for_ever(it: Bench) -> None:
+        async with device_of(it.hub, it.client) as device:
+            await it.client.request("revoke", {"name": "desk"})
+            await device.until(lambda: False)
+
+    async with bench(tmp_path) as it:
+        with pytest.raises(AuthenticationError):
+            await serve_for_ever(it)
+        devices = (await it.client.request("devices", {}))["devices"]
+        assert [(row["name"], row["presence"]) for row in devices] == [("desk", "lost")]
+        names = [row["name"] for row in (await it.client.request("credentials", {}))["credentials"]]
+        assert names == ["local"]
+
+
+async def test_a_restarted_hub_goes_on_where_it_was(tmp_path: Path) -> None:
+    async with bench(tmp_path) as it, device_of(it.hub, it.client, answer=None) as device:
+        name = await it.submit({"id": "a", "arguments": {"x": 1}}, {"id": "b"})
+        after = {"op": "add_task", "task": {"id": "c", "skill": "work", "arguments": {}}}
+        edge = {"op": "add_dependency", "dependency": {"source": "a", "target": "c"}}
+        await it.client.request("edit", {"constellation": name, "edits": [after, edge]})
+        await device.until(lambda: set(device.assigned) == {"a", "b"})
+        device.result("a", output=7)
+        await device.until(lambda: "c" in device.assigned)
+    async with bench(tmp_path) as it:
+        again = await it.nodes(name)
+        assert again["a"]["output"] == 7
+        assert (await it.client.request("list", {}))["constellations"][0]["version"] == 2
+        # The device has forgotten everything: what it does not name never ended there.
+        async with device_of(it.hub, it.client):
+            nodes = await it.ended(name)
+        assert {node["state"] for node in nodes.values()} == {"completed"}
+        assert nodes["a"]["attempt"] == 1
+        assert nodes["b"]["attempt"] == 2
+
+
+async def test_a_revising_planner_holds_only_what_follows(tmp_path: Path) -> None:
+    asked = anyio.Event()
+    answer = anyio.Event()
+
+    class Reviser(OfflinePlanner):
+        revise_on = frozenset({"failed"})
+
+        async def revise(
+            self, snapshot: Mapping[str, Any], event: Mapping[str, Any], devices: Any
+        ) -> tuple[Edit, ...]:
+            assert event["task"] == "a"
+            asked.set()
+            await answer.wait()
+            return (AddTask(Task("rescue", skill="work")),)
+
+    def fail_a(device: Device, message: Message) -> None:
+        if message.body["attempt"].split("/")[1] == "a":
+            error = {"code": "task.failed", "message": "no"}
+            device.link.send(
+                "result", {"attempt": message.body["attempt"], "state": "failed", "error": error}
+            )
+        else:
+            complete(device, message)
+
+    async with bench(tmp_path) as it, device_of(it.hub, it.client, answer=fail_a) as device:
+        it.hub.planner = Reviser()
+        name = await it.submit(
+            {"id": "a"},
+            {"id": "below", "arguments": {"x": "${a.output}"}},
+            {"id": "free"},
+            revise_on=["failed"],
+        )
+        with anyio.fail_after(10):
+            await asked.wait()
+        await device.until(lambda: "free" in device.assigned)
+        assert (await it.nodes(name))["below"]["state"] == "submitted"
+        answer.set()
+        nodes = await it.ended(name)
+        assert nodes["below"]["state"] == "canceled"
+        assert nodes["rescue"]["state"] == "completed"
+
+
+async def test_a_journal_that_cannot_be_written_stops_the_hub(tmp_path: Path) -> None:
+    devices: list[Device] = []
+
+    async def fill_the_disk() -> None:
+        async with bench(tmp_path) as it, device_of(it.hub, it.client, answer=None) as device:
+            devices.append(device)
+            db = it.hub.journal._db
+            pages = db.execute("PRAGMA page_count").fetchone()[0]
+            db.execute(f"PRAGMA max_page_count = {pages}")
+            with anyio.fail_after(10):
+                await it.submit({"id": "a", "arguments": {"x": "x" * 500_000}})
+
+    with pytest.raises(BaseExceptionGroup) as caught:
+        await fill_the_disk()
+    assert devices[0].assigned == {}
+    assert caught.value.subgroup(JournalError) is not None
+
+
+async def test_the_discovery_file_is_private_and_goes_with_the_hub(tmp_path: Path) -> None:
+    async with bench(tmp_path) as it:
+        path = tmp_path / DISCOVERY_FILE
+        assert path.stat().st_mode & 0o077 == 0
+        status = await it.client.request("status", {})
+        assert status["url"] == it.hub.url
+        with pytest.raises(JournalError, match="Another hub"):
+            async with open_hub(settings(tmp_path)):
+                pass
+    assert not path.exists()
+
+
+async def test_a_question_answered_twice_is_refused(tmp_path: Path) -> None:
+    def ask_first(device: Device, message: Message) -> None:
+        question = {"id": "q1", "kind": "text", "prompt": "Name?"}
+        device.link.send(
+            "input_required", {"attempt": message.body["attempt"], "question": question}
+        )
+
+    async with bench(tmp_path) as it, device_of(it.hub, it.client, answer=ask_first):
+        name = await it.submit({"id": "a"})
+        await it.until(name, "asked")
+        answer = {"constellation": name, "task": "a", "question": "q1", "answer": "x"}
+        await it.client.request("answer", answer)
+        with pytest.raises((UnknownTaskError, InvalidTransition)):
+            await it.client.request("answer", answer)
