@@ -62,7 +62,6 @@ class Handover:
     Attributes:
         outgoing: what this wake-up has to say; call `flush_soon` after adding to it.
         held: bodies of results that the hub has not secured, by attempt, oldest first.
-        failed: set to the `AgentError` if the memory cannot be written.
     """
 
     def __init__(self, store: Store) -> None:
@@ -81,7 +80,7 @@ class Handover:
         self._save_after_s = SAVE_AFTER_S
         self.outgoing = Outgoing()
         self.held: dict[str, Mapping[str, Any]] = {}
-        self.failed: asyncio.Future[None] = self._loop.create_future()
+        self._failed: asyncio.Future[None] = self._loop.create_future()
         self._take_over()
 
     def _take_over(self) -> None:
@@ -146,13 +145,21 @@ class Handover:
 
     async def handed_in(self) -> None:
         """Wait until the hub has secured every result."""
-        while self.held and not self.failed.done():
+        while self.held and not self._failed.done():
             await self._connected.wait()
             self._flush()
             if self._channel is not None:
                 with suppress(SessionLost):
                     await self._channel.drained()
             self._forget_secured()
+
+    async def watch(self) -> None:
+        """Wait for ever, unless the memory cannot be written.
+
+        Raises:
+            AgentError: it cannot; nothing more is begun or sent.
+        """
+        await asyncio.shield(self._failed)
 
     def close(self) -> None:
         """Write down every result that the hub has not secured."""
@@ -244,12 +251,12 @@ class Handover:
 
     def _stored(self, write: Callable[[], None]) -> bool:
         """Write to the memory; what cannot be remembered must not be done, so failure is final."""
-        if self.failed.done():
+        if self._failed.done():
             return False
         try:
             write()
         except AgentError as error:
-            self.failed.set_exception(error)
+            self._failed.set_exception(error)
             return False
         return True
 

@@ -99,16 +99,13 @@ class Service:
             AgentError: the memory cannot be written.
         """
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(self._watch_memory)
+            tasks.start_soon(self._handover.watch)
             tasks.start_soon(self._tell_if_alone)
             notify("READY=1")
             await anext(signals)
             tasks.start_soon(self._end_at_once, signals, tasks.cancel_scope)
             await self._drain()
             tasks.cancel_scope.cancel()
-
-    async def _watch_memory(self) -> None:
-        await self._handover.failed
 
     async def _tell_if_alone(self) -> None:
         if self.link is None:

@@ -239,4 +239,4 @@ async def test_a_memory_that_cannot_be_written_is_the_end(tmp_path: Path) -> Non
     store.close()
     assert not handover.begun(["c/a/1"])
     with pytest.raises(AgentError, match="cannot be written"):
-        await handover.failed
+        await handover.watch()

@@ -1,0 +1,335 @@
+"""The agent as a process, against a real AIP server on loopback."""
+
+from __future__ import annotations
+
+import os
+import signal
+import stat
+import sys
+import time
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import anyio
+import psutil
+import pytest
+from anyio.abc import Process
+
+from constellation.aip.auth import CredentialStore, PairingDesk, StoreAuthenticator
+from constellation.aip.messages import Hello, Message
+from constellation.aip.server import Peer, Server, serve
+
+pytestmark = pytest.mark.anyio
+
+SKILLS = Path(__file__).with_name("fixture_skills.py")
+
+
+class Hub:
+    """What a hub is to a device: it assigns, and secures what comes back (unless told not to)."""
+
+    def __init__(self) -> None:
+        self.secures = True
+        self.messages: list[tuple[str, Mapping[str, Any]]] = []
+        self.hello: Hello | None = None
+        self._peer: Peer | None = None
+        self._moved = anyio.Event()
+
+    def opened(self, peer: Peer, hello: Hello, resumed: bool) -> None:
+        self._peer, self.hello = peer, hello
+        self._note("resumed" if resumed else "opened", {})
+
+    def received(self, peer: Peer, messages: Sequence[Message]) -> None:
+        for message in messages:
+            self._note(message.type, message.body)
+        if self.secures:
+            peer.acknowledge(messages[-1].seq)
+
+    def detached(self, peer: Peer, reason: str) -> None:
+        self._note("detached", {})
+
+    def closed(self, peer: Peer, reason: str) -> None:
+        self._note("closed", {"reason": reason})
+
+    def _note(self, type: str, body: Mapping[str, Any]) -> None:
+        self.messages.append((type, body))
+        self._moved.set()
+        self._moved = anyio.Event()
+
+    async def until(
+        self, wanted: str, fits: Callable[[Mapping[str, Any]], bool] = lambda body: True
+    ) -> Mapping[str, Any]:
+        """Wait for a message (or an event of the session) and take out everything up to it."""
+        with anyio.fail_after(30):
+            while True:
+                for index, (type, body) in enumerate(self.messages):
+                    if type == wanted and fits(body):
+                        del self.messages[: index + 1]
+                        return body
+                await self._moved.wait()
+
+    async def result(self, attempt: str) -> Mapping[str, Any]:
+        return await self.until("result", lambda body: body["attempt"] == attempt)
+
+    def send(self, type: str, **body: Any) -> None:
+        assert self._peer is not None
+        self._peer.send(type, body)
+
+    def assign(self, attempt: str, skill: str, **arguments: Any) -> None:
+        self.send("assign", attempt=attempt, skill=skill, arguments=arguments, idempotent=False)
+
+    async def yes(self) -> None:
+        """Approve what is asked next."""
+        body = await self.until("input_required")
+        self.send("answer", attempt=body["attempt"], question=body["question"]["id"], answer=True)
+
+
+class Desk:
+    """A hub's side, and agents as processes."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.root = folder / "root"
+        self.root.mkdir()
+        self.state = folder / "state"
+        self.hub = Hub()
+        self.pairing = PairingDesk()
+        self.credentials = CredentialStore(folder / "credentials.json")
+        self.server: Server
+
+    def arguments(self, *more: str) -> list[str]:
+        return [
+            *(sys.executable, "-m", "constellation.cli", "agent"),
+            *("--hub", self.server.url, "--name", "desk", "--root", str(self.root)),
+            *("--state-dir", str(self.state), "--skills", str(SKILLS), *more),
+        ]
+
+    def code(self) -> str:
+        return self.pairing.offer(time.time(), name="desk").code
+
+    @asynccontextmanager
+    async def agent(self, *more: str) -> AsyncIterator[Process]:
+        """An agent that has joined; it is killed if the test leaves it running."""
+        if not (self.state / "agents" / "desk" / "credential").exists():
+            more = (*more, "--pair", self.code())
+        log = (self.folder / "log").open("ab")
+        process = await anyio.open_process(self.arguments(*more), stderr=log)
+        assert process.stdout is not None
+        try:
+            with anyio.fail_after(30):
+                await process.stdout.receive()
+            yield process
+        finally:
+            if process.returncode is None:
+                process.kill()
+            with anyio.CancelScope(shield=True):
+                await process.aclose()
+            log.close()
+
+
+@pytest.fixture
+async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
+    made = Desk(tmp_path)
+    async with AsyncExitStack() as stack:
+        authenticator = StoreAuthenticator(made.credentials, made.pairing)
+        made.server = await stack.enter_async_context(
+            serve(made.hub, authenticator, "127.0.0.1", 0)
+        )
+        yield made
+
+
+async def stopped(process: Process) -> int:
+    process.terminate()
+    with anyio.fail_after(30):
+        return await process.wait()
+
+
+async def test_it_pairs_once_and_publishes_its_card(desk: Desk) -> None:
+    async with desk.agent("--label", "room=attic", "--capacity", "7") as process:
+        hello = desk.hub.hello
+        assert hello is not None
+        assert hello.card is not None
+        assert (hello.card.name, hello.card.kind, hello.card.capacity) == ("desk", "computer", 7)
+        assert hello.card.labels == {"room": "attic"}
+        assert hello.card.platform == sys.platform
+        assert hello.card.hardware["cpus"] >= 1
+        names = [skill.name for skill in hello.card.skills]
+        assert names[0] == "shell.run"
+        assert names[-2:] == ["mark", "deaf"]
+        credential = desk.state / "agents" / "desk" / "credential"
+        assert stat.S_IMODE(credential.stat().st_mode) == 0o600
+        assert await stopped(process) == 0
+    async with desk.agent() as process:
+        assert await stopped(process) == 0, "the second time it needs no code"
+
+
+async def test_it_does_real_work(desk: Desk) -> None:
+    async with desk.agent() as process:
+        desk.hub.assign("c/write/1", "files.write", path="a/hello.txt", content="hello")
+        assert (await desk.hub.result("c/write/1"))["state"] == "completed"
+        assert (desk.root / "a" / "hello.txt").read_text() == "hello"
+        desk.hub.assign("c/escape/1", "files.read", path="../credentials.json")
+        refused = await desk.hub.result("c/escape/1")
+        assert refused["error"]["code"] == "session.permission"
+        desk.hub.assign("c/run/1", "shell.run", command="echo out; exit 3")
+        await desk.hub.yes()
+        failed = await desk.hub.result("c/run/1")
+        assert failed["error"]["code"] == "task.failed.exit"
+        assert failed["error"]["details"]["stdout"] == "out\n"
+        assert await stopped(process) == 0
+
+
+async def test_an_unknown_skill_is_refused_at_once(desk: Desk) -> None:
+    async with desk.agent():
+        desk.hub.assign("c/t/1", "teleport")
+        refused = await desk.hub.until("reject")
+        assert refused["error"]["code"] == "task.rejected.unknown_skill"
+
+
+async def test_cancel_really_kills(desk: Desk) -> None:
+    async with desk.agent() as process:
+        script = "trap '' TERM; setsid sleep 1000 & echo $!; echo $$; while :; do sleep 0.1; done"
+        desk.hub.assign("c/t/1", "shell.run", command=script)
+        await desk.hub.yes()
+        printed = ""
+        while printed.count("\n") < 2:
+            printed += (await desk.hub.until("output"))["data"]
+        pids = [int(line) for line in printed.split()]
+        assert all(psutil.pid_exists(pid) for pid in pids)
+        desk.hub.send("cancel", attempt="c/t/1", reason="not needed")
+        result = await desk.hub.result("c/t/1")
+        assert result["state"] == "canceled"
+        assert "not needed" in result["error"]["message"]
+        assert not any(psutil.pid_exists(pid) for pid in pids)
+        assert psutil.Process(process.pid).children() == []
+
+
+async def test_a_result_outlives_a_killed_agent(desk: Desk, tmp_path: Path) -> None:
+    ledger = tmp_path / "ledger"
+    desk.hub.secures = False
+    async with desk.agent() as process:
+        desk.hub.assign("c/t/1", "mark", file=str(ledger))
+        assert (await desk.hub.result("c/t/1"))["output"] == 1
+        process.send_signal(signal.SIGKILL)
+        await process.wait()
+    desk.hub.secures = True
+    async with desk.agent() as process:
+        assert desk.hub.hello is not None
+        assert (desk.hub.hello.running, desk.hub.hello.held) == ((), ("c/t/1",))
+        again = await desk.hub.result("c/t/1")
+        assert (again["state"], again["output"]) == ("completed", 1)
+        desk.hub.assign("c/t/1", "mark", file=str(ledger))
+        desk.hub.assign("c/t/2", "mark", file=str(ledger))
+        assert (await desk.hub.result("c/t/2"))["output"] == 2, "the first did not run again"
+        assert await stopped(process) == 0
+    async with desk.agent():
+        assert desk.hub.hello.held == (), "what the hub has secured is forgotten"
+
+
+async def test_what_a_killed_agent_had_begun_is_reported(desk: Desk, tmp_path: Path) -> None:
+    ledger = tmp_path / "ledger"
+    async with desk.agent() as process:
+        desk.hub.assign("c/t/1", "mark", file=str(ledger), seconds=1000)
+        await desk.hub.until("accept")
+        process.send_signal(signal.SIGKILL)
+        await process.wait()
+    async with desk.agent():
+        result = await desk.hub.result("c/t/1")
+        assert result["state"] == "failed"
+        assert result["error"]["code"] == "task.failed.interrupted"
+        assert "the agent restarted while it ran" in result["error"]["message"].lower()
+    assert ledger.read_text() == "ran\n"
+
+
+async def test_it_drains_when_told_to_stop(desk: Desk, tmp_path: Path) -> None:
+    async with desk.agent() as process:
+        desk.hub.assign("c/t/1", "mark", file=str(tmp_path / "ledger"), seconds=0.5)
+        await desk.hub.until("accept")
+        process.terminate()
+        await desk.hub.until("drain")
+        assert (await desk.hub.result("c/t/1"))["state"] == "completed"
+        with anyio.fail_after(30):
+            assert await process.wait() == 0
+
+
+async def test_what_does_not_end_in_time_is_stopped(desk: Desk, tmp_path: Path) -> None:
+    async with desk.agent("--drain-timeout", "0.1") as process:
+        desk.hub.assign("c/t/1", "mark", file=str(tmp_path / "ledger"), seconds=1000)
+        await desk.hub.until("accept")
+        process.terminate()
+        result = await desk.hub.result("c/t/1")
+        assert result["error"]["code"] == "task.failed.interrupted"
+        with anyio.fail_after(30):
+            assert await process.wait() == 0
+
+
+@pytest.mark.full
+async def test_a_thread_that_never_ends_does_not_keep_the_agent(desk: Desk) -> None:
+    async with desk.agent("--drain-timeout", "0.1") as process:
+        desk.hub.assign("c/t/1", "deaf")
+        await desk.hub.until("progress")
+        process.terminate()
+        assert (await desk.hub.result("c/t/1"))["state"] == "failed"
+        with anyio.fail_after(30):
+            assert await process.wait() == 0
+
+
+async def test_it_tells_systemd_how_it_is(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    address = desk.folder / "notify"
+    async with await anyio.create_unix_datagram_socket(local_path=address) as listener:
+        monkeypatch.setenv("NOTIFY_SOCKET", str(address))
+        async with desk.agent() as process:
+            assert await stopped(process) == 0
+        told = []
+        with anyio.fail_after(10):
+            while "STOPPING=1" not in told:
+                data, _ = await listener.receive()
+                told.append(data.decode())
+    assert told[0] == "READY=1"
+    assert "STATUS=connected" in told
+
+
+async def test_a_second_agent_of_the_name_does_not_start(desk: Desk) -> None:
+    async with desk.agent():
+        second = await anyio.run_process(
+            [*desk.arguments("--pair", desk.code())], check=False, env={**os.environ}
+        )
+        assert second.returncode == 2
+        assert b"Another agent of this name runs" in second.stderr
+
+
+@pytest.mark.parametrize(
+    ("more", "code", "message"),
+    [
+        ((), 2, "has no credential"),
+        (("--pair", "0000-0000"), 5, "pairing code is wrong"),
+        (("--root", "/nonexistent"), 2, "is no folder"),
+        (
+            ("--kind", "toaster", "--policy", "/nonexistent"),
+            2,
+            "policy /nonexistent cannot be read",
+        ),
+        (("--label", "attic"), 2, "is not KEY=VALUE"),
+        (("--skills", "/nonexistent.py"), 2, "cannot be loaded"),
+    ],
+)
+async def test_what_is_wrong_is_said_plainly(
+    desk: Desk, more: tuple[str, ...], code: int, message: str
+) -> None:
+    done = await anyio.run_process(desk.arguments(*more), check=False)
+    said = " ".join(done.stderr.decode().replace("│", " ").split())
+    assert message in said
+    assert "Traceback" not in said
+    assert done.returncode == code
+
+
+async def test_its_unit_starts_it_again_as_it_is(desk: Desk) -> None:
+    command = desk.arguments("--label", "room=the attic", "--pair", "K7QX-93FM")
+    done = await anyio.run_process([*command, "unit"])
+    text = done.stdout.decode()
+    assert "Type=notify" in text
+    assert '"room=the attic"' in text
+    assert str(desk.root) in text
+    assert "K7QX" not in text, "a code is good once"
+    assert "--pair" not in text
