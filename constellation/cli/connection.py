@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
 import anyio
+import typer
+from anyio.abc import TaskStatus
 
 from constellation.aip.client import Link, connect
 from constellation.aip.inbox import Event, Events
 from constellation.aip.tls import client_context
 from constellation.config import LocalHub, Settings, load_settings
 from constellation.errors import ConfigError, ConstellationError, HubUnreachable, SessionLost
+
+from .exits import SIGNALED
 
 T = TypeVar("T")
 
@@ -132,14 +137,40 @@ async def open_hub(settings: Settings) -> AsyncIterator[HubClient]:
 
 
 def run_async(function: Callable[[], Awaitable[T]]) -> T:
-    """Run an async function to its end; a group of errors is raised as the first of ours in it."""
+    """Run an async function to its end; a group of errors is raised as the first of ours in it.
+
+    SIGTERM and SIGHUP cancel it, so that it can clean up, and then end the command.
+    """
+    ended_by: list[int] = []
+
+    async def supervised() -> list[T]:
+        results = []
+        async with anyio.create_task_group() as tasks:
+            await tasks.start(_cancel_on_signal, tasks.cancel_scope, ended_by)
+            results.append(await function())
+            tasks.cancel_scope.cancel()
+        return results
+
     try:
-        return anyio.run(function)
+        results = anyio.run(supervised)
     except BaseExceptionGroup as group:
         found = _first_of_ours(group)
         if found is None:
             raise
         raise found from None
+    if ended_by:
+        raise typer.Exit(SIGNALED + ended_by[0])
+    return results[0]
+
+
+async def _cancel_on_signal(
+    scope: anyio.CancelScope, ended_by: list[int], *, task_status: TaskStatus[None]
+) -> None:
+    with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGHUP) as signals:
+        task_status.started()
+        async for number in signals:
+            ended_by.append(number)
+            scope.cancel()
 
 
 def _first_of_ours(group: BaseExceptionGroup[BaseException]) -> ConstellationError | None:

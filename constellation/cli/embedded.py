@@ -40,6 +40,12 @@ class Fabric:
             return f"constellation replay {self.journal} --constellation {constellation}"
         return f"constellation show {constellation} · constellation logs {constellation}"
 
+    def what_follows(self, constellation: str) -> str:
+        """What becomes of a constellation that nobody waits for any more."""
+        if self.journal is not None:
+            return f"{constellation} stops here, and goes on when a hub is next started."
+        return f"{constellation} goes on without us."
+
 
 @asynccontextmanager
 async def open_fabric(settings: Settings, root: Path) -> AsyncIterator[Fabric]:
@@ -65,6 +71,7 @@ async def embedded_hub(settings: Settings, root: Path) -> AsyncIterator[HubClien
         await hub.ready()
         # Without an address the agent takes the hub of its state directory, and its credential.
         work = ["agent", "--name", local_device_name(), "--root", str(root)]
+        work += ["--drain-timeout", "0"]
         async with child("embedded-agent", work, settings) as agent:
             await agent.ready()
             async with open_hub(settings) as client, _guarded(hub, agent):

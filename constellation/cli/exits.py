@@ -37,7 +37,11 @@ class ExitCode(IntEnum):
     FORBIDDEN = 5
     """The credential is missing or wrong, or does not allow it."""
     INTERRUPTED = 130
-    """Stopped by Ctrl-C."""
+    """Stopped by Ctrl-C; SIGTERM makes it 143."""
+
+
+SIGNALED = 128
+"""Added to the number of the signal that ended a command, as shells do."""
 
 
 _CODES: tuple[tuple[type[ConstellationError], ExitCode], ...] = (

@@ -21,8 +21,6 @@ from .questions import how_to_answer, prompt_line, read_answer, say_answer
 from .text import clean
 from .watched import Watched
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-
 
 class Follower:
     """Follows one constellation.
@@ -52,11 +50,11 @@ class Follower:
     async def to_end(self) -> bool:
         """Return True when it has ended, False when the person stopped waiting.
 
-        The first Ctrl-C asks the hub to cancel it; the second stops waiting, as SIGTERM does.
+        The first Ctrl-C asks the hub to cancel it; the second stops waiting.
         """
         events = await self._hub.watch(self.watched.constellation.id, after=0)
         async with aclosing(events), anyio.create_task_group() as tasks:
-            tasks.start_soon(self._obey_signals, tasks.cancel_scope)
+            tasks.start_soon(self._obey_ctrl_c, tasks.cancel_scope)
             tasks.start_soon(self._display.animate)
             async for event in events:
                 self._display.show(self.watched, self.watched.take(event))
@@ -66,11 +64,10 @@ class Follower:
             tasks.cancel_scope.cancel()
         return self.watched.ended_at is not None
 
-    async def _obey_signals(self, waiting: anyio.CancelScope) -> None:
-        with anyio.open_signal_receiver(*SIGNALS) as signals:
-            async for number in signals:
-                if number != signal.SIGINT or self.interrupted:
-                    self.interrupted = True
+    async def _obey_ctrl_c(self, waiting: anyio.CancelScope) -> None:
+        with anyio.open_signal_receiver(signal.SIGINT) as signals:
+            async for _ in signals:
+                if self.interrupted:
                     waiting.cancel()
                     return
                 self.interrupted = True

@@ -10,7 +10,7 @@ import typer
 
 from constellation.errors import ConstellationError
 
-from .text import one_line
+from .values import one_line
 
 
 def complete_constellation(incomplete: str) -> Iterator[tuple[str, str]]:

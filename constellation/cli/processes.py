@@ -69,9 +69,7 @@ class Child:
 
 
 @asynccontextmanager
-async def child(
-    name: str, arguments: Sequence[str], settings: Settings
-) -> AsyncIterator[Child]:
+async def child(name: str, arguments: Sequence[str], settings: Settings) -> AsyncIterator[Child]:
     """Run one of our commands; its stderr goes to a log named after it, its stdout to us."""
     logs = settings.state_dir / "logs"
     logs.mkdir(parents=True, exist_ok=True, mode=0o700)

@@ -13,7 +13,8 @@ from constellation.graph.constellation import Constellation
 from constellation.graph.node import Node
 from constellation.graph.task import ACTIVE, TERMINAL, Requirement, Task, TaskState
 
-from .text import clean, date, duration, full, one_line, plural
+from .text import clean, date, duration, plural
+from .values import full, one_line
 from .watched import STATE_STYLES, Watched, error_text
 
 PRESENCE_STYLES = {"connected": "green", "detached": "yellow", "draining": "yellow"}

@@ -167,7 +167,7 @@ async def _follow(
         for block in result_texts(watched.constellation):
             console().print(block)
         err = console(stderr=True)
-        err.print(ending(watched) if ended else Text(f"{identifier} goes on without us."))
+        err.print(ending(watched) if ended else Text(fabric.what_follows(identifier)))
         err.print(Text(f"More: {fabric.where_to_look(identifier)}", style="dim"))
     if follower.interrupted:
         return ExitCode.INTERRUPTED

@@ -13,7 +13,8 @@ from constellation.graph.constellation import Constellation
 from constellation.graph.task import TaskState
 
 from .questions import say_answer
-from .text import clean, duration, one_line, plural
+from .text import clean, duration, plural
+from .values import one_line
 
 STATE_STYLES = {
     "submitted": "dim",
@@ -114,7 +115,7 @@ class Watched:
             case "started":
                 self.remarks.pop(task, None)
                 again = f" (attempt {body['attempt']})" if body["attempt"] > 1 else ""
-                yield f"{label} started on {body['device']}{again}", ""
+                yield f"{label} started{_on(body['device'], label)}{again}", ""
             case "finished":
                 yield self._finished(task, label), STATE_STYLES[body["state"]]
             case "requeued":
@@ -150,7 +151,7 @@ class Watched:
 
     def _finished(self, task: str, label: str) -> str:
         node = self.constellation.nodes[task]
-        where = f" on {node.device}" if node.device else ""
+        where = _on(node.device, label)
         took = ""
         if node.started_at is not None and node.finished_at is not None:
             took = f" in {duration(node.finished_at - node.started_at)}"
@@ -161,6 +162,11 @@ class Watched:
 def error_text(error: Mapping[str, Any]) -> str:
     """An error from the wire in words: what happened and what to do."""
     return one_line(f"{error.get('message', '')} {error.get('remedy', '')}", limit=240)
+
+
+def _on(device: str | None, label: str) -> str:
+    """`` on desk``, unless the task's name says it already."""
+    return "" if device is None or label.endswith(f" on {device}") else f" on {device}"
 
 
 def _progress(body: Mapping[str, Any]) -> str:

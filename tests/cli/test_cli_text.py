@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from constellation.cli.text import clean, duration, full, one_line, plural
+from constellation.cli.text import clean, duration, plural
 
 
 @pytest.mark.parametrize(
@@ -37,40 +33,6 @@ def test_text_that_runs_backwards_is_shown() -> None:
 
 def test_tabs_and_lines_stay() -> None:
     assert clean("a\tb\nc") == "a\tb\nc"
-
-
-@given(st.text())
-def test_nothing_printed_can_move_the_cursor(text: str) -> None:
-    for shown in (one_line(text), full(text)):
-        assert not any(ord(each) < 32 and each not in "\n\t" for each in shown)
-        assert "\x7f" not in shown
-    assert "\n" not in one_line(text)
-
-
-@given(st.text(), st.integers(min_value=1, max_value=200))
-def test_one_line_keeps_its_limit(text: str, limit: int) -> None:
-    assert len(one_line(text, limit)) <= limit
-
-
-@pytest.mark.parametrize(
-    ("value", "text"),
-    [
-        (None, ""),
-        ("  two\n words ", "two words"),
-        ({"code": 0, "stdout": "hello\n", "stderr": ""}, "code: 0, stdout: hello"),
-        ([1, 2, 3, 4], "4 items"),
-        ([1, 2], "[1, 2]"),
-        (True, "true"),
-        ({"a": {"b": 1}}, "a: b: 1"),
-    ],
-)
-def test_the_gist_of_an_output(value: Any, text: str) -> None:
-    assert one_line(value) == text
-
-
-def test_the_whole_of_an_output() -> None:
-    assert full("a\r\nb\n") == "a\nb"
-    assert full({"a": [1]}) == '{\n  "a": [\n    1\n  ]\n}'
 
 
 def test_plurals() -> None:
