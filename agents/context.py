@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from threading import get_ident
-from typing import Any, Protocol, TypeVar
+from typing import Any, BinaryIO, Protocol, TypeVar
 
 from .policy import Policy
 from .roots import Roots
@@ -23,9 +24,9 @@ class Port(Protocol):
 
     async def ask(self, attempt: str, kind: str, prompt: str, options: Sequence[str]) -> Any: ...
 
-    async def put_artifact(self, file: int, name: str) -> tuple[str, int]: ...
+    async def put_artifact(self, file: BinaryIO, name: str) -> tuple[str, int]: ...
 
-    async def get_artifact(self, digest: str, file: int) -> int: ...
+    async def get_artifact(self, digest: str, file: BinaryIO) -> int: ...
 
 
 class Context:
@@ -92,7 +93,7 @@ class Context:
         Raises:
             PermissionDenied: the file is outside the roots.
         """
-        with self.roots.open_file(path) as file:
+        with self.roots.open_file(path) as opened, os.fdopen(opened, "rb", closefd=False) as file:
             return await self._port.put_artifact(file, Path(path).name)
 
     async def get_artifact(self, digest: str, path: str) -> int:
@@ -102,7 +103,10 @@ class Context:
             PermissionDenied: the file is outside the roots.
             UnknownArtifactError: the hub has no such artifact.
         """
-        with self.roots.replace_file(path, create_folders=True) as file:
+        with (
+            self.roots.replace_file(path, create_folders=True) as opened,
+            os.fdopen(opened, "wb", closefd=False) as file,
+        ):
             return await self._port.get_artifact(digest, file)
 
     def wait(self, awaitable: Awaitable[T]) -> T:

@@ -10,7 +10,7 @@ import asyncio
 import logging
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Any, Protocol
+from typing import Any, BinaryIO, Protocol
 from uuid import uuid4
 
 from pydantic_core import to_jsonable_python
@@ -42,9 +42,9 @@ log = logging.getLogger("constellation.agent")
 class ArtifactPort(Protocol):
     """How artifacts reach the fabric and come from it."""
 
-    async def put(self, file: int, name: str) -> tuple[str, int]: ...
+    async def put(self, file: BinaryIO, name: str) -> tuple[str, int]: ...
 
-    async def get(self, digest: str, file: int) -> int: ...
+    async def get(self, digest: str, file: BinaryIO) -> int: ...
 
 
 class Agent:
@@ -327,11 +327,11 @@ class Agent:
         """See `Context.ask`."""
         return await self._question(self._attempts.open[attempt], kind, prompt, options)
 
-    async def put_artifact(self, file: int, name: str) -> tuple[str, int]:
+    async def put_artifact(self, file: BinaryIO, name: str) -> tuple[str, int]:
         """See `Context.put_artifact`."""
         return await self._artifacts.put(file, name)
 
-    async def get_artifact(self, digest: str, file: int) -> int:
+    async def get_artifact(self, digest: str, file: BinaryIO) -> int:
         """See `Context.get_artifact`."""
         return await self._artifacts.get(digest, file)
 

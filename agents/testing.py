@@ -11,10 +11,9 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from constellation.errors import UnknownArtifactError
 
@@ -85,13 +84,13 @@ class Trial:
         self.questions.append((kind, prompt, tuple(options)))
         return next(self._answers)
 
-    async def put_artifact(self, file: int, name: str) -> tuple[str, int]:
-        data = os.pread(file, os.fstat(file).st_size, 0)
+    async def put_artifact(self, file: BinaryIO, name: str) -> tuple[str, int]:
+        data = file.read()
         digest = hashlib.sha256(data).hexdigest()
         self.artifacts[digest] = data
         return digest, len(data)
 
-    async def get_artifact(self, digest: str, file: int) -> int:
+    async def get_artifact(self, digest: str, file: BinaryIO) -> int:
         if digest not in self.artifacts:
             raise UnknownArtifactError(f"There is no artifact {digest}.", hash=digest)
-        return os.write(file, self.artifacts[digest])
+        return file.write(self.artifacts[digest])

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import threading
-from pathlib import Path
 
 import anyio
 
@@ -13,13 +11,14 @@ from agents.skills import skill
 
 
 @skill("mark", effect="write", idempotent=False)
-async def mark(file: str, seconds: float = 0.0) -> int:
-    """Add a line to a file, then wait."""
-    descriptor = os.open(file, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-    os.write(descriptor, b"ran\n")
-    os.close(descriptor)
+async def mark(context: Context, file: str, seconds: float = 0.0) -> int:
+    """Add a line to a file, then wait; return how many lines it has."""
+    async with await anyio.open_file(file, "a") as ledger:
+        await ledger.write("ran\n")
+        length = await ledger.tell()
+    context.progress(message="marked")
     await anyio.sleep(seconds)
-    return len(Path(file).read_text().splitlines())
+    return length // len("ran\n")
 
 
 @skill("deaf", effect="read")

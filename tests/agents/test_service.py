@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import signal
 import stat
@@ -20,6 +21,7 @@ from anyio.abc import Process
 from constellation.aip.auth import CredentialStore, PairingDesk, StoreAuthenticator
 from constellation.aip.messages import Hello, Message
 from constellation.aip.server import Peer, Server, serve
+from constellation.orchestrator.artifacts import ArtifactStore
 
 pytestmark = pytest.mark.anyio
 
@@ -96,6 +98,7 @@ class Desk:
         self.hub = Hub()
         self.pairing = PairingDesk()
         self.credentials = CredentialStore(folder / "credentials.json")
+        self.artifacts = ArtifactStore(folder / "artifacts")
         self.server: Server
 
     def arguments(self, *more: str) -> list[str]:
@@ -134,7 +137,7 @@ async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
     async with AsyncExitStack() as stack:
         authenticator = StoreAuthenticator(made.credentials, made.pairing)
         made.server = await stack.enter_async_context(
-            serve(made.hub, authenticator, "127.0.0.1", 0)
+            serve(made.hub, authenticator, "127.0.0.1", 0, artifacts=made.artifacts)
         )
         yield made
 
@@ -178,6 +181,22 @@ async def test_it_does_real_work(desk: Desk) -> None:
         assert failed["error"]["code"] == "task.failed.exit"
         assert failed["error"]["details"]["stdout"] == "out\n"
         assert await stopped(process) == 0
+
+
+async def test_artifacts_move_through_the_fabric(desk: Desk) -> None:
+    data = bytes(range(256)) * 4096
+    (desk.root / "photo.raw").write_bytes(data)
+    async with desk.agent():
+        desk.hub.assign("c/put/1", "artifacts.put", path="photo.raw")
+        stored = (await desk.hub.result("c/put/1"))["output"]
+        assert stored == {"hash": hashlib.sha256(data).hexdigest(), "size": len(data)}
+        assert desk.artifacts.path(stored["hash"]).read_bytes() == data
+        desk.hub.assign("c/get/1", "artifacts.get", hash=stored["hash"], path="copy/photo.raw")
+        assert (await desk.hub.result("c/get/1"))["output"]["size"] == len(data)
+        assert (desk.root / "copy" / "photo.raw").read_bytes() == data
+        desk.hub.assign("c/get/2", "artifacts.get", hash="0" * 64, path="nothing")
+        assert (await desk.hub.result("c/get/2"))["error"]["code"] == "unknown.artifact"
+        assert not (desk.root / "nothing").exists()
 
 
 async def test_an_unknown_skill_is_refused_at_once(desk: Desk) -> None:
@@ -231,7 +250,7 @@ async def test_what_a_killed_agent_had_begun_is_reported(desk: Desk, tmp_path: P
     ledger = tmp_path / "ledger"
     async with desk.agent() as process:
         desk.hub.assign("c/t/1", "mark", file=str(ledger), seconds=1000)
-        await desk.hub.until("accept")
+        await desk.hub.until("progress")
         process.send_signal(signal.SIGKILL)
         await process.wait()
     async with desk.agent():
@@ -306,7 +325,7 @@ async def test_a_second_agent_of_the_name_does_not_start(desk: Desk) -> None:
         (("--pair", "0000-0000"), 5, "pairing code is wrong"),
         (("--root", "/nonexistent"), 2, "is no folder"),
         (
-            ("--kind", "toaster", "--policy", "/nonexistent"),
+            ("--policy", "/nonexistent"),
             2,
             "policy /nonexistent cannot be read",
         ),
