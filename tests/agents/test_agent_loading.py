@@ -1,0 +1,92 @@
+"""Skills from files and from installed packages."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from agents.loading import load_file, load_skills
+from agents.skills import skill
+from constellation.errors import ConfigError, SkillError
+
+LAMP = '''
+from agents.skills import skill
+
+@skill("lamp.set")
+def set_lamp(on: bool) -> bool:
+    """Turn the lamp on or off."""
+    return on
+'''
+
+
+@pytest.fixture
+def lamp(tmp_path: Path) -> Path:
+    file = tmp_path / "lamp.py"
+    file.write_text(LAMP)
+    return file
+
+
+@skill("own", effect="read")
+async def own() -> None: ...
+
+
+def test_a_file_declares_skills(lamp: Path, tmp_path: Path) -> None:
+    (found,) = load_file(lamp)
+    assert found.card.description == "Turn the lamp on or off."
+    other = tmp_path / "other.py"
+    other.write_text(
+        "from constellation_skills_lamp import set_lamp\n" + LAMP.replace("lamp.", "l.")
+    )
+    assert [each.name for each in load_file(other)] == ["l.set"], "what it imports is not its own"
+
+
+def test_kinds_files_and_given_skills_come_together(lamp: Path) -> None:
+    assert [each.name for each in load_skills("lamp", [lamp], [own])] == ["own", "lamp.set"]
+    names = [each.name for each in load_skills("computer", [lamp])]
+    assert "shell.run" in names
+    assert names[-1] == "lamp.set"
+    with pytest.raises(SkillError, match=r"two skills named 'lamp\.set'"):
+        load_skills("lamp", [lamp, lamp])
+
+
+def test_an_installed_package_brings_skills(
+    lamp: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "lamp.py").rename(tmp_path / "lamp_plugin.py")
+    info = tmp_path / "lamp_plugin-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: lamp-plugin\nVersion: 1.0\n")
+    points = info / "entry_points.txt"
+    monkeypatch.syspath_prepend(tmp_path)
+    for named in ("lamp_plugin", "lamp_plugin:set_lamp"):
+        points.write_text(f"[constellation.skills]\nlamp = {named}\n")
+        assert [each.name for each in load_skills("other")] == ["lamp.set"]
+    points.write_text("[constellation.skills]\nlamp = lamp_plugin:missing\n")
+    with pytest.raises(ConfigError, match="'lamp' .* cannot be loaded"):
+        load_skills("other")
+    sys.modules.pop("lamp_plugin")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("def broken(:", "cannot be loaded"),
+        ("import no_such_module", "No module named 'no_such_module'"),
+        ("x = 1", "declares no skills"),
+    ],
+)
+def test_a_wrong_file_is_explained(tmp_path: Path, text: str, message: str) -> None:
+    file = tmp_path / "wrong.py"
+    file.write_text(text)
+    with pytest.raises(ConfigError, match=message):
+        load_file(file)
+
+
+def test_other_files_are_no_skills(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="no Python file"):
+        load_file(tmp_path / "skills.txt")
+    with pytest.raises(ConfigError, match="no skills of the kind 'toaster'") as caught:
+        load_skills("toaster")
+    assert "computer" in caught.value.remedy
