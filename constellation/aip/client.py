@@ -36,11 +36,12 @@ from .backoff import Backoff
 from .cards import DeviceCard
 from .codec import MSGPACK, Codec
 from .dialing import Dialer
-from .endpoint import Clock, Endpoint, Guard, anchored_clock
+from .endpoint import Clock, Endpoint, anchored_clock
 from .heartbeat import Heartbeat
 from .inbox import Events, Inbox
 from .limits import Limits
 from .messages import Message
+from .pipes import IncomingStream
 from .session import (
     CloseCode,
     CloseTransport,
@@ -54,6 +55,7 @@ from .session import (
     TransportClosed,
     TransportOpened,
 )
+from .transfers import Store
 from .transport import CLOSE_TIMEOUT_S, ClientTransport
 
 Role = Literal["device", "client", "hub"]
@@ -89,8 +91,10 @@ class Link(Endpoint):
         on_detached: Callable[[str], None],
         on_credential: Callable[[str], None],
         clock: Clock,
+        artifacts: Store | None,
+        on_stream: Callable[[IncomingStream], None] | None,
     ) -> None:
-        super().__init__(name, make_session(), clock)
+        super().__init__(name, make_session(), clock, artifacts)
         self.credential = credential
         self.welcome: Mapping[str, Any] = {}
         self._dialer = dialer
@@ -110,14 +114,15 @@ class Link(Endpoint):
         self.trouble: ConstellationError | None = None
         self._fault: Exception | None = None
         self._is_closing = False
-        self._guard = Guard(self._fail)
+        if on_stream is not None:
+            self.streams.takers[""] = on_stream
 
     # ── for the application ─────────────────────────────────────────────────────────────────────
 
     @property
     def state(self) -> State:
         """Where the session stands."""
-        return self._session.state
+        return self.session.state
 
     async def ready(self) -> None:
         """Wait until the session is open on a connection."""
@@ -227,8 +232,9 @@ class Link(Endpoint):
                 self._opened(resumed, welcome, lost)
             case Deliver(messages):
                 with self._guard:
+                    super()._obey(instruction)
                     self._on_messages(messages)
-            case Refused(error) if self._session.state is State.GREETING:
+            case Refused(error) if self.session.state is State.GREETING:
                 self.trouble = error_from_wire(error)
             case CloseTransport(code, reason) if self._was_ended() and self._transport is not None:
                 # The hub closes the connection; the code with which it does so says why.
@@ -241,7 +247,7 @@ class Link(Endpoint):
                 super()._obey(instruction)
 
     def _was_ended(self) -> bool:
-        return self._session.state is State.CLOSED and not self._is_closing
+        return self.session.state is State.CLOSED and not self._is_closing
 
     def _opened(self, resumed: bool, welcome: Mapping[str, Any], lost: Sequence[Message]) -> None:
         self.welcome = welcome
@@ -259,20 +265,20 @@ class Link(Endpoint):
     def _began(self, lost: Sequence[Message]) -> Sequence[Message]:
         """A fresh session; return what an older one did not get through."""
         if self._was_open:
-            self._losses += 1
+            self._lose()
             self._inbox.lose("the hub has forgotten it")
             return lost
         # What was sent before there was any session is not lost: it was early.
         self._was_open = True
         for message in lost:
-            self._session.send(message.type, message.body)
+            self.session.send(message.type, message.body)
         return ()
 
     def _renew(self) -> None:
         """The session is no more; the next connection begins another."""
-        self._session = self._make_session()
+        self.session = self._make_session()
         self._was_open = False
-        self._losses += 1
+        self._lose()
         self._inbox.lose("the hub has ended it")
 
     def _fail(self, error: Exception) -> None:
@@ -304,6 +310,8 @@ async def connect(
     backoff: Backoff | None = None,
     sleep: Callable[[float], Awaitable[None]] = anyio.sleep,
     clock: Clock | None = None,
+    artifacts: Store | None = None,
+    on_stream: Callable[[IncomingStream], None] | None = None,
 ) -> AsyncIterator[Link]:
     """A session with a hub for as long as the context is open.
 
@@ -332,6 +340,8 @@ async def connect(
         backoff: how long to wait before dialing again.
         sleep: waits that long.
         clock: seconds; never goes back.
+        artifacts: what the hub may put here and get from here.
+        on_stream: called with each stream that the hub opens; None refuses them.
 
     Raises:
         ConfigError: the address is none.
@@ -354,6 +364,8 @@ async def connect(
         on_detached=on_detached,
         on_credential=on_credential,
         clock=clock or anchored_clock(),
+        artifacts=artifacts,
+        on_stream=on_stream,
     )
     backoff = backoff or Backoff(random.random)
     try:

@@ -16,8 +16,10 @@ from typing import Any
 
 from constellation.errors import SessionLost, error_from_wire
 
+from .pipes import Streams
 from .session import (
     CloseTransport,
+    Deliver,
     Ended,
     Event,
     FrameReceived,
@@ -25,9 +27,13 @@ from .session import (
     Refused,
     Session,
     State,
+    StreamClosed,
+    StreamData,
+    StreamOpened,
     Tick,
     TransportClosed,
 )
+from .transfers import Store, Transfers
 from .transport import Transport
 
 log = logging.getLogger(__name__)
@@ -73,54 +79,64 @@ class Endpoint:
     """One end of a session, whatever its side; made in the event loop that it lives in.
 
     Args:
-        name: of the peer.
+        name: of whoever dialled.
         session: the machine.
         clock: the time in seconds that the machine is given.
+        store: artifacts that the peer may put and get; None for none.
+
+    Attributes:
+        streams: bytes and items beside the messages.
+        artifacts: bytes by content hash.
+        session: the machine, for the parts of an endpoint.
+        losses: how many sessions were lost, for those who wait for something of one.
     """
 
-    def __init__(self, name: str, session: Session, clock: Clock) -> None:
+    def __init__(self, name: str, session: Session, clock: Clock, store: Store | None) -> None:
         self.name = name
-        self._session = session
+        self.session = session
+        self.losses = 0
+        self.streams = Streams(self)
+        self.artifacts = Transfers(self, store)
         self._clock = clock
         self._loop = asyncio.get_running_loop()
+        self._guard = Guard(self._fail)
         self._transport: Transport | None = None
         self._flush_is_due = False
         self._timer: asyncio.TimerHandle | None = None
         self._timer_due = 0.0
         self._moved: asyncio.Future[None] | None = None
-        self._losses = 0
 
     # ── looking ─────────────────────────────────────────────────────────────────────────────────
 
     @property
     def session_id(self) -> str:
         """Names the session; empty before it is first open."""
-        return self._session.id
+        return self.session.id
 
     @property
     def rtt_s(self) -> float:
         """Smoothed round trip, seconds; 0 before it was first measured."""
-        return self._session.rtt_s
+        return self.session.rtt_s
 
     @property
     def offset_s(self) -> float:
         """The peer's clock minus ours, seconds."""
-        return self._session.offset_s
+        return self.session.offset_s
 
     @property
     def pending(self) -> int:
         """Bytes of messages that the peer has not secured yet."""
-        return self._session.pending
+        return self.session.pending
 
     @property
     def acknowledged(self) -> int:
         """Number of the last message that the peer has secured."""
-        return self._session.acknowledged
+        return self.session.acknowledged
 
     @property
     def is_full(self) -> bool:
         """True if so much is unsecured that the largest message would pass the peer's limits."""
-        session, limits = self._session, self._session.peer_limits
+        session, limits = self.session, self.session.peer_limits
         return (
             session.unsecured >= limits.max_outstanding
             or session.pending > limits.max_outstanding_bytes - limits.max_body
@@ -135,8 +151,8 @@ class Endpoint:
             LocalProtocolError: unknown type, a body that cannot be encoded, or an ended session.
             LimitExceeded: the body is larger than the peer takes, or too much is unsecured.
         """
-        seq = self._session.send(type, body)
-        self._flush_soon()
+        seq = self.session.send(type, body)
+        self.flush_soon()
         return seq
 
     async def send_wait(self, type: str, body: Mapping[str, Any]) -> int:
@@ -145,7 +161,7 @@ class Endpoint:
         Raises:
             SessionLost: the session ended meanwhile.
         """
-        await self._until(lambda: not self.is_full)
+        await self.until(lambda: not self.is_full)
         return self.send(type, body)
 
     async def drained(self) -> None:
@@ -154,23 +170,39 @@ class Endpoint:
         Raises:
             SessionLost: the session ended before.
         """
-        await self._until(lambda: self._session.unsecured == 0)
+        await self.until(lambda: self.session.unsecured == 0)
 
     def acknowledge(self, seq: int) -> None:
         """Messages up to this number are secured: the peer may forget them."""
-        self._session.acknowledge(seq, self._clock())
-        self._flush_soon()
+        self.session.acknowledge(seq, self._clock())
+        self.flush_soon()
 
-    async def _until(self, condition: Callable[[], bool]) -> None:
-        """Wait for something that only the peer can bring about."""
-        losses = self._losses
+    # ── for the parts of an endpoint ────────────────────────────────────────────────────────────
+
+    def now(self) -> float:
+        """The time, seconds."""
+        return self._clock()
+
+    def flush_soon(self) -> None:
+        """Send what waits once this loop iteration is over."""
+        if not self._flush_is_due:
+            self._flush_is_due = True
+            self._loop.call_soon(self._flush)
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        """Wait for something that only the peer can bring about.
+
+        Raises:
+            SessionLost: the session was lost before.
+        """
+        losses = self.losses
         while not condition():
-            if self._session.state is State.CLOSED:
+            if self.session.state is State.CLOSED:
                 raise SessionLost("The session has ended.")
             if self._moved is None:
                 self._moved = self._loop.create_future()
             await asyncio.shield(self._moved)
-            if self._losses != losses:
+            if self.losses != losses:
                 raise SessionLost("The session was lost.")
 
     def _wake_waiters(self) -> None:
@@ -184,7 +216,7 @@ class Endpoint:
         self._transport = transport
         transport.on_frame = self._on_frame
         transport.on_writable = self._flush
-        self._flush_soon()
+        self.flush_soon()
 
     def _detach(self, transport: Transport, reason: str) -> bool:
         """The transport is gone; False if another has taken its place before."""
@@ -205,39 +237,50 @@ class Endpoint:
         self._feed(FrameReceived(frame))
 
     def _feed(self, event: Event) -> None:
-        for instruction in self._session.handle(event, self._clock()):
+        for instruction in self.session.handle(event, self._clock()):
             self._obey(instruction)
+        self.streams.refill()
         self._wake_waiters()
-        self._flush_soon()
+        self.flush_soon()
 
     def _obey(self, instruction: Instruction) -> None:
         """Do an instruction of the session; subclasses do those that are theirs."""
         match instruction:
+            case Deliver(messages):
+                self.artifacts.receive(messages)
+            case StreamOpened() | StreamData() | StreamClosed():
+                with self._guard:
+                    self.streams.handle(instruction)
             case CloseTransport(code, reason):
                 self._close_transport(code, reason)
             case Refused(error):
                 log.warning("%s refused a message: %s", self.name, error_from_wire(error))
             case Ended():
-                self._losses += 1
+                self._lose()
                 self._stop_timer()
+
+    def _lose(self) -> None:
+        """The session is no more: nothing that belonged to it will come."""
+        self.losses += 1
+        self.streams.lose()
+        self.artifacts.lose()
+
+    def _fail(self, error: Exception) -> None:
+        """The application raised an error from a callback."""
+        raise NotImplementedError
 
     def _end(self, reason: str, code: int) -> None:
         """End the session for good, telling the peer why."""
-        for instruction in self._session.end(reason, code):
+        for instruction in self.session.end(reason, code):
             self._obey(instruction)
         self._wake_waiters()
 
     def _close_transport(self, code: int, reason: str) -> None:
         if self._transport is not None:
-            frame = self._session.next_frame(self._clock())
+            frame = self.session.next_frame(self._clock())
             if frame is not None:
                 self._transport.write(frame)
             self._transport.end(code, reason)
-
-    def _flush_soon(self) -> None:
-        if not self._flush_is_due:
-            self._flush_is_due = True
-            self._loop.call_soon(self._flush)
 
     def _flush(self) -> None:
         self._flush_is_due = False
@@ -245,7 +288,7 @@ class Endpoint:
         if transport is not None:
             now = self._clock()
             while transport.writable:
-                frame = self._session.next_frame(now)
+                frame = self.session.next_frame(now)
                 if frame is None:
                     break
                 transport.write(frame)
@@ -259,7 +302,7 @@ class Endpoint:
         A timer that is set too early is left: it fires, finds nothing due, and is set anew. So
         frames, which move the deadline away, cost no timer each.
         """
-        due = self._session.deadline()
+        due = self.session.deadline()
         if due is not None and (self._timer is None or due < self._timer_due):
             self._stop_timer()
             self._timer_due = due

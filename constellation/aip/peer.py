@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, Protocol
 
 from websockets.frames import CloseCode as WebsocketCode
 
-from constellation.errors import LimitExceeded
+from constellation.errors import ConstellationError, LimitExceeded
 
 from .auth import Identity
 from .codec import Codec
-from .endpoint import Clock, Endpoint, Guard
+from .endpoint import Clock, Endpoint
 from .messages import Hello, Message
+from .pipes import IncomingStream
 from .session import CloseCode, Deliver, Ended, Instruction, Session, State
+from .transfers import Store
 from .transport import Transport
 
 
@@ -44,6 +47,8 @@ class Peer(Endpoint):
     Args:
         app: is told what happens.
         forget: called when the session has ended.
+        store: artifacts that it may put and get.
+        on_stream: called with each stream that it opens.
 
     Attributes:
         name, role: as in its hello.
@@ -61,8 +66,10 @@ class Peer(Endpoint):
         hello: Hello,
         app: Application,
         forget: Callable[[Peer], None],
+        store: Store | None,
+        on_stream: Callable[[Peer, IncomingStream], None] | None,
     ) -> None:
-        super().__init__(hello.name, session, clock)
+        super().__init__(hello.name, session, clock, store)
         self.role = hello.role
         self.identity = identity
         self.codec = codec
@@ -70,7 +77,8 @@ class Peer(Endpoint):
         self._id = secrets.token_urlsafe(12)
         self._app = app
         self._forget = forget
-        self._guard = Guard(self._fail)
+        if on_stream is not None:
+            self.streams.takers[""] = partial(on_stream, self)
 
     def send(self, type: str, body: Mapping[str, Any]) -> int:
         """Queue a message; return its number.
@@ -82,7 +90,7 @@ class Peer(Endpoint):
             LocalProtocolError: unknown type, or a body that cannot be encoded.
             LimitExceeded: the body is larger than the peer takes.
         """
-        if self._session.state is State.CLOSED:
+        if self.session.state is State.CLOSED:
             return 0
         try:
             return super().send(type, body)
@@ -94,12 +102,18 @@ class Peer(Endpoint):
 
     def acknowledge(self, seq: int) -> None:
         """Messages up to this number are secured: the peer may forget them."""
-        if self._session.state is not State.CLOSED:
+        if self.session.state is not State.CLOSED:
             super().acknowledge(seq)
 
     def close(self, reason: str, code: int = CloseCode.BYE) -> None:
         """End the session for good; the application is told before this returns."""
         self._end(reason, code)
+
+    def complain(self, error: ConstellationError) -> None:
+        """Tell the peer that something it said cannot be; the session goes on."""
+        if self._transport is not None:
+            complaint = self.codec.encode("error", 0, error.to_wire())
+            self._transport.write(self.codec.join(0, [complaint]))
 
     # ── for the server ──────────────────────────────────────────────────────────────────────────
 
@@ -111,7 +125,7 @@ class Peer(Endpoint):
     def accept(self, transport: Transport, hello: Hello, welcome: Mapping[str, Any]) -> None:
         """The session begins on this connection."""
         now = self._clock()
-        self._session.accept(hello, self.codec, self._id, self.resume_token, now, **welcome)
+        self.session.accept(hello, self.codec, self._id, self.resume_token, now, **welcome)
         self._attach(transport)
         with self._guard:
             self._app.opened(self, hello, False)
@@ -126,26 +140,28 @@ class Peer(Endpoint):
             older, reason = self._transport, "the session goes on over another connection"
             older.end(CloseCode.REPLACED, reason)
             self.leave(older, reason)
-        self._session.resume(hello, self.codec, self._clock(), **welcome)
+        self.session.resume(hello, self.codec, self._clock(), **welcome)
         self._attach(transport)
         with self._guard:
             self._app.opened(self, hello, True)
 
     def leave(self, transport: Transport, reason: str) -> None:
         """The connection is gone."""
-        if self._detach(transport, reason) and self._session.state is not State.CLOSED:
+        if self._detach(transport, reason) and self.session.state is not State.CLOSED:
             with self._guard:
                 self._app.detached(self, reason)
 
     def stop(self) -> None:
         """The server stops: nothing more happens here, and nobody is told."""
         self._stop_timer()
+        self._lose()
         self._transport = None
 
     def _obey(self, instruction: Instruction) -> None:
         match instruction:
             case Deliver(messages):
                 with self._guard:
+                    super()._obey(instruction)
                     self._app.received(self, messages)
             case Ended(reason):
                 super()._obey(instruction)

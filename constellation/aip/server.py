@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import hmac
 import time
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
 from functools import partial
 from http import HTTPStatus
@@ -41,7 +41,9 @@ from .heartbeat import Heartbeat
 from .limits import Limits
 from .messages import SUBPROTOCOLS, Hello
 from .peer import Application, Peer
+from .pipes import IncomingStream
 from .session import CloseCode, Session, read_hello
+from .transfers import Store
 from .transport import CLOSE_TIMEOUT_S, WRITE_LIMIT_BYTES, ServerTransport
 
 __all__ = ["PATH", "Application", "Peer", "Server", "serve"]
@@ -76,6 +78,8 @@ class Server:
         allowed_origins: frozenset[str],
         admission: Admission,
         clock: Clock,
+        artifacts: Store | None,
+        on_stream: Callable[[Peer, IncomingStream], None] | None,
     ) -> None:
         self.port = 0
         self.url = ""
@@ -89,6 +93,8 @@ class Server:
         self._allowed_origins = allowed_origins
         self._admission = admission
         self._clock = clock
+        self._artifacts = artifacts
+        self._on_stream = on_stream
         self._peers: dict[str, Peer] = {}
         self._devices: dict[str, Peer] = {}
 
@@ -215,7 +221,17 @@ class Server:
         session = Session(
             "listener", limits=self._limits, heartbeat=self._heartbeat, grace_s=self._grace_s
         )
-        return Peer(session, codec, self._clock, identity, hello, self._app, self._forget)
+        return Peer(
+            session,
+            codec,
+            self._clock,
+            identity,
+            hello,
+            self._app,
+            self._forget,
+            self._artifacts,
+            self._on_stream,
+        )
 
     def _forget(self, peer: Peer) -> None:
         self._peers.pop(peer.session_id, None)
@@ -298,6 +314,8 @@ async def serve(
     allowed_origins: Collection[str] = (),
     admission: Admission | None = None,
     clock: Clock | None = None,
+    artifacts: Store | None = None,
+    on_stream: Callable[[Peer, IncomingStream], None] | None = None,
 ) -> AsyncIterator[Server]:
     """Serve AIP for as long as the context is open.
 
@@ -314,6 +332,8 @@ async def serve(
         allowed_origins: origins of web pages that may connect, such as ``https://hub.example``.
         admission: bounds on connections that have not authenticated.
         clock: seconds; never goes back.
+        artifacts: what peers may put and get.
+        on_stream: called with each stream that a peer opens; None refuses them.
 
     Raises:
         ConfigError: the address cannot be bound.
@@ -330,6 +350,8 @@ async def serve(
         allowed_origins=frozenset(allowed_origins),
         admission=admission or Admission(),
         clock=clock or anchored_clock(),
+        artifacts=artifacts,
+        on_stream=on_stream,
     )
     listening = serve_websockets(
         server.handle,

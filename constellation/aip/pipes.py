@@ -1,0 +1,375 @@
+"""Streams of bytes and of items, as the application sees them.
+
+Bytes arrive whole and in order, across reconnects; a slow reader holds the sender back. Items are
+for what is worthless when it is late: of those that wait the newest is kept, or those that are
+younger than a deadline.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Protocol
+
+from constellation.errors import (
+    ConstellationError,
+    LimitExceeded,
+    LocalProtocolError,
+    PermissionDenied,
+    SessionLost,
+    error_from_wire,
+)
+
+from .session import State, StreamClosed, StreamData, StreamOpened
+
+if TYPE_CHECKING:
+    from .endpoint import Endpoint
+
+# So much of a stream waits in the session; more is read from its source when some was taken in.
+QUEUE_BYTES = 256 * 1024
+# Items that wait for a reader; older ones are dropped. Bytes are bounded by the stream's window.
+_MAX_WAITING = {"latest": 1, "deadline": 64}
+
+
+class Sink(Protocol):
+    """Takes what a stream brings; called in the event loop, so it must not block for long.
+
+    A `ConstellationError` that it raises refuses the stream.
+    """
+
+    def write(self, data: bytes) -> None:
+        """Take bytes, or an item."""
+
+    def close(self, error: ConstellationError | None) -> None:
+        """The stream has ended: whole if there is no error."""
+
+
+class IncomingStream(AsyncIterator[bytes]):
+    """A stream that the peer opened: iterate over it, or pour it into a sink, or refuse it.
+
+    Attributes:
+        number: names it among the streams of its session.
+        qos: ``reliable``, ``latest`` or ``deadline``.
+        label, meta: what its sender says of it.
+    """
+
+    def __init__(self, streams: Streams, number: int, body: Mapping[str, Any]) -> None:
+        self.number = number
+        self.qos: str = body["qos"]
+        self.label: str = body.get("label") or ""
+        self.meta: Mapping[str, Any] = body.get("meta") or {}
+        self._streams = streams
+        self._sink: Sink | None = None
+        self._waiting: deque[tuple[bytes, bool]] = deque()
+        self._wanted: asyncio.Future[None] | None = None
+        self._is_over = False
+        self._error: ConstellationError | None = None
+
+    def pour_into(self, sink: Sink) -> None:
+        """Give everything that came and still comes to a sink."""
+        self._sink = sink
+        while self._waiting:
+            self._give(sink, *self._waiting.popleft())
+        if self._is_over and self._error is not None:
+            sink.close(self._error)
+
+    def refuse(self, error: ConstellationError | None = None) -> None:
+        """Take no more of it; without an error because no more is needed."""
+        if not self._is_over:
+            self._is_over = True
+            self._waiting.clear()
+            self._streams.drop(self.number, error)
+
+    async def __anext__(self) -> bytes:
+        while not self._waiting:
+            if self._error is not None:
+                raise self._error
+            if self._is_over:
+                raise StopAsyncIteration
+            self._wanted = asyncio.get_running_loop().create_future()
+            await self._wanted
+        data, last = self._waiting.popleft()
+        self._took(data, last)
+        return data
+
+    # ── for `Streams` ───────────────────────────────────────────────────────────────────────────
+
+    def take(self, data: bytes, last: bool) -> None:
+        """Data came."""
+        if self._sink is not None:
+            self._give(self._sink, data, last)
+            return
+        self._waiting.append((data, last))
+        if len(self._waiting) > _MAX_WAITING.get(self.qos, len(self._waiting)):
+            self._waiting.popleft()
+        self._wake()
+
+    def end(self, error: ConstellationError | None) -> None:
+        """Nothing more will come."""
+        if self._is_over:
+            return
+        self._is_over = True
+        self._error = error
+        if self._sink is not None:
+            self._sink.close(error)
+        self._wake()
+
+    def _give(self, sink: Sink, data: bytes, last: bool) -> None:
+        if self._is_over:
+            return
+        try:
+            sink.write(data)
+            if last:
+                sink.close(None)
+        except ConstellationError as error:
+            self.refuse(error)
+        else:
+            self._took(data, last)
+
+    def _took(self, data: bytes, last: bool) -> None:
+        self._streams.took(self.number, len(data))
+        if last:
+            self.refuse()
+
+    def _wake(self) -> None:
+        if self._wanted is not None and not self._wanted.done():
+            self._wanted.set_result(None)
+
+
+class _Outgoing:
+    """The sending end of a stream."""
+
+    def __init__(self, endpoint: Endpoint, number: int) -> None:
+        self.number = number
+        self._endpoint = endpoint
+        self._losses = endpoint.losses
+
+    def close(self, error: ConstellationError | None = None) -> None:
+        """End it now; what still waits is not sent."""
+        if self._endpoint.losses == self._losses:
+            wire = None if error is None else error.to_wire()
+            self._endpoint.session.close_stream(self.number, wire)
+            self._endpoint.flush_soon()
+
+    def _check(self) -> None:
+        if self._endpoint.losses != self._losses:
+            raise SessionLost("The session of this stream was lost.")
+
+    def _write(self, data: bytes, *, last: bool = False) -> None:
+        self._check()
+        endpoint = self._endpoint
+        endpoint.session.write(self.number, data, endpoint.now(), last=last)
+        endpoint.flush_soon()
+
+
+class ByteWriter(_Outgoing):
+    """Sends bytes.
+
+    Attributes:
+        number: names it among the streams of its session.
+    """
+
+    def __init__(self, endpoint: Endpoint, number: int) -> None:
+        super().__init__(endpoint, number)
+        self._opened_by = endpoint.session.acknowledged + endpoint.session.unsecured
+
+    @property
+    def has_room(self) -> bool:
+        """True if more may be written now."""
+        # Its first bytes must not overtake the message that opens it, not even after a reconnect.
+        session = self._endpoint.session
+        return session.acknowledged >= self._opened_by and session.queued(self.number) < QUEUE_BYTES
+
+    async def write(self, data: bytes, *, last: bool = False) -> None:
+        """Send bytes, waiting while the peer lags; ``last`` says that none follow.
+
+        Raises:
+            LocalProtocolError: the peer has closed the stream.
+            SessionLost: the session was lost.
+        """
+        self._check()
+        await self._endpoint.until(lambda: self.has_room)
+        self._write(data, last=last)
+
+    async def finish(self) -> None:
+        """Say that nothing follows, and wait until the peer has taken everything in.
+
+        Raises:
+            LocalProtocolError: the peer has closed the stream.
+            SessionLost: the session was lost.
+        """
+        await self.write(b"", last=True)
+        await self._endpoint.until(lambda: self._endpoint.session.queued(self.number) == 0)
+
+    def pump(self, source: Iterator[bytes]) -> bool:
+        """Write while there is room; False once the source, or the stream, has ended."""
+        try:
+            while self.has_room:
+                data = next(source, None)
+                self._write(data or b"", last=data is None)
+                if data is None:
+                    return False
+        except (LocalProtocolError, SessionLost):
+            return False
+        except OSError as error:
+            self.close(ConstellationError(f"It cannot be read: {error.strerror}."))
+            return False
+        return True
+
+
+class ItemWriter(_Outgoing):
+    """Sends items, each of them whole or not at all.
+
+    Attributes:
+        number: names it among the streams of its session.
+    """
+
+    def put(self, item: bytes) -> None:
+        """Send an item; while there is no connection it is dropped.
+
+        Raises:
+            LimitExceeded: it is larger than the peer takes.
+            LocalProtocolError: the peer has closed the stream.
+            SessionLost: the session was lost.
+        """
+        self._check()
+        if self._endpoint.session.state is State.OPEN:
+            self._write(item)
+
+
+class Streams:
+    """The streams of one session.
+
+    Attributes:
+        takers: called with each stream that the peer opens, by its label; ``""`` for all others.
+    """
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        self.takers: dict[str, Callable[[IncomingStream], None]] = {"": _refuse}
+        self._endpoint = endpoint
+        self._incoming: dict[int, IncomingStream] = {}
+        self._pumped: dict[ByteWriter, Iterator[bytes]] = {}
+
+    def open_bytes(self, label: str = "", meta: Mapping[str, Any] | None = None) -> ByteWriter:
+        """Open a stream of bytes.
+
+        Raises:
+            LimitExceeded: the peer takes no more streams.
+        """
+        number = self._endpoint.session.open_stream("reliable", label=label, meta=meta)
+        self._endpoint.flush_soon()
+        return ByteWriter(self._endpoint, number)
+
+    def open_items(
+        self,
+        label: str = "",
+        meta: Mapping[str, Any] | None = None,
+        *,
+        deadline_s: float | None = None,
+    ) -> ItemWriter:
+        """Open a stream of items; without a deadline only the newest is kept.
+
+        Raises:
+            LimitExceeded: the peer takes no more streams.
+        """
+        number = self._endpoint.session.open_stream(
+            "latest" if deadline_s is None else "deadline",
+            deadline_s=deadline_s,
+            label=label,
+            meta=meta,
+        )
+        self._endpoint.flush_soon()
+        return ItemWriter(self._endpoint, number)
+
+    async def send_bytes(
+        self,
+        label: str,
+        data: bytes | Iterable[bytes] | AsyncIterable[bytes],
+        meta: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Send bytes on a stream of their own, and wait until the peer has taken them in.
+
+        Raises:
+            LimitExceeded: the peer takes no more streams.
+            LocalProtocolError: the peer has closed the stream.
+            SessionLost: the session was lost.
+        """
+        writer = self.open_bytes(label, meta)
+        if isinstance(data, bytes):
+            await writer.write(data)
+        elif isinstance(data, AsyncIterable):
+            async for chunk in data:
+                await writer.write(chunk)
+        else:
+            for chunk in data:
+                await writer.write(chunk)
+        await writer.finish()
+
+    def pump(self, writer: ByteWriter, source: Iterator[bytes]) -> None:
+        """Write all of a source, and end the stream, as fast as the peer takes it in."""
+        self._pumped[writer] = source
+        self.refill()
+
+    # ── for the endpoint ────────────────────────────────────────────────────────────────────────
+
+    def handle(self, instruction: StreamOpened | StreamData | StreamClosed) -> None:
+        """Do an instruction of the session."""
+        match instruction:
+            case StreamOpened(number, body):
+                opened = self._incoming[number] = IncomingStream(self, number, body)
+                # Its sender begins once it knows that the stream is known: say so at once.
+                self.took(number, 0)
+                taker = self.takers.get(opened.label) or self.takers[""]
+                taker(opened)
+            case StreamData(number, payload, last):
+                if number in self._incoming:
+                    self._incoming[number].take(payload, last)
+            case StreamClosed(number, error):
+                stream = self._incoming.pop(number, None)
+                if stream is not None:
+                    stream.end(_why_closed(stream, error))
+
+    def refill(self) -> None:
+        """Go on with what is pumped, after the peer has taken something in."""
+        for writer, source in tuple(self._pumped.items()):
+            if not writer.pump(source):
+                del self._pumped[writer]
+
+    def lose(self) -> None:
+        """The session was lost, and its streams with it."""
+        error = SessionLost("The session of this stream was lost.")
+        self._pumped.clear()
+        for number in tuple(self._incoming):
+            self._incoming.pop(number).end(error)
+
+    # ── for `IncomingStream` ────────────────────────────────────────────────────────────────────
+
+    def took(self, number: int, count: int) -> None:
+        """Bytes were taken in: the peer may send as many more."""
+        self._endpoint.session.consume(number, count)
+        self._endpoint.flush_soon()
+
+    def drop(self, number: int, error: ConstellationError | None) -> None:
+        """A stream is refused, or over."""
+        session = self._endpoint.session
+        if self._incoming.pop(number, None) is None or session.state is State.CLOSED:
+            return
+        # A peer that takes no message in is not told; its window tells it the same.
+        with suppress(LimitExceeded):
+            session.close_stream(number, None if error is None else error.to_wire())
+        self._endpoint.flush_soon()
+
+
+def _why_closed(
+    stream: IncomingStream, error: Mapping[str, Any] | None
+) -> ConstellationError | None:
+    if error is not None:
+        return error_from_wire(error)
+    # Bytes that are whole end by their last one.
+    return SessionLost("The peer broke the stream off.") if stream.qos == "reliable" else None
+
+
+def _refuse(stream: IncomingStream) -> None:
+    stream.refuse(PermissionDenied(f"Nobody here takes a stream {stream.label!r}."))

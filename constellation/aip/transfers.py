@@ -1,0 +1,312 @@
+"""Artifacts over a session: bytes by content hash, checked at the receiving end.
+
+The bytes go on a stream labelled `LABEL`, so a cut costs nothing of what was taken in. A lost
+session does: then a transfer begins anew.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
+
+from anyio import to_thread
+
+from constellation.errors import (
+    ConstellationError,
+    LimitExceeded,
+    PermissionDenied,
+    RemoteProtocolError,
+    SessionLost,
+    error_from_wire,
+)
+
+from .messages import Message
+from .pipes import IncomingStream
+
+if TYPE_CHECKING:
+    from .endpoint import Endpoint
+
+LABEL = "artifact"
+CHUNK_BYTES = 64 * 1024
+# Streams that no message has claimed yet; each holds up to a window of bytes.
+MAX_UNCLAIMED = 16
+
+
+class Writer(Protocol):
+    """Takes the bytes of one artifact."""
+
+    def write(self, data: bytes) -> None:
+        """Append bytes; `ConstellationError` if they are too many."""
+
+    def finish(self) -> object:
+        """Put it in its place; `ConstellationError` if it is not what was announced."""
+
+    def abort(self) -> None:
+        """Drop it."""
+
+
+class Store(Protocol):
+    """Where artifacts are kept."""
+
+    def __contains__(self, digest: str) -> bool: ...
+
+    def path(self, digest: str) -> Path:
+        """Where one lies; `UnknownArtifactError` if it is not here."""
+
+    def receive(self, digest: str, size: int) -> Writer:
+        """Begin to take one in; `ConstellationError` if it cannot be taken."""
+
+
+class _Incoming:
+    """Takes an artifact in from its stream, then tells how it went."""
+
+    def __init__(self, writer: Writer, done: Callable[[ConstellationError | None], None]) -> None:
+        self._writer = writer
+        self._done = done
+
+    def write(self, data: bytes) -> None:
+        try:
+            self._writer.write(data)
+        except ConstellationError as error:
+            self._fail(error)
+            raise
+
+    def close(self, error: ConstellationError | None) -> None:
+        if error is not None:
+            self._fail(error)
+            return
+        try:
+            self._writer.finish()
+        except ConstellationError as wrong:
+            self._fail(wrong)
+            raise
+        self._done(None)
+
+    def _fail(self, error: ConstellationError) -> None:
+        self._writer.abort()
+        self._done(error)
+
+
+class Transfers:
+    """Artifacts in both directions over one session.
+
+    Args:
+        store: what the peer may put into and get from; None for nothing.
+    """
+
+    def __init__(self, endpoint: Endpoint, store: Store | None) -> None:
+        self._endpoint = endpoint
+        self._store = store
+        self._unclaimed: dict[int, IncomingStream] = {}
+        self._puts: dict[str, asyncio.Future[None]] = {}
+        self._gets: dict[str, tuple[_FileWriter, asyncio.Future[int]]] = {}
+        self._next_id = 0
+        endpoint.streams.takers[LABEL] = self._take_stream
+
+    # ── for the application ─────────────────────────────────────────────────────────────────────
+
+    async def put(self, file: BinaryIO, name: str = "") -> tuple[str, int]:
+        """Give the peer the whole of a file; return its SHA-256 in hexadecimal and its size.
+
+        The file must stay as it is meanwhile, or the peer refuses what it gets.
+
+        Raises:
+            PermissionDenied, LimitExceeded: the peer does not take it.
+            SessionLost: the session was lost meanwhile; put it again.
+        """
+        digest, size = await to_thread.run_sync(_measure, file)
+        confirmed = self._puts.get(digest)
+        if confirmed is None:
+            confirmed = self._puts[digest] = asyncio.get_running_loop().create_future()
+            confirmed.add_done_callback(lambda _: self._puts.pop(digest, None))
+            writer = self._endpoint.streams.open_bytes(LABEL)
+            body = {"hash": digest, "size": size, "name": name, "stream": writer.number}
+            self._endpoint.send("artifact_put", body)
+            self._endpoint.streams.pump(writer, _chunks(file))
+        await asyncio.shield(confirmed)
+        return digest, size
+
+    async def get(self, digest: str, file: BinaryIO) -> int:
+        """Write an artifact of the peer to a file; return its size in bytes.
+
+        Raises:
+            UnknownArtifactError: the peer does not have it.
+            RemoteProtocolError: what came is not what its hash says; the file is not to be used.
+            SessionLost: the session was lost meanwhile; get it again.
+        """
+        self._next_id += 1
+        request = f"a{self._next_id}"
+        done: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        self._gets[request] = _FileWriter(digest, file), done
+        try:
+            self._endpoint.send("artifact_get", {"id": request, "hash": digest})
+            return await done
+        finally:
+            self._gets.pop(request, None)
+
+    # ── for the endpoint ────────────────────────────────────────────────────────────────────────
+
+    def _take_stream(self, stream: IncomingStream) -> None:
+        # A message will say which artifact it is.
+        if len(self._unclaimed) < MAX_UNCLAIMED:
+            self._unclaimed[stream.number] = stream
+        else:
+            stream.refuse(LimitExceeded("Too many artifacts come without a word."))
+
+    def receive(self, messages: Sequence[Message]) -> None:
+        """Take the messages about artifacts; others are left to others."""
+        for message in messages:
+            match message.type:
+                case "artifact_put":
+                    self._take_put(message.body)
+                case "artifact_get":
+                    self._take_get(message.body)
+                case "artifact":
+                    self._take_answer(message.body)
+
+    def lose(self) -> None:
+        """The session was lost, and every transfer with it."""
+        error = SessionLost("The session was lost during the transfer.", remedy="Try again.")
+        self._unclaimed.clear()
+        for confirmed in tuple(self._puts.values()):
+            _fail(confirmed, error)
+        for _, done in self._gets.values():
+            _fail(done, error)
+
+    # ── receiving ───────────────────────────────────────────────────────────────────────────────
+
+    def _take_put(self, body: Mapping[str, Any]) -> None:
+        digest, size = body["hash"], body["size"]
+        stream = self._unclaimed.pop(body["stream"], None)
+        if stream is None:
+            return
+        if self._store is None:
+            error = PermissionDenied("No artifacts are taken here.")
+            stream.refuse(error)
+            self._confirm(digest, size, error)
+        elif digest in self._store:
+            stream.refuse()
+            self._confirm(digest, size, None)
+        else:
+            self._store_stream(self._store, stream, digest, size)
+
+    def _store_stream(self, store: Store, stream: IncomingStream, digest: str, size: int) -> None:
+        try:
+            writer = store.receive(digest, size)
+        except ConstellationError as error:
+            stream.refuse(error)
+            self._confirm(digest, size, error)
+        else:
+            stream.pour_into(_Incoming(writer, partial(self._confirm, digest, size)))
+
+    def _confirm(self, digest: str, size: int, error: ConstellationError | None) -> None:
+        if isinstance(error, SessionLost):
+            return
+        body: dict[str, Any] = {"hash": digest, "size": size}
+        if error is not None:
+            body["error"] = error.to_wire()
+        self._endpoint.send("artifact", body)
+
+    # ── sending ─────────────────────────────────────────────────────────────────────────────────
+
+    def _take_get(self, body: Mapping[str, Any]) -> None:
+        answer: dict[str, Any] = {"id": body["id"], "hash": body["hash"]}
+        try:
+            if self._store is None:
+                raise PermissionDenied("No artifacts are given away here.")
+            path = self._store.path(body["hash"])
+            writer = self._endpoint.streams.open_bytes(LABEL)
+        except ConstellationError as error:
+            self._endpoint.send("artifact", {**answer, "error": error.to_wire()})
+            return
+        answer |= {"size": path.stat().st_size, "stream": writer.number}
+        self._endpoint.send("artifact", answer)
+        self._endpoint.streams.pump(writer, _read(path))
+
+    # ── answers ─────────────────────────────────────────────────────────────────────────────────
+
+    def _take_answer(self, body: Mapping[str, Any]) -> None:
+        request = body.get("id")
+        error = body.get("error")
+        if request is None:
+            confirmed = self._puts.get(body["hash"])
+            if confirmed is not None and not confirmed.done():
+                if error is None:
+                    confirmed.set_result(None)
+                else:
+                    confirmed.set_exception(error_from_wire(error))
+            return
+        stream = self._unclaimed.pop(body.get("stream") or 0, None)
+        writer, done = self._gets.pop(request, (None, None))
+        if writer is None or done is None or done.done():
+            if stream is not None:
+                stream.refuse()
+        elif error is not None:
+            _fail(done, error_from_wire(error))
+        elif stream is None:
+            _fail(done, RemoteProtocolError("The peer gave an artifact without its bytes."))
+        else:
+            stream.pour_into(_Incoming(writer, partial(_finish, done, writer)))
+
+
+class _FileWriter:
+    """Writes an artifact to a file and checks its hash."""
+
+    def __init__(self, digest: str, file: BinaryIO) -> None:
+        self.size = 0
+        self._digest = digest
+        self._file = file
+        self._hash = hashlib.sha256()
+
+    def write(self, data: bytes) -> None:
+        self.size += len(data)
+        self._hash.update(data)
+        self._file.write(data)
+
+    def finish(self) -> None:
+        self._file.flush()
+        if self._hash.hexdigest() != self._digest:
+            raise RemoteProtocolError(
+                f"The bytes that came are not the artifact {self._digest}.", remedy="Try again."
+            )
+
+    def abort(self) -> None:
+        pass
+
+
+def _finish(
+    done: asyncio.Future[int], writer: _FileWriter, error: ConstellationError | None
+) -> None:
+    if error is not None:
+        _fail(done, error)
+    elif not done.done():
+        done.set_result(writer.size)
+
+
+def _fail(future: asyncio.Future[Any], error: Exception) -> None:
+    if not future.done():
+        future.set_exception(error)
+
+
+def _measure(file: BinaryIO) -> tuple[str, int]:
+    """SHA-256 and size of a file, read from its start; it is left there."""
+    digest = hashlib.sha256()
+    file.seek(0)
+    for chunk in _chunks(file):
+        digest.update(chunk)
+    size = file.tell()
+    file.seek(0)
+    return digest.hexdigest(), size
+
+
+def _chunks(file: BinaryIO) -> Iterator[bytes]:
+    return iter(lambda: file.read(CHUNK_BYTES), b"")
+
+
+def _read(path: Path) -> Iterator[bytes]:
+    with path.open("rb") as file:
+        yield from _chunks(file)
