@@ -150,7 +150,14 @@ class Builder:
         )
         own_gate = None if goes_on else gate
         weaver = Weaver(
-            self.draft, self.cards, command, own_gate, previous, self.stage, self.before
+            self.draft,
+            self.cards,
+            command,
+            own_gate,
+            previous,
+            self.stage,
+            self.before,
+            together=clause.link == "together",
         )
         weaver.weave(step)
         self.stage.append(step)

@@ -162,6 +162,9 @@ class _Reader:
             self.condition = self.last.negation() if self.last else NO_CONDITION
             self.link, self.nested = "and", False
         elif match["then"]:
+            if self.link == "start" and not self.clauses and " " in match["then"]:
+                self.condition = replace(NO_CONDITION, text=match["then"])
+                return
             self.nested = (self.nested or self.condition is not None) and (
                 match["then"] not in _ENDS_SCOPE
             )

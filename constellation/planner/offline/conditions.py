@@ -9,7 +9,7 @@ from typing import Any, Literal
 from .tokens import Phrase, Token, pattern
 from .words import bag
 
-Kind = Literal["success", "failure", "completion", "test", "event", "unread"]
+Kind = Literal["success", "failure", "completion", "test", "event", "unread", "nothing"]
 Operator = Literal[">", ">=", "<", "<=", "==", "contains", "empty"]
 
 _OPERATORS: dict[str, Operator] = {
@@ -77,7 +77,8 @@ class Condition:
     """What must hold for a clause.
 
     Attributes:
-        kind: an outcome, a ``test`` of a result, an ``event`` to wait for, or ``unread``.
+        kind: an outcome, a ``test`` of a result, an ``event`` to wait for, ``unread``, or
+            ``nothing`` for one that points back where nothing is.
         text: as typed.
         subject: what it is about; empty if it is the work right before.
         test: only for ``test``.
@@ -109,8 +110,8 @@ class Condition:
         )
 
 
-NO_CONDITION = Condition("unread", "otherwise", Phrase(()))
-"""``otherwise`` where there is nothing that it could be the opposite of."""
+NO_CONDITION = Condition("nothing", "otherwise", Phrase(()))
+"""``otherwise``, or ``once that is done``, where nothing stands before it."""
 
 
 def read_condition(sentence: Phrase, start: int, after_word: int) -> tuple[Condition, int]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from .commands import Command, CommandReader
-from .conditions import NO_CONDITION, Condition
+from .conditions import Condition
 from .problems import UnplacedError
 from .results import named_steps
 from .schemas import fields
@@ -31,7 +31,7 @@ def find_subject(
     Raises:
         UnplacedError: there is nothing yet that it could look at.
     """
-    if condition.kind in ("event", "unread"):
+    if condition.kind in ("event", "unread", "nothing"):
         return ()
     if not len(condition.subject):
         if not steps and condition.kind == "completion":
@@ -70,10 +70,8 @@ def hidden_commands(condition: Condition, reader: CommandReader, sentence: int) 
     Raises:
         UnplacedError: no skill could tell.
     """
-    if condition is NO_CONDITION:
-        raise UnplacedError(
-            condition.text, "There is no condition before it that it could be the opposite of."
-        )
+    if condition.kind == "nothing":
+        raise UnplacedError(condition.text, "Nothing was said before that it could mean.")
     if condition.kind == "unread":
         raise UnplacedError(
             f"if {condition.text}",

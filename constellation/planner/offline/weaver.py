@@ -15,6 +15,9 @@ from .content import Source, content
 from .draft import Draft, new_task
 from .problems import UnplacedError
 from .steps import Gate, Step
+from .words import concept, concepts
+
+WAIT = concept("wait")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +32,7 @@ class Weaver:
         previous: the step whose success it needs because it goes on from there, or None.
         stage: the steps that are asked for together with it.
         before: the steps that all of these wait for.
+        together: it was asked for at the same time as the stage, whatever that may disturb.
     """
 
     draft: Draft
@@ -38,6 +42,7 @@ class Weaver:
     previous: Step | None
     stage: Sequence[Step]
     before: Sequence[Step]
+    together: bool = False
 
     def weave(self, step: Step) -> None:
         """Add one task for each device, and note it in the step.
@@ -137,8 +142,13 @@ class Weaver:
     def _must_follow(self, step: Step) -> bool:
         """True if it could disturb, or be disturbed by, a step of the same stage.
 
-        What a dangerous command does is unknown, so what comes after it on the same device waits.
+        What a dangerous command does is unknown, so what comes after it on the same device waits;
+        and what comes after waiting waits.
         """
+        if self.together:
+            return False
+        if WAIT in concepts(step.skill.name):
+            return True
         if not step.devices & set(self.command.place.names) or _exclude(self.gate, step.gate):
             return False
         shared = _texts(step.arguments.values()) & _texts(self.command.arguments.values())
