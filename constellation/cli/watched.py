@@ -77,7 +77,10 @@ class Watched:
     def take(self, event: Mapping[str, Any]) -> list[Line]:
         """Take in one event (a fact or a notice) and tell what it means."""
         kind, body, time = event["kind"], event["body"], event["time"]
-        lines = [Line(time, clean(text), style) for text, style in self._take(kind, body, time)]
+        lines = [
+            Line(time, clean(text).replace("\n", "\n    "), style)
+            for text, style in self._take(kind, body, time)
+        ]
         for task, reason in self.constellation.take_changes().skipped:
             lines.append(Line(time, clean(f"{self._label(task)} is skipped: {reason}"), "yellow"))
         return lines
