@@ -25,9 +25,9 @@ from constellation.graph.export import to_json
 from constellation.graph.task import Outcome, TaskState
 from constellation.planner.ports import Planner
 
-from .artifacts import ArtifactStore
 from .events import (
     Answer,
+    ArtifactsHeld,
     Assign,
     AttemptFinished,
     AttemptRejected,
@@ -63,7 +63,6 @@ class Hub:
     Args:
         scheduler: the machine, empty; `run` restores it from the journal.
         journal: where facts go before they are acted on.
-        artifacts: bytes by content hash.
         planner: turns requests into edits.
         access: who may connect.
         new_id: makes the id of a constellation.
@@ -78,14 +77,12 @@ class Hub:
         *,
         scheduler: Scheduler,
         journal: Journal,
-        artifacts: ArtifactStore,
         planner: Planner,
         access: StoreAuthenticator,
         new_id: Callable[[], str],
     ) -> None:
         self.scheduler = scheduler
         self.journal = journal
-        self.artifacts = artifacts
         self.planner = planner
         self.access = access
         self.new_id = new_id
@@ -252,6 +249,8 @@ class Hub:
                 self._feed_from(peer, InputRequired(peer.name, body["attempt"], body["question"]))
             case "card":
                 self._feed_from(peer, DeviceUpdated(DeviceCard.model_validate(body["card"])))
+            case "have":
+                self._feed_from(peer, ArtifactsHeld(peer.name, tuple(body["hashes"])))
             case "drain":
                 self._feed_from(peer, DeviceDraining(peer.name))
 

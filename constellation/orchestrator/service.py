@@ -51,7 +51,6 @@ async def open_hub(settings: Settings) -> AsyncIterator[Hub]:
         hub = Hub(
             scheduler=Scheduler(settings=Limits(grace_s=options.grace_s)),
             journal=journal,
-            artifacts=ArtifactStore(state / "artifacts"),
             planner=OfflinePlanner(),
             access=StoreAuthenticator(CredentialStore(state / "credentials.json"), PairingDesk()),
             new_id=new_constellation_id,
@@ -65,6 +64,7 @@ async def open_hub(settings: Settings) -> AsyncIterator[Hub]:
             ssl=_tls(options),
             # The scheduler's lease ends first, and with a reason that a person understands.
             grace_s=options.grace_s + 1.0,
+            artifacts=ArtifactStore(state / "artifacts"),
             clock=hub.pipeline.now,
         )
         async with anyio.create_task_group() as tasks:

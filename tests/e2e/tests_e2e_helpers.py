@@ -57,10 +57,11 @@ class Processes:
         async with open_hub(self.settings) as client:
             yield client
 
-    async def start_agent(self, name: str) -> None:
+    async def start_agent(self, name: str, *more: str) -> None:
+        """Start an agent that writes the ledger, or what ``more`` arguments say."""
         url = f"ws://127.0.0.1:{self.proxy.port}/aip"
-        arguments = ["agent", "--hub", url, "--name", name, "--kind", "test"]
-        arguments += ["--skills", str(SKILLS)]
+        arguments = ["agent", "--hub", url, "--name", name]
+        arguments += more or ("--kind", "test", "--skills", str(SKILLS))
         if name not in self.agents:
             async with self.client() as client:
                 offer = await client.ask("pair", name=name)
