@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from threading import get_ident
-from typing import Any, BinaryIO, Protocol, TypeVar
+from typing import Any, BinaryIO, Literal, Protocol, TextIO, TypeVar, overload
 
 from .policy import Policy
 from .roots import Roots
@@ -87,13 +88,42 @@ class Context:
         """Ask a person to allow something."""
         return await self._port.ask(self.attempt, "approval", prompt, ()) is True
 
+    @overload
+    def open(self, path: str, mode: Literal["r", "w"] = "r") -> AbstractContextManager[TextIO]: ...
+
+    @overload
+    def open(
+        self, path: str, mode: Literal["rb", "wb", "ab"]
+    ) -> AbstractContextManager[BinaryIO]: ...
+
+    @contextmanager
+    def open(self, path: str, mode: str = "r") -> Iterator[Any]:
+        """Open a file below the roots.
+
+        What is written takes the file's place when the context ends well; what is appended is there
+        at once. Folders are made.
+
+        Raises:
+            PermissionDenied: the path leads out of the roots.
+            TaskFailed: there is no such file, or a folder of that name.
+        """
+        roots = self.roots
+        if mode == "ab":
+            opened = roots.open_file(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+        elif mode.startswith("r"):
+            opened = roots.open_file(path)
+        else:
+            opened = roots.replace_file(path)
+        with opened as file, os.fdopen(file, mode, closefd=False) as stream:
+            yield stream
+
     async def put_artifact(self, path: str) -> tuple[str, int]:
         """Give a file to the fabric; return its SHA-256 in hexadecimal and its size in bytes.
 
         Raises:
             PermissionDenied: the file is outside the roots.
         """
-        with self.roots.open_file(path) as opened, os.fdopen(opened, "rb", closefd=False) as file:
+        with self.open(path, "rb") as file:
             return await self._port.put_artifact(file, Path(path).name)
 
     async def get_artifact(self, digest: str, path: str) -> int:
@@ -103,10 +133,7 @@ class Context:
             PermissionDenied: the file is outside the roots.
             UnknownArtifactError: the hub has no such artifact.
         """
-        with (
-            self.roots.replace_file(path, create_folders=True) as opened,
-            os.fdopen(opened, "wb", closefd=False) as file,
-        ):
+        with self.open(path, "wb") as file:
             return await self._port.get_artifact(digest, file)
 
     def wait(self, awaitable: Awaitable[T]) -> T:

@@ -16,7 +16,7 @@ import typer
 from constellation.config import LocalHub, load_settings
 from constellation.errors import ConfigError
 
-from .pairing import pair as exchange_code
+from .pairing import ask_for_code, exchange_code
 from .service import serve
 from .settings import DEFAULT_CAPACITY, AgentSettings
 from .systemd import install as install_unit
@@ -49,7 +49,7 @@ def agent(
         str, typer.Option(help="The installed skills to publish; a word of your own for none.")
     ] = "computer",
     policy: Annotated[
-        Path | None, typer.Option(help="What tasks may do, a TOML file; see docs/security.md.")
+        Path | None, typer.Option(help="What tasks may do, a TOML file; see docs/howto/policy.md.")
     ] = None,
     capacity: Annotated[
         int, typer.Option(help="How many tasks run at once.", min=1, max=10_000)
@@ -79,14 +79,12 @@ def agent(
       constellation agent --name desk --root ~/work install
     """
     state = load_settings({"state_dir": state_dir}).state_dir.absolute()
-    address, token = _find_hub(hub, state)
-    if credential_file is not None:
-        token = _read(credential_file)
+    local = _local_hub(state) if hub is None else None
     settings = AgentSettings(
-        hub=address,
+        hub=local.url if local else str(hub),
         name=name,
         state_dir=state,
-        credential=token,
+        credential=None if credential_file is None else _read(credential_file),
         pair=pair,
         ca=ca and ca.absolute(),
         kind=kind,
@@ -97,6 +95,9 @@ def agent(
         capacity=capacity,
         drain_timeout_s=drain_timeout,
     )
+    if local and not pair and not credential_file and not settings.credential_file.exists():
+        code = anyio.run(ask_for_code, local.url, local.token.get_secret_value(), name)
+        settings = replace(settings, pair=code)
     ctx.obj = settings
     if ctx.invoked_subcommand is None:
         logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(message)s")
@@ -132,17 +133,14 @@ def _say_ready(settings: AgentSettings) -> None:
     sys.stdout.flush()
 
 
-def _find_hub(address: str | None, state_dir: Path) -> tuple[str, str | None]:
-    """The hub's address, and the credential of the local hub if it is that one."""
-    if address is not None:
-        return address, None
-    local = LocalHub.find(state_dir)
-    if local is None:
+def _local_hub(state_dir: Path) -> LocalHub:
+    found = LocalHub.find(state_dir)
+    if found is None:
         raise ConfigError(
             "No hub is running here.",
             remedy="Name one with --hub, or start one with `constellation hub`.",
         )
-    return local.url, local.token.get_secret_value()
+    return found
 
 
 def _read(credential_file: Path) -> str:

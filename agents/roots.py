@@ -126,13 +126,14 @@ class Roots:
 
     @contextmanager
     def open_file(self, path: str, flags: int = os.O_RDONLY) -> Iterator[int]:
-        """A file descriptor of a regular file; with ``O_CREAT`` it may be new.
+        """A file descriptor of a regular file; with ``O_CREAT`` it, and its folders, may be new.
 
         Raises:
             PermissionDenied: outside every root, or a device, socket or pipe.
             TaskFailed: it does not exist, or is a folder.
         """
-        with self.open_parent(path) as (folder, name):
+        create = bool(flags & os.O_CREAT)
+        with self.open_parent(path, create=create) as (folder, name):
             with _explained(path):
                 file = os.open(name, flags | _FILE, 0o666, dir_fd=folder)
             with _closing(file):
@@ -140,16 +141,18 @@ class Roots:
                 yield file
 
     @contextmanager
-    def replace_file(self, path: str, *, create_folders: bool = False) -> Iterator[int]:
+    def replace_file(self, path: str) -> Iterator[int]:
         """A file descriptor for new content; it takes the path's place if all goes well.
+
+        Folders are made if missing.
 
         A reader sees the old content or the new, never a part. An old file's mode is kept.
 
         Raises:
             PermissionDenied: outside every root, or there is a device, socket or pipe.
-            TaskFailed: there is a folder of that name, or no folder to hold it.
+            TaskFailed: there is a folder of that name.
         """
-        with self.open_parent(path, create=create_folders) as (folder, name):
+        with self.open_parent(path, create=True) as (folder, name):
             part = f".{uuid4().hex}.part"
             flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _FILE
             with _explained(path):

@@ -137,14 +137,9 @@ def write(
         append: whether to write at the end instead of replacing.
     """
     data = _encode(as_text(content), encoding)
-    if append:
-        with context.roots.open_file(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND) as file:
-            _write(file, data)
-            size = os.fstat(file).st_size
-    else:
-        with context.roots.replace_file(path, create_folders=True) as file:
-            _write(file, data)
-            size = len(data)
+    with context.open(path, "ab" if append else "wb") as file:
+        file.write(data)
+        size = file.tell()
     return Written(path=str(context.roots.resolve(path).path), size_bytes=size)
 
 
@@ -268,8 +263,8 @@ def patch(
             path=path,
             count=count,
         )
-    with context.roots.replace_file(path) as file:
-        _write(file, text.replace(old, new).encode())
+    with context.open(path, "wb") as file:
+        file.write(text.replace(old, new).encode())
     return Patched(path=path, replaced=count)
 
 
@@ -316,12 +311,6 @@ def _read(file: int, offset: int, count: int) -> bytes:
         offset += len(part)
         count -= len(part)
     return b"".join(parts)
-
-
-def _write(file: int, data: bytes) -> None:
-    view = memoryview(data)
-    while view:
-        view = view[os.write(file, view) :]
 
 
 def _decode(data: bytes, path: str) -> str:

@@ -240,6 +240,8 @@ async def _leave_nothing(
             break
         await remains.gone(GRACE_S)
     await asyncio.wait([program.silent], timeout=GRACE_S)
+    await asyncio.wait([program.exited], timeout=GRACE_S)
+    remains.reap()
     transport.close()
 
 
@@ -254,7 +256,7 @@ class _Remains:
 
     def signal(self, number: signal.Signals) -> bool:
         """Send a signal to all; True if there were any."""
-        self._reap()
+        self.reap()
         found = False
         with suppress(ProcessLookupError):
             os.killpg(self._leader, number)
@@ -274,17 +276,16 @@ class _Remains:
             # The system tells of the end of children only, and these are mostly grandchildren.
             await asyncio.sleep(pause)
             pause = min(2 * pause, 0.1)
-        self._reap()
 
     def _any(self) -> bool:
-        self._reap()
+        self.reap()
         try:
             os.killpg(self._leader, 0)
         except ProcessLookupError:
             return bool(self._strays())
         return True
 
-    def _reap(self) -> None:
+    def reap(self) -> None:
         """Take leave of the dead that became our children; the leader is left to asyncio."""
         if not self._program.exited.done():
             return

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from typing import Annotated
 
@@ -64,10 +63,8 @@ def write(
             parts.append(f"## {_one_line(section.title)}")
         parts.append(as_markdown(section.body))
     data = ("\n\n".join(part for part in parts if part) + "\n").encode()
-    with context.roots.replace_file(path, create_folders=True) as file:
-        view = memoryview(data)
-        while view:
-            view = view[os.write(file, view) :]
+    with context.open(path, "wb") as file:
+        file.write(data)
     return Report(
         path=str(context.roots.resolve(path).path), size_bytes=len(data), sections=len(sections)
     )

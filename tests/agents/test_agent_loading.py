@@ -64,7 +64,7 @@ def test_an_installed_package_brings_skills(
         points.write_text(f"[constellation.skills]\nlamp = {named}\n")
         assert [each.name for each in load_skills("other")] == ["lamp.set"]
     points.write_text("[constellation.skills]\nlamp = lamp_plugin:missing\n")
-    with pytest.raises(ConfigError, match="'lamp' .* cannot be loaded"):
+    with pytest.raises(ConfigError, match=r"'lamp' .* cannot be loaded"):
         load_skills("other")
     sys.modules.pop("lamp_plugin")
 
