@@ -72,13 +72,13 @@ class Control:
         run = self._state.open_run(event.constellation)
         self._check_size(run.constellation, event.batch)
         applied = run.constellation.apply(event.batch, now)
+        self._applied(run, event.batch, applied.version, now)
         for attempt in run.edited():
             error = run.constellation.nodes[attempt.task].error or {}
             self._outcomes.stop(attempt, str(error.get("message", "it was canceled")), now)
         for edit in event.batch.edits:
             if isinstance(edit, UpdateTask) and self._is_queued(run, edit.id):
                 self._dispatch.enqueue(run, edit.id, now)
-        self._applied(run, event.batch, applied.version, now)
 
     def _applied(self, run: Run, batch: Batch, version: int, now: float) -> None:
         self._state.fact(run, "edited", {"batch": batch_to_plain(batch), "version": version}, now)
@@ -108,7 +108,9 @@ class Control:
             self._state.timers.set(key, run.created_at + deadline_s)
 
     def _is_queued(self, run: Run, task_id: str) -> bool:
-        return task_id in self._state.queues.backlogs[run.id].queued
+        node = run.constellation.nodes.get(task_id)
+        queued = task_id in self._state.queues.backlogs[run.id].queued
+        return queued and node is not None and node.ready
 
     def _check_size(self, constellation: Constellation, batch: Batch) -> None:
         added = 0

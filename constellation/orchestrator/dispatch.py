@@ -66,7 +66,11 @@ class Dispatch:
         node = run.constellation.nodes[task_id]
         task = node.task
         if task.deadline_s is not None:
-            state.timers.set(("deadline", run.id, task_id), run.created_at + task.deadline_s)
+            due = run.created_at + task.deadline_s
+            if due <= now:
+                self.overdue(run, task_id, now)
+                return
+            state.timers.set(("deadline", run.id, task_id), due)
         trouble = run.trouble.get(task_id) if run.trouble else None
         if trouble is not None and trouble.not_before > now:
             state.timers.set(("retry", run.id, task_id), trouble.not_before)

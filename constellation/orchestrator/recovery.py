@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from constellation.errors import JournalError
 from constellation.graph.constellation import Constellation
-from constellation.graph.task import Outcome
 
 from .attempts import Attempt
 from .control import Control
 from .dispatch import Dispatch
-from .events import Fact, Revise
+from .events import Fact
+from .outcomes import Outcomes
 from .presence import PresenceDesk
 from .run import Run
 from .state import State
@@ -19,9 +19,15 @@ class Recovery:
     """Replays facts, then takes up the work where it was left."""
 
     def __init__(
-        self, state: State, dispatch: Dispatch, presence: PresenceDesk, control: Control
+        self,
+        state: State,
+        outcomes: Outcomes,
+        dispatch: Dispatch,
+        presence: PresenceDesk,
+        control: Control,
     ) -> None:
         self._state = state
+        self._outcomes = outcomes
         self._dispatch = dispatch
         self._presence = presence
         self._control = control
@@ -71,11 +77,7 @@ class Recovery:
             if node.ready:
                 self._dispatch.enqueue(run, task_id, now)
         for task_id in run.revisions:
-            node = run.constellation.nodes[task_id]
-            until = run.revisions[task_id] = now + run.revise_within_s
-            state.timers.set(("revision", run.id, task_id), until)
-            outcome = Outcome(node.state, node.output, node.error)
-            state.act(Revise(run.id, task_id, outcome, until))
+            self._outcomes.ask_planner(run, task_id, now)
         state.changed[run.id] = run
 
 
@@ -106,8 +108,7 @@ def replay(run: Run, fact: Fact) -> None:
                 "answer": body["answer"],
             }
         case "finished":
-            until = None if body["settle"] else fact.time + run.revise_within_s
-            run.finish(body["task"], until)
+            run.finish(body["task"], held=not body["settle"])
         case "settled":
             del run.revisions[body["task"]]
         case "paused":

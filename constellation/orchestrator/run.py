@@ -72,7 +72,7 @@ class Run:
             the other is its ``rival``.
         trouble: by task, while it has not ended.
         former: by task and attempt id, while the task has not ended.
-        revisions: tasks whose dependents wait for a planner, with the time at which that ends.
+        revisions: tasks whose dependents wait for a planner.
     """
 
     __slots__ = (
@@ -112,7 +112,7 @@ class Run:
         self.live: dict[str, Attempt] = {}
         self.trouble: dict[str, Trouble] = {}
         self.former: dict[str, dict[str, Former]] = {}
-        self.revisions: dict[str, float] = {}
+        self.revisions: dict[str, None] = {}
 
     @property
     def state(self) -> TaskState:
@@ -129,12 +129,10 @@ class Run:
     # ── what facts do ───────────────────────────────────────────────────────────────────────────
 
     def open(self, attempt: Attempt) -> None:
-        """An attempt begins. A rival is linked to the attempt that it races."""
-        if not attempt.is_rival:
-            self.live[attempt.task] = attempt
-            return
-        first = self.live[attempt.task]
-        first.rival, attempt.rival = attempt, first
+        """An attempt begins. A rival is linked to the attempt that it races, if that still runs."""
+        first = self.live.setdefault(attempt.task, attempt)
+        if first is not attempt:
+            first.rival, attempt.rival = attempt, first
 
     def close(self, attempt: Attempt) -> None:
         """An attempt decides nothing any more; the other one of a race goes on alone."""
@@ -184,11 +182,11 @@ class Run:
         formers = self.former.setdefault(attempt.task, {})
         formers[attempt.id] = Former(attempt.device, node.changed)
 
-    def finish(self, task: str, revise_until: float | None) -> list[Attempt]:
+    def finish(self, task: str, *, held: bool) -> list[Attempt]:
         """A task ended; return the attempts that were live.
 
         Args:
-            revise_until: until when its dependents wait for a planner, if they do.
+            held: True if its dependents wait for a planner.
         """
         closed = self.attempts(task)
         if closed:
@@ -197,8 +195,8 @@ class Run:
                 attempt.rival = None
         if self.trouble or self.former:
             self._forget(task)
-        if revise_until is not None:
-            self.revisions[task] = revise_until
+        if held:
+            self.revisions[task] = None
         return closed
 
     def _forget(self, task: str) -> None:
@@ -215,7 +213,7 @@ class Run:
             if task not in nodes or nodes[task].ended:
                 self._forget(task)
         stopped = [task for task in self.live if nodes[task].state not in ACTIVE]
-        return [attempt for task in stopped for attempt in self.finish(task, None)]
+        return [attempt for task in stopped for attempt in self.finish(task, held=False)]
 
     def cancel(self, reason: str) -> list[Attempt]:
         """The whole was canceled; return the attempts that were live."""
@@ -223,7 +221,7 @@ class Run:
         self.revisions.clear()
         self.trouble.clear()
         self.former.clear()
-        return [attempt for task in list(self.live) for attempt in self.finish(task, None)]
+        return [attempt for task in list(self.live) for attempt in self.finish(task, held=False)]
 
     # ── as plain data ───────────────────────────────────────────────────────────────────────────
 
@@ -252,7 +250,7 @@ class Run:
                 task: {attempt: list(former) for attempt, former in formers.items()}
                 for task, formers in self.former.items()
             },
-            "revisions": dict(self.revisions),
+            "revisions": list(self.revisions),
         }
 
     @classmethod
@@ -271,7 +269,7 @@ class Run:
             run.former[task] = {
                 attempt: Former(device, changed) for attempt, (device, changed) in formers.items()
             }
-        run.revisions.update(data["revisions"])
+        run.revisions.update(dict.fromkeys(data["revisions"]))
         return run
 
 

@@ -72,7 +72,7 @@ class Scheduler:
         self._dispatch = Dispatch(state, outcomes, self._racing)
         self._presence = PresenceDesk(state, outcomes, supervision)
         self._control = Control(state, outcomes, self._dispatch)
-        self._recovery = Recovery(state, self._dispatch, self._presence, self._control)
+        self._recovery = Recovery(state, outcomes, self._dispatch, self._presence, self._control)
         self._handlers: dict[type[Event], Callable[[Any, float], None]] = {
             Submitted: self._control.submitted,
             EditRequested: self._control.edited,
