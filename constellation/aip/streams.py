@@ -34,6 +34,7 @@ class ReliableSender:
         self._base = 0
         self._next = 0
         self._sent = 0
+        self._furthest = 0
         self._limit = WINDOW_BYTES
         self._last = False
         self._last_sent = False
@@ -65,6 +66,7 @@ class ReliableSender:
             body = {"stream": self.stream, "offset": self._sent, "payload": chunk}
             self._next += 1
             self._sent += len(chunk)
+            self._furthest = max(self._furthest, self._sent)
         elif self._last and not self._last_sent:
             body = {"stream": self.stream, "offset": self._sent, "payload": b""}
         else:
@@ -79,18 +81,20 @@ class ReliableSender:
         Raises:
             RemoteProtocolError: that much was never sent.
         """
-        if not self._base <= offset <= self._sent:
+        if not self._base <= offset <= self._furthest:
             raise RemoteProtocolError(f"Stream {self.stream}: offset {offset} was never sent.")
         while self._base < offset:
             chunk = self._chunks[0]
             taken = min(len(chunk), offset - self._base)
             if taken == len(chunk):
                 self._chunks.popleft()
-                self._next -= 1
+                # After a reconnect more may have been taken in than was sent again so far.
+                self._next = max(0, self._next - 1)
             else:
                 self._chunks[0] = chunk[taken:]
             self._base += taken
             self.queued -= taken
+        self._sent = max(self._sent, self._base)
         self._limit = limit
 
     def rewind(self) -> None:
