@@ -13,7 +13,7 @@ from .conditions import Condition
 from .coordination import conjuncts
 from .draft import Draft
 from .matching import choose
-from .nominals import split_nominal, split_target
+from .nominals import is_report, split_nominal, split_target
 from .places import ANYWHERE, Place, Places, phrases, plain_text
 from .problems import UnplacedError
 from .results import earlier_values, named_steps, referred_steps
@@ -22,6 +22,9 @@ from .skills import Match, SkillIndex
 from .steps import Step
 from .tokens import Phrase, Token
 from .values import Reading
+
+_EXPLAINED = 0.9
+"""Share of a clause that its skill must cover for the clause to name nothing else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,19 +138,24 @@ class CommandReader:
             if not commands:
                 raise problem from None
             return commands
-        if _wants_content(match):
-            commands = self._with_nominal(phrase, sentence)
-            if commands:
-                return commands
-            if not set(match.reading.arguments) & {p.name for p in match.parameters if p.content}:
-                raise UnplacedError(
-                    str(phrase), f"It does not say what {match.skill.name} is to be given."
-                )
-            if match.reading.free:
-                raise UnplacedError(
-                    str(phrase), "Put the words that are meant literally in quotes."
-                )
-        return self._commands(match, phrase, sentence, following)
+        if not _wants_content(match):
+            return self._commands(match, phrase, sentence, following)
+        commands = self._with_nominal(phrase, sentence) or self._report(match, phrase, sentence)
+        if commands:
+            return commands
+        if match.reading.free:
+            raise UnplacedError(str(phrase), "Put the words that are meant literally in quotes.")
+        raise UnplacedError(str(phrase), f"It does not say what {match.skill.name} is to be given.")
+
+    def _report(self, match: Match, phrase: Phrase, sentence: int) -> list[Command]:
+        """``write a report``, of everything found so far, if the clause names nothing else."""
+        found = any(step.has_result for step in self.draft.steps)
+        if not found or not is_report(phrase) or match.covered < _EXPLAINED:
+            return []
+        asked = phrase + Phrase([Token("word", "results")])
+        steps = [step for step in self.draft.steps if step.has_result and not step.conditional]
+        keeping = self._keeping(asked, phrase, sentence, tuple(steps))
+        return [replace(keeping, text=plain_text(phrase))] if keeping else []
 
     def _choose(self, phrase: Phrase, place: Place | None) -> Match:
         allowed = None
@@ -179,9 +187,7 @@ class CommandReader:
         place = self._stated_place(phrase, sentence)
         if place is None and following is not None and match.skill.effect == "read":
             place = self._stated_place(following, sentence)
-        if place is None:
-            place = self.places.default(match.skill, str(phrase))
-        return place
+        return place or self.places.default(match.skill, str(phrase))
 
     # ── commands ────────────────────────────────────────────────────────────────────────────────
 
@@ -239,7 +245,7 @@ class CommandReader:
         steps = named_steps(self.draft.steps, noun)
         asked = Phrase([Token("word", "check")]) + noun
         hidden = [] if steps else self._harmless(asked, sentence)
-        keeping = self._keeping(rest, sentence, tuple(steps))
+        keeping = self._keeping(rest, phrase, sentence, tuple(steps))
         return [*hidden, keeping] if keeping and (steps or hidden) else []
 
     def _with_target(self, phrase: Phrase, sentence: int) -> list[Command]:
@@ -249,20 +255,24 @@ class CommandReader:
             return []
         reading, rest = parts
         hidden = self._harmless(reading, sentence)
-        keeping = self._keeping(rest, sentence)
+        keeping = self._keeping(rest, phrase, sentence)
         return [*hidden, keeping] if keeping and hidden else []
 
     def _keeping(
-        self, rest: Phrase, sentence: int, sources: tuple[Step, ...] = ()
+        self, rest: Phrase, clause: Phrase, sentence: int, sources: tuple[Step, ...] = ()
     ) -> Command | None:
-        """The command that does something with a result, if that is what the clause says."""
+        """The command that does something with a result, if that is what the rest of a clause says.
+
+        Raises:
+            UnplacedError: it does not say where.
+        """
         try:
             match = self._choose(rest, self._stated_place(rest, sentence))
         except UnplacedError:
             return None
         if not match.reading.content:
             return None
-        place = self._place(match, rest, sentence, None)
+        place = self._stated_place(rest, sentence) or self.places.default(match.skill, str(clause))
         return self._command(match, rest, place, match.reading.arguments, sources)
 
     def _harmless(self, phrase: Phrase, sentence: int) -> list[Command]:

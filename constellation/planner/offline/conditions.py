@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from .tokens import Phrase, Token, pattern
-from .words import bag
+from .words import bag, is_verb
 
 Kind = Literal["success", "failure", "completion", "test", "event", "unread", "nothing"]
 Operator = Literal[">", ">=", "<", "<=", "==", "contains", "empty"]
@@ -141,8 +141,12 @@ def read_condition(sentence: Phrase, start: int, after_word: int) -> tuple[Condi
     condition = _condition(sentence, match, after_word, end)
     for group in ("noun", "equal_noun"):
         if match[group]:
-            noun = sentence[sentence.index(match.start(group)) : sentence.index(match.end(group))]
-            condition = replace(condition, subject=condition.subject + noun)
+            noun = sentence[sentence.index(match.start(group)) : end]
+            if is_verb(noun.tokens[0].shape):
+                end -= len(noun)
+                condition = replace(condition, text=str(sentence[after_word:end]))
+            else:
+                condition = replace(condition, subject=condition.subject + noun)
     while end < len(sentence) and sentence.tokens[end].kind == "device":
         condition = replace(condition, subject=condition.subject + sentence[end : end + 1])
         end += 1

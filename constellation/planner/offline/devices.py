@@ -138,7 +138,7 @@ class DeviceGrammar:
         self, phrase: Phrase, index: int, before: Sequence[Token]
     ) -> tuple[DevicePhrase, int] | None:
         match = phrase.match(self._phrase, index)
-        if match is None:
+        if match is None or (before and _is_particle(before[-1], match["place"] or "")):
             return None
         end = phrase.index(match.end())
         following = phrase.tokens[end].shape if end < len(phrase) else ""
@@ -275,6 +275,11 @@ def _stands_alone(before: Sequence[Token], following: str) -> bool:
         or following in STOP
         or is_verb(following)
     )
+
+
+def _is_particle(before: Token, place: str) -> bool:
+    """True for ``turn on the lamp``: the word belongs to the verb and is no place."""
+    return before.shape in ("turn", "switch", "power") and place.strip() == "on"
 
 
 def _ends_phrase(token: Token) -> bool:

@@ -8,7 +8,7 @@ from .problems import UnplacedError
 from .schemas import Parameter
 from .skills import MARGIN, Match, SkillIndex
 from .tokens import Phrase
-from .words import concepts
+from .words import QUESTION, concepts
 
 _CLOSE = 0.25
 """Share of a clause that a skill must cover to be named in a question."""
@@ -26,11 +26,16 @@ def choose(index: SkillIndex, phrase: Phrase, allowed: Collection[str] | None, t
         allowed: names of the skills that its devices have; None for all.
         text: the clause as typed.
 
+    A question only ever reads.
+
     Raises:
         UnplacedError: no skill fits, an argument is missing, or several fit equally.
     """
     matches = index.matches(phrase, allowed)
-    accepted = [match for match in matches if match.accepted]
+    asks = bool(len(phrase)) and phrase.tokens[0].shape in QUESTION
+    accepted = [
+        match for match in matches if match.accepted and not (asks and match.skill.effect != "read")
+    ]
     closest = max(matches, key=lambda match: (match.covered, match.score), default=None)
     if closest is None or (not accepted and closest.covered < _CLOSE):
         raise _no_skill(index, matches, text)
@@ -53,8 +58,8 @@ def choose(index: SkillIndex, phrase: Phrase, allowed: Collection[str] | None, t
 
 def _by_verb(matches: Sequence[Match], phrase: Phrase) -> Match:
     """The best match whose name holds the verb of the clause, or else the best."""
-    verb = phrase.concepts()[0]
-    named = [match for match in matches if verb in concepts(match.skill.name)]
+    verb = set(phrase.concepts()[:1])
+    named = [match for match in matches if verb & set(concepts(match.skill.name))]
     return min(named or matches[:1], key=lambda match: (-match.covered, _runs_code(match)))
 
 
@@ -92,5 +97,6 @@ def _ask_for(parameter: Parameter) -> str:
         "url": "an address such as https://…",
         "text": f"the {parameter.name}, in quotes",
         "number": f"a number for {parameter.name}",
+        "boolean": f"yes or no for “{parameter.name}”",
     }
     return how.get(parameter.kind, f"the {parameter.name}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from .tokens import Phrase, Token, pattern
 
 _TARGET = pattern(r"(?:to|into|in|as|at) (?:the file |a file |file )?<(?:path|url)>")
+_FORMS = frozenset({"report", "summary", "overview", "table"})
 _ABOUT = pattern(
     r"(?:the |a |an )?(?P<form>report|summary|overview|list|table|results?|outputs?|contents?)"
     r" (?:of|about|on|with|from)(?: the)?"
@@ -21,6 +22,11 @@ def split_target(phrase: Phrase) -> tuple[Phrase, Phrase] | None:
         return None
     words = [Token("word", "save"), Token("word", "it")]
     return phrase[:target], Phrase(words) + phrase[target:]
+
+
+def is_report(phrase: Phrase) -> bool:
+    """True for ``write a report``: a form that takes whatever was found, if nothing is named."""
+    return any(token.shape in _FORMS for token in phrase.tokens)
 
 
 def _target(phrase: Phrase, start: int) -> int | None:
@@ -50,6 +56,3 @@ def split_nominal(phrase: Phrase) -> tuple[Phrase, Phrase] | None:
     if any(token.kind in ("quoted", "code") for token in noun.tokens) or not noun.concepts():
         return None
     return noun, verb + form + Phrase([Token("word", "it")]) + phrase[target:]
-
-
-_FORMS = frozenset({"report", "summary", "overview", "table"})

@@ -89,6 +89,8 @@ class Places:
             several = self.last is not None and len(self.last.names) > 1
             names = self.last.names if self.last and several else found.names
             return Place(names, stated=False, quantified=True)
+        if found.mode == "same" and len(self.cards) == 1:
+            return Place(self._names, stated=False)
         if self.last is None:
             raise UnplacedError(
                 clause, f"{found.text!r} points at a device that was not named before.", self._names
@@ -125,7 +127,7 @@ class Places:
 
         A skill that lives on its arguments alone (an address, a number) may run anywhere if it
         only reads. Everything else needs a device: the only one that has the skill, the only one
-        that the request speaks of, or, for what only reads, the one spoken of last.
+        that the request speaks of, or, for what only reads, those spoken of last.
 
         Raises:
             UnplacedError: that leaves several, and the request must say which.
@@ -135,7 +137,7 @@ class Places:
             return Place(able, stated=False)
         if skill.effect == "read" and _location_free(skill):
             return ANYWHERE
-        if self._only:
+        if self._only and (skill.effect == "read" or len(self._only) == 1):
             return Place(self._only, stated=False, quantified=len(self._only) > 1)
         if skill.effect == "read" and self.last is not None:
             return Place(self.last.names, self.last.choice, stated=False)

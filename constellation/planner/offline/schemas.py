@@ -9,18 +9,14 @@ from typing import Any, Literal
 
 from constellation.aip.cards import SkillCard
 
-from .words import bag, concepts
+from .words import bag, concept, concepts
 
 ParameterKind = Literal[
     "url", "path", "command", "code", "hash", "text", "number", "boolean", "choice", "list", "any"
 ]
 
-_PATH_NAMES = bag(
-    """
-    path file filename filepath directory dir folder source destination target src dst
-    location
-    """
-)
+_PATH_NAMES = bag("path file filename filepath directory dir folder")
+_PLACE_NAMES = bag("source destination target src dst location")
 _COMMAND_NAMES = bag("command cmd argv commandline shell")
 _CODE_NAMES = bag("code script program expression query")
 _HASH_NAMES = bag("hash digest sha256 checksum artifact")
@@ -117,12 +113,16 @@ def _kind(name: str, schema: Mapping[str, Any]) -> ParameterKind:
     words = {name, *name.split("_")}
     if schema.get("format") in ("uri", "url") or words & {"url", "uri", "link", "address"}:
         return "url"
+    described = set(concepts(str(schema.get("description", ""))))
+    if words & _PLACE_NAMES and described & _OF_FILES:
+        return "path"
     for names, meant in _BY_NAME:
         if words & names:
             return meant
     return "any" if kind == "" else "text"
 
 
+_OF_FILES = frozenset(map(concept, ("file", "path", "folder")))
 _BY_NAME: tuple[tuple[frozenset[str], ParameterKind], ...] = (
     (_HASH_NAMES, "hash"),
     (_COMMAND_NAMES, "command"),

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from constellation.aip.cards import DeviceCard, SkillCard
 
 from .schemas import Parameter, one_of, parameters
-from .tokens import Phrase
+from .tokens import Phrase, Token, tokenize
 from .values import Reading, read_arguments
-from .words import LIGHT_CONCEPTS, concept, concepts, is_verb, stem, weighty
+from .words import GENERIC, LIGHT_CONCEPTS, concept, concepts, is_verb, stem, weighty
 
 THRESHOLD: Mapping[str, float] = {"read": 0.4, "write": 0.5, "dangerous": 0.55}
 """How much of a clause a skill must cover to be chosen, by what it does to the world."""
@@ -64,6 +64,7 @@ class _Entry:
     parameters: tuple[Parameter, ...]
     stems: Mapping[str, float]
     meanings: Mapping[str, float]
+    examples: tuple[tuple[str, ...], ...]
 
     def weight(self, word: str) -> float:
         """How well the card covers a word; a synonym counts less than the word itself."""
@@ -120,12 +121,16 @@ class SkillIndex:
     def _match(self, entry: _Entry, phrase: Phrase) -> Match:
         reading = read_arguments(entry.parameters, phrase)
         asked = [
-            token.shape
+            word
             for index, token in enumerate(phrase.tokens)
-            if token.concept and index not in reading.used
+            if index not in reading.used
+            for word in _asked(token, entry)
         ]
+        fit = _fit(entry, reading, frozenset(map(concept, asked)))
+        if _is_example(phrase, entry):
+            return Match(entry.skill, entry.parameters, reading, fit, 1.0)
         covered = self._coverage(asked, entry)
-        score = covered * _fit(entry, reading, frozenset(map(concept, asked)))
+        score = covered * fit
         if asked and concept(asked[0]) not in LIGHT_CONCEPTS | set(entry.meanings):
             score *= _OTHER_VERB
         score *= _OTHER_NAME + (1 - _OTHER_NAME) * self._named(asked, entry)
@@ -133,7 +138,7 @@ class SkillIndex:
 
     def _named(self, asked: Sequence[str], entry: _Entry) -> float:
         """How much of the skill's own name the clause says."""
-        name = dict.fromkeys(concepts(entry.skill.name))
+        name = [word for word in concepts(entry.skill.name) if word != GENERIC]
         said = set(map(concept, asked))
         total = sum(self._rarity[word] for word in name)
         return sum(self._rarity[word] for word in name if word in said) / total if total else 0.0
@@ -162,7 +167,45 @@ def _entry(skill: SkillCard) -> _Entry:
         for word in weighty(texts[part]):
             stems.setdefault(stem(word), weight)
             meanings.setdefault(concept(word), weight)
-    return _Entry(skill, parameters(skill), stems, meanings)
+    examples = tuple(_words(example) for example in (*skill.examples, skill.description))
+    return _Entry(skill, parameters(skill), stems, meanings, examples)
+
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(token.shape for token in tokenize(text) if token.kind == "word")
+
+
+def _asked(token: Token, entry: _Entry) -> Iterable[str]:
+    """The words of a token that a skill has to account for.
+
+    A device that is the object of a clause, as in ``turn the lamp on``, may be what its skill is
+    named for, and need not be.
+    """
+    if token.kind == "device":
+        plain = not token.value.place
+        return [w for w in weighty(token.text) if plain and stem(w) in entry.stems]
+    return [token.shape] if token.concept else []
+
+
+def _is_example(phrase: Phrase, entry: _Entry) -> bool:
+    """True if a clause says just what one of the skill's examples says, maybe with a device more.
+
+    Literals do not count: ``wait 5 seconds`` is said by ``wait 10 seconds``.
+    """
+    said = [
+        (word, token.kind == "device")
+        for token in phrase.tokens
+        if token.kind in ("word", "device")
+        for word in _words(token.text)
+    ]
+    for example in entry.examples:
+        for start in range(len(said) - len(example) + 1):
+            end = start + len(example)
+            rest = (*said[:start], *said[end:])
+            same = tuple(word for word, _ in said[start:end]) == example
+            if example and same and all(device for _, device in rest):
+                return True
+    return False
 
 
 def _fit(entry: _Entry, reading: Reading, said: frozenset[str]) -> float:

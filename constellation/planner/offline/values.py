@@ -21,6 +21,8 @@ _NAMED_PLACE = pattern(
 )
 _FREE_FOR = pattern(r"(?:for|about|saying|that says)(?: the (?:word|text))? (?P<text>.+?)")
 _FREE_STOP = bag("in on at to into from as with within inside under using for")
+_GOAL = bag("in on at to into onto")
+_SWITCHES = bag("on enabled active power powered")
 _BYTES = {"kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12, "kib": 2**10, "mib": 2**20}
 
 
@@ -239,9 +241,11 @@ class _Reader:
         return None
 
     def _flags(self) -> None:
-        for parameter in self._open("boolean"):
+        for parameter in list(self._open("boolean")):
             for index, token in enumerate(self.phrase.tokens):
-                if token.concept and concept(token.shape.removesuffix("ly")) in parameter.words:
+                if token.shape in ("on", "off") and parameter.name.lower() in _SWITCHES:
+                    self._set(parameter, token.shape == "on", index)
+                elif token.concept and concept(token.shape.removesuffix("ly")) in parameter.words:
                     self._set(parameter, True, index)
 
     # ── words ───────────────────────────────────────────────────────────────────────────────────
@@ -271,7 +275,7 @@ class _Reader:
         for parameter in list(self._open("text")):
             if not parameter.required:
                 continue
-            span = self._words_after_cue() or self._object()
+            span = self._words_after_cue() or self._object() or self._goal()
             if span:
                 text = str(self.phrase[span[0] : span[-1] + 1])
                 self._set(parameter, text, *span)
@@ -290,6 +294,15 @@ class _Reader:
         while self._shape(start) in ("up", "down", "out", "off", "over", "me", "us"):
             start += 1
         return self._run(start)
+
+    def _goal(self) -> list[int]:
+        """The words after a preposition: ``place it on the table``."""
+        for index in range(len(self.phrase)):
+            if self._shape(index) in _GOAL:
+                span = self._run(index + 1)
+                if span:
+                    return span
+        return []
 
     def _run(self, start: int) -> list[int]:
         """The indices of plain words from a place on, until something else begins."""

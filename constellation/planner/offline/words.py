@@ -25,17 +25,17 @@ STOP = bag(
     over about let lets let's s 's go make sure want like need i'd i'll we'd would kindly
     thanks thank hub ok okay well really actually currently right still again together
     first next finally afterwards using via use one ones new same other already currently
-    whether file files
+    whether
     """
 )
-"""Words that say nothing of what is to be done. ``file`` is one: it fits too many skills."""
+"""Words that say nothing of what is to be done."""
 
 LIGHT = bag(
     """
     check show tell give look see inspect get know find report print display examine view
     """
 )
-"""Verbs that fit almost anything: they count little when a skill is sought."""
+"""Verbs that fit almost any skill: they count little when one is sought."""
 
 _SYNONYMS = (
     "fetch download retrieve grab",
@@ -60,6 +60,7 @@ _SYNONYMS = (
     "say speak announce",
     "picture photo image snapshot",
     "move drive go",
+    "turn switch flip",
 )
 
 VERBS = bag(
@@ -134,7 +135,10 @@ def concept(word: str) -> str:
     return _CONCEPTS.get(key, key)
 
 
-LIGHT_CONCEPTS = frozenset(concept(word) for word in LIGHT)
+GENERIC = concept("file")
+"""What so many skills are about that it tells little."""
+
+LIGHT_CONCEPTS = frozenset({GENERIC, *(concept(word) for word in LIGHT)})
 
 
 def is_verb(word: str) -> bool:
