@@ -1,7 +1,8 @@
 """An embedded fabric: a hub and one local agent as processes of their own, over real sockets.
 
-It lives on the same state directory as `constellation hub` would, so other terminals find it, the
-journal stays behind, and work that was cut short goes on when a hub is next started there.
+It lives on the same state directory as `constellation hub` would, so other terminals find it, and
+the journal stays behind. It ends with the command that started it: tasks that run then are stopped
+and say so, and what still waits is taken up by the next hub on that directory.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ class Fabric:
     def what_follows(self, constellation: str) -> str:
         """What becomes of a constellation that nobody waits for any more."""
         if self.journal is not None:
-            return f"{constellation} stops here, and goes on when a hub is next started."
+            return f"{constellation} is left: what ran was stopped."
         return f"{constellation} goes on without us."
 
 

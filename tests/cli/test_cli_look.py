@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from cli_terminal import TIMEOUT_S, Terminal, line_with, process
@@ -18,6 +19,14 @@ def ended(fabric: Terminal) -> str:
     identifier = fabric.submit("read the file note.txt")
     fabric.wait_for(identifier, "ended")
     return identifier
+
+
+def without_ranks(graph: dict[str, Any]) -> dict[str, Any]:
+    """A graph without what rests on durations that only the hub has learned."""
+    nodes = [
+        {key: value for key, value in node.items() if key != "rank"} for node in graph["nodes"]
+    ]
+    return {**graph, "nodes": nodes}
 
 
 class TestLook:
@@ -71,7 +80,7 @@ class TestLook:
         assert "buy milk" in told
         assert "Completed in" in told
         story = fabric.json("replay", journal, "-c", ended)
-        assert story["graph"] == fabric.json("show", ended)["graph"]
+        assert without_ranks(story["graph"]) == without_ranks(fabric.json("show", ended)["graph"])
         diagram = fabric.run("replay", journal, "-c", ended, "--mermaid").stdout
         assert diagram.startswith("flowchart TD")
         assert ended in fabric.run("replay", journal).stdout
