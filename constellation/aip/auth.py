@@ -91,11 +91,12 @@ class Authenticator(Protocol):
         """
         ...
 
-    def pair(self, code: str, name: str, now: float) -> tuple[Identity, str]:
+    def pair(self, code: str, name: str, role: str, now: float) -> tuple[Identity, str]:
         """Exchange a pairing code for a credential of its own; return it with its token.
 
         Raises:
             AuthenticationError: the code is wrong or used up, or the name is taken.
+            PermissionDenied: the code is for another role.
         """
         ...
 
@@ -393,7 +394,7 @@ class StoreAuthenticator:
         """See `Authenticator.authenticate`."""
         return self.credentials.verify(token, now)
 
-    def pair(self, code: str, name: str, now: float) -> tuple[Identity, str]:
+    def pair(self, code: str, name: str, role: str, now: float) -> tuple[Identity, str]:
         """See `Authenticator.pair`.
 
         A code that was offered for a name serves that name only, and replaces its credential.
@@ -409,6 +410,7 @@ class StoreAuthenticator:
                 f"This code is for {offer.name}, not for {name}.",
                 remedy="Get a new code for the name you want.",
             )
+        Identity(name, offer.kind, "").check_role(role, name)
         return self.credentials.issue(name, offer.kind, now)
 
     def on_revoked(self, callback: Callable[[str], None]) -> Callable[[], None]:

@@ -189,7 +189,7 @@ class Link(Endpoint):
         self._attach(transport)
         self._feed(TransportOpened(self._dialer.codec, self._introduction()))
         code, reason = await transport.ended
-        tasks.start_soon(transport.close, code, reason)
+        tasks.start_soon(transport.shut, code, reason)
         self._detach(transport, reason)
         if isinstance(self.trouble, RemoteProtocolError):
             self._renew()  # what it refused may have been the attempt to resume
@@ -211,7 +211,7 @@ class Link(Endpoint):
         self._end("it said goodbye", CloseCode.BYE)
         if transport is not None:
             with anyio.CancelScope(shield=True):
-                await transport.close()
+                await transport.shut(WebsocketCode.NORMAL_CLOSURE, "")
 
     def _introduction(self) -> dict[str, Any]:
         running, held = self._inventory()

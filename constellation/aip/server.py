@@ -29,6 +29,7 @@ from constellation.errors import (
     LimitExceeded,
     PermissionDenied,
     ProtocolError,
+    RemoteProtocolError,
     SessionError,
     VersionError,
 )
@@ -144,7 +145,7 @@ class Server:
             arrival.expect_hello(self._hello_timeout_s)
         code, reason = await transport.ended
         arrival.over(reason)
-        await transport.close(code, reason)
+        await transport.shut(code, reason)
 
     # ── from hello to session ───────────────────────────────────────────────────────────────────
 
@@ -156,6 +157,7 @@ class Server:
             hello = read_hello(frame, codec, self._limits)
             identity, token = self._identify(transport, hello)
             identity.check_role(hello.role, hello.name)
+            _check_card(hello)
             arrival.opened(self._open(transport, codec, hello, identity, token))
         except (ProtocolError, SessionError, ConfigError) as error:
             if isinstance(error, AuthenticationError):
@@ -173,7 +175,7 @@ class Server:
             token = hello.credential.get_secret_value()
             return self._authenticator.authenticate(token, time.time()), None
         if hello.pair is not None:
-            return self._authenticator.pair(hello.pair.code, hello.name, time.time())
+            return self._authenticator.pair(hello.pair.code, hello.name, hello.role, time.time())
         raise AuthenticationError(
             "There is no credential.", remedy="Send a bearer token, or pair with a code."
         )
@@ -386,6 +388,15 @@ async def serve(
         finally:
             unwatch()
             server.stop()
+
+
+def _check_card(hello: Hello) -> None:
+    """A device is known by one name, that of its credential."""
+    if hello.card is not None and hello.card.name != hello.name:
+        raise RemoteProtocolError(
+            f"The card of {hello.name} says that its name is {hello.card.name}.",
+            remedy="Give the card the name of the device.",
+        )
 
 
 def _address(connection: ServerConnection) -> str:

@@ -61,6 +61,13 @@ class Transport(Connection):
             # A close frame has room for 123 bytes of reason.
             self.ended.set_result((code, reason.encode()[:120].decode(errors="ignore")))
 
+    async def shut(self, code: int, reason: str) -> None:
+        """Close the websocket, politely if the peer answers soon."""
+        try:
+            await self.close(code, reason)
+        finally:
+            self.transport.abort()
+
     def process_event(self, event: Event) -> None:
         """Take an event of the websocket protocol (called by websockets)."""
         if not isinstance(event, Frame) or event.opcode not in _DATA:

@@ -259,9 +259,17 @@ def test_made_up_codes_are_refused(code: str) -> None:
 def test_pairing_gives_a_credential(store: CredentialStore) -> None:
     desk = PairingDesk()
     authenticator: Authenticator = StoreAuthenticator(store, desk)
-    identity, token = authenticator.pair(desk.offer(NOW).code, "desk", NOW)
+    identity, token = authenticator.pair(desk.offer(NOW).code, "desk", "device", NOW)
     assert identity.kind == "device"
     assert authenticator.authenticate(token, NOW) == identity
+
+
+def test_a_code_for_a_device_makes_no_client(store: CredentialStore) -> None:
+    desk = PairingDesk()
+    authenticator = StoreAuthenticator(store, desk)
+    with pytest.raises(PermissionDenied):
+        authenticator.pair(desk.offer(NOW).code, "me", "client", NOW)
+    assert store.list() == ()
 
 
 def test_an_open_code_does_not_give_away_a_taken_name(store: CredentialStore) -> None:
@@ -269,7 +277,7 @@ def test_an_open_code_does_not_give_away_a_taken_name(store: CredentialStore) ->
     authenticator = StoreAuthenticator(store, desk)
     _, token = store.issue("desk", "device", NOW)
     with pytest.raises(AuthenticationError, match="desk is taken"):
-        authenticator.pair(desk.offer(NOW).code, "desk", NOW)
+        authenticator.pair(desk.offer(NOW).code, "desk", "device", NOW)
     store.verify(token, NOW)
 
 
@@ -280,8 +288,8 @@ def test_a_code_for_a_name_serves_that_name_and_replaces_its_credential(
     authenticator = StoreAuthenticator(store, desk)
     _, old = store.issue("desk", "device", NOW)
     with pytest.raises(AuthenticationError, match="for desk, not for laptop"):
-        authenticator.pair(desk.offer(NOW, name="desk").code, "laptop", NOW)
-    _, new = authenticator.pair(desk.offer(NOW, name="desk").code, "desk", NOW)
+        authenticator.pair(desk.offer(NOW, name="desk").code, "laptop", "device", NOW)
+    _, new = authenticator.pair(desk.offer(NOW, name="desk").code, "desk", "device", NOW)
     store.verify(new, NOW)
     with pytest.raises(AuthenticationError):
         store.verify(old, NOW)

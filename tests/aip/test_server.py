@@ -23,7 +23,7 @@ from constellation.aip.limits import Limits
 from constellation.aip.messages import Message
 from constellation.aip.server import Server, serve
 from constellation.aip.session import CloseCode
-from constellation.errors import ConfigError
+from constellation.errors import ConfigError, UnknownTaskError
 
 pytestmark = pytest.mark.anyio
 
@@ -176,6 +176,22 @@ async def test_a_credential_serves_its_own_name_only(hub) -> None:
         await peer.say(("hello", 0, {**HELLO, "name": "laptop"}))
         assert (await peer.hear_of("error"))["code"] == "session.permission"
         assert (await peer.ended())[0] == CloseCode.UNAUTHENTICATED
+
+
+async def test_a_card_bears_the_name_of_its_device(hub) -> None:
+    async with hub.serving() as server, raw(server, hub.token("desk")) as peer:
+        await peer.say(("hello", 0, {**HELLO, "card": {"name": "laptop"}}))
+        assert "laptop" in (await peer.hear_of("error"))["message"]
+    assert hub.app.told == []
+
+
+async def test_a_complaint_reaches_the_peer_and_the_session_goes_on(hub) -> None:
+    async with hub.serving() as server, raw(server, hub.token("desk")) as peer:
+        await peer.hello()
+        hub.app.peers["desk"].complain(UnknownTaskError("There is no such attempt."))
+        assert (await peer.hear_of("error"))["code"] == "graph.unknown_task"
+        await peer.say(("accept", 1, {"attempts": []}))
+        await hub.app.until(lambda: hub.app.bodies("desk"))
 
 
 async def test_a_pairing_code_is_exchanged_once(hub) -> None:
