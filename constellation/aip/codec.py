@@ -80,6 +80,24 @@ def _check_shape(parsed: Any, limits: Limits) -> tuple[int, list[Message]]:
     return ack, messages
 
 
+_CONTAINERS = (dict, list, tuple)
+
+
+def flaw(value: Any, depth: int) -> str | None:
+    """Why a peer would refuse these data, or None: keys that are not text, or nesting."""
+    if isinstance(value, dict):
+        for key in value:
+            if type(key) is not str:
+                return f"the key {key!r} is no text"
+        value = value.values()
+    for each in value:
+        if isinstance(each, _CONTAINERS):
+            problem = "it nests too deeply" if depth <= 0 else flaw(each, depth - 1)
+            if problem is not None:
+                return problem
+    return None
+
+
 def _deeper_than(value: Any, depth: int) -> bool:
     if depth <= 0:
         return True
@@ -125,7 +143,7 @@ class MsgpackCodec:
             raise LimitExceeded(f"A frame has at most {limits.max_frame} bytes.")
         try:
             parsed = msgpack.unpackb(
-                frame, object_pairs_hook=_text_pairs, ext_hook=_no_extension, strict_map_key=True
+                frame, object_pairs_hook=_text_pairs, ext_hook=_no_extension, timestamp=1
             )
         except RemoteProtocolError:
             raise
@@ -175,11 +193,16 @@ class JsonCodec:
         """Read a frame; see `Codec`."""
         if not isinstance(frame, str):
             raise RemoteProtocolError("A JSON frame is text.")
-        if len(frame) > limits.max_frame:
+        size = len(frame) if frame.isascii() else len(frame.encode("utf-8", "surrogatepass"))
+        if size > limits.max_frame:
             raise LimitExceeded(f"A frame has at most {limits.max_frame} bytes.")
         try:
             parsed = json.loads(
-                frame, object_pairs_hook=_pairs, parse_constant=_no_constant, parse_int=_integer
+                frame,
+                object_pairs_hook=_pairs,
+                parse_constant=_no_constant,
+                parse_int=_integer,
+                parse_float=_finite,
             )
             if "\\ud" in frame or "\\uD" in frame:
                 frame.encode()
@@ -219,6 +242,13 @@ def _without_nan(value: Any) -> Any:
 
 def _no_constant(name: str) -> NoReturn:
     raise RemoteProtocolError(f"{name} is not JSON.")
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if math.isinf(value):
+        raise RemoteProtocolError("A number is too large.")
+    return value
 
 
 def _integer(text: str) -> int:

@@ -26,8 +26,8 @@ class Limits:
         max_item: bytes of one item of a real-time stream.
     """
 
-    max_frame: int = 4 * 1024 * 1024
-    max_body: int = 1024 * 1024
+    max_frame: int = 16 * 1024 * 1024
+    max_body: int = 8 * 1024 * 1024
     max_depth: int = 32
     max_batch: int = 1024
     max_outstanding: int = 65_536

@@ -34,6 +34,11 @@ class Outbox:
         """True while messages have not been taken into a frame."""
         return bool(self._waiting)
 
+    @property
+    def taken(self) -> int:
+        """Number of the newest message that was taken into a frame."""
+        return self.last - len(self._waiting)
+
     def put(self, message: bytes) -> None:
         """Queue the encoded message with the number ``last + 1``."""
         self.last += 1
@@ -56,7 +61,7 @@ class Outbox:
 
     def acknowledge(self, seq: int) -> bool:
         """Forget messages up to a number; False if it was never sent."""
-        if seq > self.last - len(self._waiting):
+        if seq > self.taken:
             return False
         sent = self._sent
         for _ in range(seq - self.acknowledged):
@@ -69,7 +74,7 @@ class Outbox:
 
         Messages that it has seen and not yet secured stay, without being sent again.
         """
-        if not self.acknowledged <= received <= self.last - len(self._waiting):
+        if not self.acknowledged <= received <= self.taken:
             return False
         while len(self._sent) > received - self.acknowledged:
             self._waiting.appendleft(self._sent.pop())

@@ -11,9 +11,9 @@ from websockets.frames import CloseCode as WebsocketCode
 
 from constellation.errors import ConstellationError, LimitExceeded
 
-from .auth import Identity
 from .codec import Codec
 from .endpoint import Clock, Endpoint
+from .identity import Identity
 from .messages import Hello, Message
 from .pipes import IncomingStream
 from .session import CloseCode, Deliver, Ended, Instruction, Session, State

@@ -6,7 +6,6 @@ secret token, or made anew; it outlives the connection for the grace time.
 
 from __future__ import annotations
 
-import asyncio
 import hmac
 import time
 from collections.abc import AsyncIterator, Callable, Collection
@@ -18,7 +17,6 @@ from typing import cast
 
 from websockets.asyncio.server import ServerConnection
 from websockets.asyncio.server import serve as serve_websockets
-from websockets.frames import CloseCode as WebsocketCode
 from websockets.http11 import Request, Response
 from websockets.typing import Subprotocol
 
@@ -35,10 +33,12 @@ from constellation.errors import (
 )
 
 from .admission import Admission
-from .auth import Authenticator, Identity
+from .arrival import Arrival
+from .auth import Authenticator
 from .codec import CODECS, Codec, Frame
 from .endpoint import Clock, anchored_clock
 from .heartbeat import Heartbeat
+from .identity import Identity
 from .limits import Limits
 from .messages import SUBPROTOCOLS, Hello
 from .peer import Application, Peer
@@ -254,50 +254,6 @@ class Server:
             peer.stop()
         self._peers.clear()
         self._devices.clear()
-
-
-class Arrival:
-    """A connection from its request to its end.
-
-    Attributes:
-        admitted: False if there are too many strangers; it is being closed then.
-        peer: the session that it led to, once it did.
-    """
-
-    def __init__(self, transport: ServerTransport, admission: Admission) -> None:
-        self.transport = transport
-        self.peer: Peer | None = None
-        self._admission = admission
-        self._timer: asyncio.TimerHandle | None = None
-        self._is_stranger = transport.identity is None
-        self.admitted = not self._is_stranger or admission.enter()
-        if not self.admitted:
-            self._is_stranger = False
-            transport.end(WebsocketCode.TRY_AGAIN_LATER, "Too many connections say no hello.")
-
-    def expect_hello(self, within_s: float) -> None:
-        """Close the connection unless it `opened` a session by then."""
-        self._timer = self.transport.loop.call_later(
-            within_s, self.transport.end, CloseCode.UNAUTHENTICATED, "No hello came in time."
-        )
-
-    def opened(self, peer: Peer) -> None:
-        """It led to a session."""
-        self.peer = peer
-        self._is_known()
-
-    def over(self, reason: str) -> None:
-        """The connection is gone."""
-        self._is_known()
-        if self.peer is not None:
-            self.peer.leave(self.transport, reason)
-
-    def _is_known(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-        if self._is_stranger:
-            self._is_stranger = False
-            self._admission.leave()
 
 
 @asynccontextmanager

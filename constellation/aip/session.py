@@ -21,7 +21,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Literal
 
@@ -35,30 +34,58 @@ from constellation.errors import (
     VersionError,
 )
 
-from .codec import MSGPACK, Codec, Frame
+from .codec import MSGPACK, Codec, Frame, flaw
 from .heartbeat import ClockFilter, Heartbeat
+from .instructions import (
+    CloseCode,
+    CloseTransport,
+    Deliver,
+    Ended,
+    Event,
+    FrameReceived,
+    Instruction,
+    Opened,
+    Refused,
+    StreamClosed,
+    StreamData,
+    StreamOpened,
+    Tick,
+    TransportClosed,
+    TransportOpened,
+)
 from .limits import Limits
 from .messages import TYPES, VERSION, Hello, Message
 from .outbox import Outbox
-from .streams import RealTimeSender, Receiver, ReliableSender, Sender
+from .streams import CHUNK_BYTES, RealTimeSender, Receiver, ReliableSender, Sender
+
+__all__ = [
+    "TRANSITIONS",
+    "CloseCode",
+    "CloseTransport",
+    "Deliver",
+    "Ended",
+    "Event",
+    "FrameReceived",
+    "Instruction",
+    "Opened",
+    "Refused",
+    "Session",
+    "State",
+    "StreamClosed",
+    "StreamData",
+    "StreamOpened",
+    "Tick",
+    "TransportClosed",
+    "TransportOpened",
+    "read_hello",
+]
 
 # An acknowledgement travels with the next message; alone it waits so long, or for so many.
 ACK_DELAY_S = 0.02
 ACK_AT_ONCE = 256
 STREAM_BYTES_PER_FRAME = 64 * 1024
-
-
-class CloseCode:
-    """Why a connection was closed, as a websocket close code."""
-
-    PROTOCOL = 4000
-    UNAUTHENTICATED = 4001
-    VERSION = 4002
-    LIMIT = 4003
-    SILENT = 4004
-    REPLACED = 4005
-    REVOKED = 4006
-    BYE = 4007
+# Pongs, windows and errors that may wait for a peer that does not read.
+MAX_CONTROL = 1024
 
 
 _CODES: dict[type[ConstellationError], int] = {
@@ -98,115 +125,6 @@ TRANSITIONS: dict[State, dict[str, State]] = {
     },
     State.CLOSED: {"transport closed": State.CLOSED, "end": State.CLOSED},
 }
-
-# ── events ──────────────────────────────────────────────────────────────────────────────────────
-
-
-@dataclass(frozen=True, slots=True)
-class TransportOpened:
-    """A dialled connection is up; ``hello`` adds to what the session says of itself."""
-
-    codec: Codec = MSGPACK
-    hello: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class FrameReceived:
-    """A frame came."""
-
-    data: Frame
-
-
-@dataclass(frozen=True, slots=True)
-class TransportClosed:
-    """The connection is gone; the session may be resumed."""
-
-    reason: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Tick:
-    """Time has passed; sent when `Session.deadline` is reached."""
-
-
-Event = TransportOpened | FrameReceived | TransportClosed | Tick
-
-# ── instructions ────────────────────────────────────────────────────────────────────────────────
-
-
-@dataclass(frozen=True, slots=True)
-class Opened:
-    """The dialler's session is open.
-
-    Attributes:
-        resumed: True if it went on where it was.
-        welcome: the body of the welcome.
-        lost: numbered messages that an older session could not get acknowledged, for the
-            application to send again if they still matter; empty when resumed.
-    """
-
-    resumed: bool
-    welcome: Mapping[str, Any]
-    lost: tuple[Message, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Deliver:
-    """Messages for the application, in order; secure them with `Session.acknowledge`."""
-
-    messages: Sequence[Message]
-
-
-@dataclass(frozen=True, slots=True)
-class Refused:
-    """The peer says why it refused something of ours."""
-
-    error: Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class StreamOpened:
-    """The peer opened a stream; ``body`` is that of its ``open`` message."""
-
-    stream: int
-    body: Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class StreamData:
-    """A part of a stream; confirm it with `Session.consume` once it is taken in."""
-
-    stream: int
-    payload: bytes
-    last: bool
-
-
-@dataclass(frozen=True, slots=True)
-class StreamClosed:
-    """The peer ended a stream."""
-
-    stream: int
-    error: Mapping[str, Any] | None
-
-
-@dataclass(frozen=True, slots=True)
-class CloseTransport:
-    """Close the connection with this websocket code, after what waits has been sent."""
-
-    code: int
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Ended:
-    """The session is over for good."""
-
-    reason: str
-
-
-Instruction = (
-    Opened | Deliver | Refused | StreamOpened | StreamData | StreamClosed | CloseTransport | Ended
-)
 
 
 def read_hello(frame: Frame, codec: Codec, limits: Limits) -> Hello:
@@ -277,7 +195,11 @@ class Session:
         self._secured = 0
         self._ack_sent = 0
         self._ack_due: float | None = None
+        self._incoming: deque[tuple[int, int]] = deque()
         self._incoming_bytes = 0
+        self._last_delivered = 0
+        self._closing = False
+        self._ping_sent: float | None = None
         self._heard_at = 0.0
         self._ping_at = 0.0
         self._detached_at: float | None = None
@@ -370,6 +292,7 @@ class Session:
         self._move("resume")
         self._open(hello, codec, now)
         self._welcome(True, welcome)
+        self._announce_windows()
 
     def end(self, reason: str, code: int = CloseCode.BYE) -> list[Instruction]:
         """End the session for good, saying why; a second call does nothing."""
@@ -406,6 +329,8 @@ class Session:
             # What is kept was encoded for the old connection's codec.
             raise LocalProtocolError("A session is resumed with the codec it began with.")
         self._codec = codec
+        self._closing = False
+        self._ping_sent = None
         self._control.clear()
         self._ack_sent = 0
         self._ack_due = None
@@ -414,6 +339,9 @@ class Session:
         self._detached_at = None
         for sender in self._senders.values():
             sender.rewind()
+
+    def _announce_windows(self) -> None:
+        """Say how far streams were taken in: the last word on it may have been lost."""
         for receiver in self._receivers.values():
             if receiver.qos == "reliable":
                 self._say("window", receiver.window())
@@ -446,6 +374,7 @@ class Session:
                 return [CloseTransport(CloseCode.SILENT, "nothing was heard for too long")]
             if self.state is State.OPEN and now >= self._ping_at:
                 self._ping_at = now + self.heartbeat.interval_s
+                self._ping_sent = now
                 self._say("ping", {"t0": now})
         elif (
             self.side == "listener"
@@ -475,6 +404,9 @@ class Session:
         if self.state is State.CLOSED:
             raise LocalProtocolError("The session has ended.")
         outbox, limits = self._outbox, self.peer_limits
+        problem = flaw(body, limits.max_depth)
+        if problem is not None:
+            raise LocalProtocolError(f"A {type} message cannot be sent: {problem}.")
         encoded = self._codec.encode(type, outbox.last + 1, body)
         if len(encoded) > limits.max_body:
             raise LimitExceeded(
@@ -500,10 +432,13 @@ class Session:
         """
         if seq > self._received:
             raise LocalProtocolError(f"Message {seq} was never delivered.")
+        if seq >= self._last_delivered:
+            # What came after it was for the session itself.
+            seq = self._received
         if seq > self._secured:
             self._secured = seq
-            if seq == self._received:
-                self._incoming_bytes = 0
+            while self._incoming and self._incoming[0][0] <= seq:
+                self._incoming_bytes -= self._incoming.popleft()[1]
             if self._ack_due is None:
                 self._ack_due = now + ACK_DELAY_S
 
@@ -539,7 +474,7 @@ class Session:
     # ── receiving ───────────────────────────────────────────────────────────────────────────────
 
     def _frame(self, data: Frame, now: float) -> list[Instruction]:
-        if self.state not in (State.OPEN, State.GREETING):
+        if self.state not in (State.OPEN, State.GREETING) or self._closing:
             return []
         self._heard_at = now
         try:
@@ -554,6 +489,7 @@ class Session:
 
     def _refuse(self, error: ProtocolError) -> list[Instruction]:
         """The connection cannot go on; the session may, over another one."""
+        self._closing = True
         self._say("error", error.to_wire())
         return [CloseTransport(_CODES.get(type(error), CloseCode.PROTOCOL), error.message)]
 
@@ -575,11 +511,13 @@ class Session:
         self._move("welcome")
         self.id, self.token = str(body["session"].get("id")), str(body["session"].get("token"))
         self.peer_limits = Limits.from_wire(body.get("limits"))
+        self._announce_windows()
         opened: list[Instruction] = [Opened(resumed, body, lost)]
         return opened + (self._take(rest, 0, now) if rest else [])
 
     def _begin_anew(self) -> tuple[Message, ...]:
-        self._received = self._secured = self._incoming_bytes = 0
+        self._received = self._secured = self._incoming_bytes = self._last_delivered = 0
+        self._incoming.clear()
         self._senders.clear()
         self._receivers.clear()
         everything = Limits(max_frame=1 << 62, max_batch=1 << 62, max_depth=1 << 16)
@@ -590,34 +528,56 @@ class Session:
         done: list[Instruction] = []
         delivered: list[Message] = []
         secured_all = self._secured == self._received
-        peer_role = self._peer_role
+        error: ProtocolError | None = None
         for message in messages:
-            name, seq, body = message
-            kind = TYPES.get(name)
-            if seq and not self._is_next(seq):
-                continue
-            problem = "there is no such type" if kind is None else kind.check(body)
-            if kind is not None and problem is None:
-                if kind.numbered != (seq > 0):
-                    raise RemoteProtocolError(f"A {name} message is on the wrong lane.")
-                if peer_role not in kind.senders:
-                    problem = f"a {peer_role} does not send it"
-            if problem is not None:
-                self._object(name, seq, problem)
-            elif not seq or name in ("open", "close"):
+            try:
+                mine = self._sort(message)
+                if mine is None:
+                    continue
+                if not mine:
+                    delivered.append(message)
+                    continue
+                if message.seq and delivered:
+                    # Streams open and close in order with the messages around them.
+                    done.append(Deliver(delivered))
+                    delivered = []
                 self._own(message, now, done)
-            else:
-                delivered.append(message)
-        self._incoming_bytes += size if delivered else 0
-        self._check_flood()
+            except ProtocolError as problem:
+                # What came before it is good, and would not come again.
+                error = problem
+                break
         if delivered:
             done.append(Deliver(delivered))
+        last = next((each for each in reversed(done) if isinstance(each, Deliver)), None)
+        if last is not None:
+            self._last_delivered = last.messages[-1].seq
+            self._incoming.append((self._last_delivered, size))
+            self._incoming_bytes += size
             if self.auto_acknowledge:
                 self.acknowledge(self._received, now)
         elif secured_all:
             # Nothing here was for the application: it is secured as it stands.
             self.acknowledge(self._received, now)
-        return done
+        if error is None:
+            error = self._flood()
+        return done if error is None else done + self._refuse(error)
+
+    def _sort(self, message: Message) -> bool | None:
+        """True for a message to the session itself, False to the application, None to neither."""
+        name, seq, body = message
+        if seq and not self._is_next(seq):
+            return None
+        kind = TYPES.get(name)
+        problem = "there is no such type" if kind is None else kind.check(body)
+        if kind is not None and problem is None:
+            if kind.numbered != (seq > 0):
+                raise RemoteProtocolError(f"A {name} message is on the wrong lane.")
+            if self._peer_role not in kind.senders:
+                problem = f"a {self._peer_role} does not send it"
+        if problem is not None:
+            self._object(name, seq, problem)
+            return None
+        return not seq or name in ("open", "close")
 
     def _is_next(self, seq: int) -> bool:
         if seq <= self._received:
@@ -634,13 +594,16 @@ class Session:
         error = RemoteProtocolError(f"{name[:64]}: {problem}.", type=name[:64], seq=seq)
         self._say("error", error.to_wire())
 
-    def _check_flood(self) -> None:
+    def _flood(self) -> LimitExceeded | None:
         limits = self.limits
         if (
             self._received - self._secured > limits.max_outstanding
             or self._incoming_bytes > limits.max_outstanding_bytes + limits.max_frame
         ):
-            raise LimitExceeded("More came than may be unacknowledged.")
+            return LimitExceeded("More came than may be unacknowledged.")
+        if len(self._control) > MAX_CONTROL:
+            return LimitExceeded("Answers are asked for and not read.")
+        return None
 
     def _own(self, message: Message, now: float, done: list[Instruction]) -> None:
         """Messages for the session itself."""
@@ -649,7 +612,9 @@ class Session:
             case "ping":
                 self._say("pong", {"t0": body["t0"], "t1": now, "t2": now})
             case "pong":
-                self.clock.add(body["t0"], body["t1"], body["t2"], now)
+                if body["t0"] == self._ping_sent:
+                    self._ping_sent = None
+                    self.clock.add(body["t0"], body["t1"], body["t2"], now)
             case "data":
                 self._take_data(body, now, done)
             case "window":
@@ -660,9 +625,13 @@ class Session:
             case "open":
                 self._take_open(body, done)
             case "close":
-                self._senders.pop(body["stream"], None)
-                if self._receivers.pop(body["stream"], None) is not None:
-                    done.append(StreamClosed(body["stream"], body.get("error")))
+                stream = body["stream"]
+                sender, receiver = (
+                    self._senders.pop(stream, None),
+                    self._receivers.pop(stream, None),
+                )
+                if sender is not None or (receiver is not None and not receiver.ended):
+                    done.append(StreamClosed(stream, body.get("error")))
             case "error":
                 done.append(Refused(body))
             case "bye":
@@ -696,11 +665,12 @@ class Session:
         body: dict[str, Any] = {"stream": stream, "qos": qos, "label": label, "meta": meta or {}}
         if deadline_s is not None:
             body["deadline_ms"] = deadline_s * 1000
-        self.send("open", body)
+        opened_by = self.send("open", body)
+        limits = self.peer_limits
         self._senders[stream] = (
-            ReliableSender(stream)
+            ReliableSender(stream, opened_by, min(CHUNK_BYTES, limits.max_body // 2))
             if qos == "reliable"
-            else RealTimeSender(stream, deadline_s, self.peer_limits.max_item)
+            else RealTimeSender(stream, opened_by, deadline_s, limits.max_item)
         )
         return stream
 
@@ -743,7 +713,10 @@ class Session:
         if ours or stream in self._receivers:
             raise RemoteProtocolError(f"{stream} is not the number of a new stream of the peer.")
         if len(self._receivers) >= self.limits.max_streams:
-            raise LimitExceeded(f"At most {self.limits.max_streams} streams may be open.")
+            limit = LimitExceeded(f"At most {self.limits.max_streams} streams may be open.")
+            closing = {"stream": stream, "error": limit.to_wire()}
+            self._outbox.put(self._codec.encode("close", self._outbox.last + 1, closing))
+            return
         deadline_ms = body.get("deadline_ms")
         deadline_s = None if deadline_ms is None else deadline_ms / 1000
         self._receivers[stream] = Receiver(stream, body["qos"], deadline_s)
@@ -764,7 +737,8 @@ class Session:
         taken: list[bytes] = []
         size = 0
         for stream, sender in list(self._senders.items()):
-            body = sender.take(now)
+            # Nothing of a stream goes out before the message that opens it.
+            body = sender.take(now) if sender.opened_by <= self._outbox.taken else None
             if body is None:
                 continue
             taken.append(self._codec.encode("data", 0, body))
@@ -776,4 +750,7 @@ class Session:
 
     def _drop_if_done(self, sender: ReliableSender) -> None:
         if sender.done:
+            # The receiver keeps an ended stream until this, for the case that its window is lost.
             del self._senders[sender.stream]
+            closing = {"stream": sender.stream}
+            self._outbox.put(self._codec.encode("close", self._outbox.last + 1, closing))

@@ -23,13 +23,19 @@ Body = dict[str, Any]
 class ReliableSender:
     """The sending end of a reliable stream.
 
+    Args:
+        opened_by: number of the message that opens it.
+        chunk_bytes: largest part that is sent at once.
+
     Attributes:
         queued: bytes that were written and not yet taken in by the receiver.
     """
 
-    def __init__(self, stream: int) -> None:
+    def __init__(self, stream: int, opened_by: int = 0, chunk_bytes: int = CHUNK_BYTES) -> None:
         self.stream = stream
+        self.opened_by = opened_by
         self.queued = 0
+        self._chunk_bytes = chunk_bytes
         self._chunks: deque[bytes] = deque()
         self._base = 0
         self._next = 0
@@ -47,8 +53,9 @@ class ReliableSender:
         """
         if self._last:
             raise LocalProtocolError(f"Stream {self.stream} has ended.")
-        for start in range(0, len(data), CHUNK_BYTES):
-            self._chunks.append(data[start : start + CHUNK_BYTES])
+        size = self._chunk_bytes
+        for start in range(0, len(data), size):
+            self._chunks.append(data[start : start + size])
         self.queued += len(data)
         self._last = last
 
@@ -108,6 +115,7 @@ class RealTimeSender:
     """The sending end of a ``latest`` or ``deadline`` stream.
 
     Args:
+        opened_by: number of the message that opens it.
         deadline_s: age at which items are dropped; None keeps only the newest.
         max_item: bytes that the receiver takes as one item.
 
@@ -115,8 +123,11 @@ class RealTimeSender:
         dropped: items that were never sent.
     """
 
-    def __init__(self, stream: int, deadline_s: float | None, max_item: int) -> None:
+    def __init__(
+        self, stream: int, opened_by: int, deadline_s: float | None, max_item: int
+    ) -> None:
         self.stream = stream
+        self.opened_by = opened_by
         self.dropped = 0
         self._deadline_s = deadline_s
         self._max_item = max_item
@@ -140,8 +151,10 @@ class RealTimeSender:
         """
         if len(data) > self._max_item:
             raise LimitExceeded(f"An item has at most {self._max_item} bytes.")
-        if self._deadline_s is None and self._items:
-            self._items.clear()
+        while self._items and (
+            self._deadline_s is None or now - self._items[0][1] > self._deadline_s
+        ):
+            self._items.popleft()
             self.dropped += 1
         self._items.append((self._index, now, data))
         self._index += 1

@@ -17,7 +17,7 @@ from websockets.asyncio.server import ServerConnection
 from websockets.frames import CloseCode, Frame, Opcode
 from websockets.protocol import Event
 
-from .auth import Identity
+from .identity import Identity
 
 # Bytes that may wait in the transport: few, so that what the session sends next is decided late.
 WRITE_LIMIT_BYTES = 64 * 1024

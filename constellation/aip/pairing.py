@@ -1,0 +1,94 @@
+"""Pairing codes: short enough to type, short-lived, good for one credential."""
+
+from __future__ import annotations
+
+import hmac
+import secrets
+from dataclasses import dataclass
+
+from constellation.errors import AuthenticationError
+
+from .identity import Kind
+
+# Crockford's base32: no I, L, O, U; what people mistype is read as what was meant.
+_ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+_MEANT = str.maketrans("OIL", "011", "- ")
+_CODE_CHARS = 8
+
+
+@dataclass(slots=True)
+class Offer:
+    """An open pairing code.
+
+    Attributes:
+        code: as people read it, such as ``K7QX-93FM``.
+        kind: of the credential it is exchanged for.
+        name: of that credential; None lets the one who pairs choose a name that is free.
+        expires_at: Unix seconds.
+        tries_left: wrong tries until it is burnt.
+    """
+
+    code: str
+    kind: Kind
+    name: str | None
+    expires_at: float
+    tries_left: int
+
+    def matches(self, code: str) -> bool:
+        """True if that is the code, in any spelling."""
+        return hmac.compare_digest(
+            _normal(self.code).encode(), _normal(code).encode("utf-8", "replace")
+        )
+
+    def is_open(self, now: float) -> bool:
+        """True if it can still be used."""
+        return now < self.expires_at and self.tries_left > 0
+
+
+class PairingDesk:
+    """Hands out short-lived pairing codes and takes each back once.
+
+    A code has 40 random bits. Each wrong try counts against every open code, and a code that saw
+    too many is burnt: a guesser has at most ``tries`` guesses in each code's life.
+
+    Args:
+        tries: wrong tries after which a code is burnt.
+    """
+
+    def __init__(self, *, tries: int = 5) -> None:
+        self._tries = tries
+        self._offers: list[Offer] = []
+
+    def offer(
+        self, now: float, kind: Kind = "device", name: str | None = None, *, ttl_s: float = 600.0
+    ) -> Offer:
+        """Open a code for ``ttl_s`` seconds."""
+        chars = "".join(secrets.choice(_ALPHABET) for _ in range(_CODE_CHARS))
+        offer = Offer(f"{chars[:4]}-{chars[4:]}", kind, name, now + ttl_s, self._tries)
+        self._offers = [*self._open(now), offer]
+        return offer
+
+    def redeem(self, code: str, now: float) -> Offer:
+        """Take a code back; it cannot be used again.
+
+        Raises:
+            AuthenticationError: it is wrong, used, expired or burnt; which of them is not told.
+        """
+        self._offers = self._open(now)
+        found = [offer for offer in self._offers if offer.matches(code)]
+        if not found:
+            for offer in self._offers:
+                offer.tries_left -= 1
+            raise AuthenticationError(
+                "This pairing code is wrong or no longer valid.",
+                remedy="Get a new one with `constellation pair`.",
+            )
+        self._offers.remove(found[0])
+        return found[0]
+
+    def _open(self, now: float) -> list[Offer]:
+        return [offer for offer in self._offers if offer.is_open(now)]
+
+
+def _normal(code: str) -> str:
+    return code.upper().translate(_MEANT)
