@@ -1,7 +1,8 @@
 """Bearer credentials, and the file that they are checked against.
 
-A token is ``cst_<id>_<secret>`` with 256 random bits. Only the SHA-256 of the secret is kept: a plain
-hash is enough, because nobody can guess that many bits. Times are Unix seconds and are passed in.
+A token is ``cst_<id>_<secret>`` with 256 random bits. Only the SHA-256 of the secret is kept: a
+plain hash is enough, because nobody can guess that many bits. Times are Unix seconds and are passed
+in.
 """
 
 from __future__ import annotations
