@@ -246,27 +246,21 @@ async def _leave_nothing(
 
 
 class _Remains:
-    """The processes of one program that are still there."""
+    """The processes of one program that are still there: its own group, and those it made."""
 
     def __init__(self, leader: int, program: _Program, mark: str) -> None:
         self._leader = leader
         self._program = program
         self._mark = mark
-        self._signaled: set[int] = set()
+        self._groups = {leader}
 
     def signal(self, number: signal.Signals) -> bool:
         """Send a signal to all; True if there were any."""
         self.reap()
-        found = False
-        with suppress(ProcessLookupError):
-            os.killpg(self._leader, number)
-            found = True
-        for stray in self._strays():
-            with suppress(psutil.NoSuchProcess):
-                stray.send_signal(number)
-                self._signaled.add(stray.pid)
-                found = True
-        return found
+        groups = {self._leader, *self._strays()}
+        self._groups |= groups
+        reached = [_killed(group, number) for group in groups]
+        return any(reached)
 
     async def gone(self, within_s: float) -> None:
         """Wait until none is there, for a time."""
@@ -277,28 +271,33 @@ class _Remains:
             await asyncio.sleep(pause)
             pause = min(2 * pause, 0.1)
 
-    def _any(self) -> bool:
-        self.reap()
-        try:
-            os.killpg(self._leader, 0)
-        except ProcessLookupError:
-            return bool(self._strays())
-        return True
-
     def reap(self) -> None:
         """Take leave of the dead that became our children; the leader is left to asyncio."""
         if not self._program.exited.done():
             return
-        for child in (-self._leader, *self._signaled):
+        for group in self._groups:
             with suppress(ChildProcessError):
-                while os.waitpid(child, os.WNOHANG) != (0, 0):
+                while os.waitpid(-group, os.WNOHANG) != (0, 0):
                     pass
 
-    def _strays(self) -> list[psutil.Process]:
-        """Descendants of this agent that carry the mark, in the group or out of it."""
-        return [child for child in psutil.Process().children(recursive=True) if self._is(child)]
+    def _any(self) -> bool:
+        self.reap()
+        return any(_killed(group, 0) for group in {*self._groups, *self._strays()})
 
-    def _is(self, child: psutil.Process) -> bool:
-        with suppress(psutil.Error):
-            return child.environ().get(MARK) == self._mark
+    def _strays(self) -> set[int]:
+        """The groups of descendants of this agent that carry the mark."""
+        groups = set()
+        for child in psutil.Process().children(recursive=True):
+            with suppress(psutil.Error, ProcessLookupError):
+                if child.environ().get(MARK) == self._mark:
+                    groups.add(os.getpgid(child.pid))
+        return groups
+
+
+def _killed(group: int, number: int) -> bool:
+    """Send a signal to a process group; False if there is none."""
+    try:
+        os.killpg(group, number)
+    except ProcessLookupError:
         return False
+    return True
