@@ -72,12 +72,14 @@ class ClientSettings(Section):
     Attributes:
         url: such as ``wss://hub.example:8470/aip``; None for the hub of this machine.
         token: the credential; None to take the local hub's own.
-        ca: certificate authority to trust beside the system's, a PEM file.
+        ca: the certificate authority to trust instead of the system's, a PEM file.
+        timeout_s: how long to wait for the hub to answer at first.
     """
 
     url: Annotated[str, Field(pattern=r"^wss?://\S+$")] | None = None
     token: SecretStr | None = None
     ca: UserPath | None = None
+    timeout_s: float = Field(default=10.0, gt=0)
 
 
 class HubSettings(Section):

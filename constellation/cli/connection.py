@@ -23,8 +23,6 @@ from .exits import SIGNALED
 
 T = TypeVar("T")
 
-CONNECT_TIMEOUT_S = 10.0
-
 
 class HubClient:
     """A connection to a hub, with its verbs.
@@ -118,14 +116,14 @@ async def open_hub(settings: Settings) -> AsyncIterator[HubClient]:
     """Connect to the hub for as long as the context is open.
 
     Raises:
-        HubUnreachable: it does not answer within `CONNECT_TIMEOUT_S`.
+        HubUnreachable: it does not answer in time.
         AuthenticationError: it refuses the credential.
     """
     url, token = find_hub(settings)
     tls = client_context(settings.client.ca) if url.startswith("wss:") else None
     name = f"cli-{socket.gethostname().split('.')[0]}-{os.getpid()}"
     async with connect(url, role="client", name=name, credential=token, ssl=tls) as link:
-        with anyio.move_on_after(CONNECT_TIMEOUT_S) as scope:
+        with anyio.move_on_after(settings.client.timeout_s) as scope:
             await link.ready()
         if scope.cancelled_caught:
             raise HubUnreachable(

@@ -18,7 +18,7 @@ from constellation.aip.auth import CredentialStore, PairingDesk, StoreAuthentica
 from constellation.aip.server import serve
 from constellation.aip.tls import server_context
 from constellation.config import DISCOVERY_FILE, HubSettings, Settings
-from constellation.errors import ConfigError
+from constellation.errors import AuthenticationError, ConfigError
 from constellation.planner.offline import OfflinePlanner
 
 from .artifacts import ArtifactStore
@@ -28,6 +28,7 @@ from .scheduler import Scheduler
 from .settings import Settings as Limits
 
 LOCAL_CREDENTIAL = "local"
+TOKEN_FILE = "local.token"
 # Without letters and digits that are easily taken for each other.
 _ID_CHARS = "23456789abcdefghjkmnpqrstvwxyz"
 
@@ -100,15 +101,36 @@ def _tls(options: HubSettings) -> ssl.SSLContext | None:
 
 @contextmanager
 def _discoverable(state: Path, hub: Hub) -> Iterator[None]:
-    """Let programs of the same user find the hub, with a credential that is new at each start."""
-    _, token = hub.access.credentials.issue(LOCAL_CREDENTIAL, "admin", time.time())
+    """Let programs of the same user find the hub, with a credential for them."""
     path = state / DISCOVERY_FILE
-    fresh = path.with_suffix(".new")
-    fresh.unlink(missing_ok=True)
-    with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        json.dump({"url": hub.url, "token": token, "pid": os.getpid()}, file)
-    fresh.replace(path)
+    found = {"url": hub.url, "token": _local_token(state, hub), "pid": os.getpid()}
+    _write_private(path, json.dumps(found))
     try:
         yield
     finally:
         path.unlink(missing_ok=True)
+
+
+def _local_token(state: Path, hub: Hub) -> str:
+    """The credential of this machine's user.
+
+    It outlives the hub, so that whoever was connected when the hub was killed goes on with the next
+    one; once revoked, the next start makes another.
+    """
+    path = state / TOKEN_FILE
+    try:
+        token = path.read_text().strip()
+        hub.access.authenticate(token, time.time())
+    except (FileNotFoundError, AuthenticationError):
+        _, token = hub.access.credentials.issue(LOCAL_CREDENTIAL, "admin", time.time())
+        _write_private(path, token)
+    return token
+
+
+def _write_private(path: Path, text: str) -> None:
+    """Write a file that only its owner may read, as a whole or not at all."""
+    fresh = path.with_suffix(".new")
+    fresh.unlink(missing_ok=True)
+    with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(text)
+    fresh.replace(path)
