@@ -61,7 +61,7 @@ class Lines(Silent):
 
 
 class LiveTable(Silent):
-    """A table that is redrawn in place, as long as the context is open."""
+    """A table that is redrawn in place a few times a second, as long as the context is open."""
 
     def __init__(self) -> None:
         self._console = console(stderr=True)
@@ -83,10 +83,10 @@ class LiveTable(Silent):
         self._watched = watched
         if lines:
             self._hub_time, self._seen_at = lines[-1].time, time.monotonic()
-        self._draw()
 
     @contextmanager
     def suspended(self) -> Iterator[None]:
+        self._draw()
         self._live.stop()
         try:
             yield

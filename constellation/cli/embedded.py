@@ -17,6 +17,7 @@ from pathlib import Path
 import anyio
 
 from constellation.config import LocalHub, Settings
+from constellation.errors import NoCapableDevice
 
 from .connection import HubClient, open_hub
 from .processes import Child, child
@@ -34,6 +35,19 @@ class Fabric:
 
     hub: HubClient
     journal: Path | None = None
+
+    async def require_device(self) -> None:
+        """Make sure that somebody is there to do the work.
+
+        Raises:
+            NoCapableDevice: no device is connected.
+        """
+        answer = await self.hub.ask("devices")
+        if not any(device["presence"] == "connected" for device in answer["devices"]):
+            raise NoCapableDevice(
+                "No device is connected to the hub.",
+                remedy="Bring one in: `constellation pair` prints a code for it.",
+            )
 
     def where_to_look(self, constellation: str) -> str:
         """Commands that tell more about a constellation once this command has ended."""

@@ -42,6 +42,8 @@ def plan(
 
     async def main() -> None:
         async with open_fabric(settings, root) as fabric:
+            if "request" in job:
+                await fabric.require_device()
             answer = await fabric.hub.ask("plan", **job)
         graph = Constellation("plan")
         graph.apply(batch_from_plain({"edits": answer["edits"]}), 0.0)

@@ -140,6 +140,8 @@ def run(
                     "--detach needs a hub that stays, and none is up.",
                     remedy="Start one with `constellation hub`, or leave --detach out.",
                 )
+            if "request" in job:
+                await fabric.require_device()
             submitted = await fabric.hub.ask("submit", priority=priority, **job)
             if detach:
                 emit(submitted, submitted["constellation"], as_json=as_json)

@@ -24,6 +24,8 @@ def test_it_says_when_it_is_ready_and_stops_on_sigterm(alone: Terminal) -> None:
         assert found.url in line
         assert stat.S_IMODE((alone.state_dir / "hub.json").stat().st_mode) == 0o600
         assert alone.run("ps").stdout.startswith("Nothing runs.")
+        for command in ("run", "plan"):
+            assert "constellation pair" in alone.run(command, "list the files", exits=3).stderr
         hub.send_signal(signal.SIGTERM)
         hub.communicate(timeout=TIMEOUT_S)
     assert hub.returncode == 0

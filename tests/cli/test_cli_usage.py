@@ -61,7 +61,7 @@ def test_help_documents_the_exit_codes() -> None:
     assert "Exit codes" in call("--help").output
 
 
-@pytest.mark.parametrize("name", sorted(COMMANDS - {"runbook", "agent"}))
+@pytest.mark.parametrize("name", sorted(COMMANDS - {"runbook"}))
 def test_every_command_has_help_with_an_example(name: str) -> None:
     output = call(name, "--help").output
     assert "Example" in output
