@@ -15,12 +15,16 @@ from .fallbacks import apply_fallback, read_fallback, read_repeat
 from .notes import command_note, gate_note
 from .places import Place, Places
 from .problems import Problem, UnplacedError
+from .reading import ClauseReader
 from .skills import SkillIndex
 from .steps import Gate, Step
 from .subjects import find_subject, hidden_commands
 from .tokens import Phrase
 from .transfers import read_transfer, transfer_commands
 from .weaver import Weaver
+
+MAX_WORDS = 100
+"""In one clause; text in quotes counts as one."""
 
 
 class Builder:
@@ -35,7 +39,9 @@ class Builder:
         self.cards = tuple(cards)
         self.draft = Draft()
         self.places = Places(cards, request)
-        self.reader = CommandReader(index, self.places, self.draft)
+        self.index = index
+        self.straight = CommandReader(index, self.places, self.draft)
+        self.reader = ClauseReader(self.straight)
         self.problems: list[Problem] = []
         self.notes: list[str] = []
         self.before: list[Step] = []
@@ -52,10 +58,12 @@ class Builder:
                 self.problems.append(error.problem)
 
     def _take(self, clause: Clause, following: Clause | None) -> None:
+        if len(clause.phrase) > MAX_WORDS:
+            raise UnplacedError(f"{clause.text[:80]}…", "It is too long for one command.")
         if clause.link in ("start", "then") and not clause.nested and self.stage:
             self.before, self.stage = self.stage, []
         gate = self._gate(clause)
-        self.reader.scope(clause)
+        self.straight.scope(clause)
         fallback = read_fallback(clause.phrase)
         if gate and fallback and gate.condition.kind == "failure":
             for step in gate.steps:
@@ -67,7 +75,7 @@ class Builder:
         recent: list[Step] = []
         for command in self._commands(clause, following):
             recent.append(self._add(command, clause, gate, recent))
-        if begins_command(clause.phrase):
+        if begins_command(clause.phrase, self.index.verbs):
             self.verb = verb_of(clause.phrase)
 
     def _commands(self, clause: Clause, following: Clause | None) -> list[Command]:
@@ -76,14 +84,14 @@ class Builder:
             return self._repeated(clause, self.places.meant(again, clause.text))
         transfer = read_transfer(clause.phrase)
         if transfer:
-            return transfer_commands(transfer, clause.phrase, self.reader)
+            return transfer_commands(transfer, clause.phrase, self.straight)
         shared = None
         if following and following.link == "and" and following.sentence == clause.sentence:
             shared = following.phrase if following.condition is clause.condition else None
         try:
             return self.reader.read(clause.phrase, clause.sentence, shared, clause.condition)
         except UnplacedError:
-            elided = None if begins_command(clause.phrase) else self.verb
+            elided = None if begins_command(clause.phrase, self.index.verbs) else self.verb
             commands = elided and self.reader.elided(clause.phrase, clause.sentence, elided)
             if not commands:
                 raise

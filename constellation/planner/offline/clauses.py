@@ -85,11 +85,16 @@ class Clause:
         return str(self.phrase)
 
 
-def split(request: Phrase) -> list[Clause]:
-    """The clauses of a request, in the order in which they are to be understood."""
+def split(request: Phrase, verbs: frozenset[str]) -> list[Clause]:
+    """The clauses of a request, in the order in which they are to be understood.
+
+    Args:
+        request: the whole of it, device phrases collapsed.
+        verbs: words that may begin a command, beside the usual ones.
+    """
     clauses: list[Clause] = []
     for number, sentence in enumerate(_sentences(request)):
-        reader = _Reader(sentence, number, clauses)
+        reader = _Reader(sentence, number, clauses, verbs)
         clauses.extend(reader.read())
     return clauses
 
@@ -124,8 +129,11 @@ def _ordered(sentence: Phrase) -> Phrase:
 class _Reader:
     """Reads one sentence from left to right."""
 
-    def __init__(self, sentence: Phrase, number: int, before: list[Clause]) -> None:
+    def __init__(
+        self, sentence: Phrase, number: int, before: list[Clause], verbs: frozenset[str]
+    ) -> None:
         self.sentence = sentence
+        self.verbs = verbs
         self.number = number
         self.link: Link = "then" if before else "start"
         self.condition: Condition | None = None
@@ -155,7 +163,8 @@ class _Reader:
 
     def _is_boundary(self, start: int, position: int, end: int) -> bool:
         """True if ``and`` or a comma separates two commands, and not two things of one."""
-        return _has_command(self.sentence[start:position]) and begins_command(self.sentence[end:])
+        before, after = self.sentence[start:position], self.sentence[end:]
+        return _has_command(before) and begins_command(after, self.verbs)
 
     def _follow(self, match: re.Match[str]) -> None:
         if match["otherwise"]:
@@ -186,7 +195,7 @@ class _Reader:
         comma or ``and`` stands before it (``fetch …, and if that fails use …``).
         """
         condition, end = read_condition(self.sentence, position, self.sentence.index(match.end()))
-        follows = begins_command(self.sentence[end:])
+        follows = begins_command(self.sentence[end:], self.verbs)
         trailing = _has_command(self.sentence[start:position]) and not (
             follows and (match["joint"] or condition.about_outcome)
         )
@@ -218,15 +227,19 @@ def strip_filler(phrase: Phrase) -> Phrase:
     return phrase[start:end]
 
 
-def begins_command(phrase: Phrase) -> bool:
-    """True if a command starts here: a verb or a question, maybe after a device."""
+def begins_command(phrase: Phrase, verbs: frozenset[str]) -> bool:
+    """True if a command starts here: a verb or a question, maybe after a device.
+
+    Args:
+        verbs: words that may begin a command, beside the usual ones.
+    """
     phrase = strip_filler(phrase)
     while len(phrase) and phrase.tokens[0].kind == "device":
         phrase = strip_filler(phrase[1 : len(phrase)])
     if not len(phrase):
         return False
     first = phrase.tokens[0]
-    return first.kind == "word" and (is_verb(first.shape) or first.shape in QUESTION)
+    return first.kind == "word" and (is_verb(first.shape) or first.shape in QUESTION | verbs)
 
 
 def _has_command(phrase: Phrase) -> bool:

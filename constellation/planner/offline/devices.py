@@ -44,6 +44,7 @@ class DevicePhrase:
         plural: for ``same`` and ``other``: several devices are meant.
         problem: why it is unknown or unclear, as a sentence.
         suggestions: what could have been meant.
+        words: the tokens, if it may be no device at all, as in ``put it on the table``.
     """
 
     text: str
@@ -53,6 +54,7 @@ class DevicePhrase:
     plural: bool = False
     problem: str = ""
     suggestions: tuple[str, ...] = ()
+    words: tuple[Token, ...] = ()
 
 
 class DeviceGrammar:
@@ -154,6 +156,7 @@ class DeviceGrammar:
         self, phrase: Phrase, index: int, vocabulary: frozenset[str]
     ) -> tuple[DevicePhrase, int] | None:
         match = phrase.match(self._unknown_noun, index)
+        surely = match is not None
         if match is None:
             match = phrase.match(self._unknown_place, index)
             end = phrase.index(match.end()) if match else 0
@@ -172,6 +175,7 @@ class DeviceGrammar:
             place=(match["place"] or "").strip(),
             problem=f"No connected device is called, or described as, {word!r}.",
             suggestions=tuple(near) or self._all,
+            words=() if surely else phrase.tokens[index:end],
         ), end
 
     # ── meaning ─────────────────────────────────────────────────────────────────────────────────

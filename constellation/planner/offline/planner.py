@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import anyio.to_thread
+
 from constellation.aip.cards import DeviceCard
 from constellation.errors import PlanError
 from constellation.graph.edits import Edit
@@ -18,7 +20,7 @@ from .revise import stand_in
 from .skills import SkillIndex
 from .tokens import Phrase, tokenize
 
-MAX_CHARACTERS = 10_000
+MAX_CHARACTERS = 4_000
 _TITLE_LENGTH = 60
 
 
@@ -37,8 +39,8 @@ class OfflinePlanner:
         self.revise_on = revise_on
 
     async def plan(self, request: str, devices: Sequence[DeviceCard]) -> Plan:
-        """See `Planner.plan`."""
-        return plan_request(request, devices)
+        """See `Planner.plan`; reads in a thread, so that a long request holds up nobody."""
+        return await anyio.to_thread.run_sync(plan_request, request, tuple(devices))
 
     async def revise(
         self,
@@ -51,7 +53,7 @@ class OfflinePlanner:
         if not request:
             return ()
         try:
-            planned = plan_request(request, devices).edits
+            planned = (await self.plan(request, devices)).edits
         except PlanError:  # a device that the request names has left: no advice then
             return ()
         return stand_in(snapshot, event, planned)
@@ -73,7 +75,7 @@ def plan_request(request: str, devices: Sequence[DeviceCard]) -> Plan:
     names = [card.name for card in cards]
     words = Phrase(list(tokenize(request, names)))
     phrase = DeviceGrammar(cards).collapse(words, index.vocabulary)
-    clauses = split(phrase)
+    clauses = split(phrase, index.verbs)
     if not clauses:
         raise refusal([Problem(request.strip()[:200], "It says nothing to do.")])
     builder = Builder(cards, index, phrase)

@@ -16,7 +16,7 @@ from constellation.aip.cards import DeviceCard, SkillCard
 from .schemas import Parameter, one_of, parameters
 from .tokens import Phrase, Token, tokenize
 from .values import Reading, read_arguments
-from .words import GENERIC, LIGHT_CONCEPTS, concept, concepts, is_verb, stem, weighty
+from .words import GENERIC, LIGHT_CONCEPTS, STOP, concept, concepts, is_verb, stem, weighty
 
 THRESHOLD: Mapping[str, float] = {"read": 0.4, "write": 0.5, "dangerous": 0.55}
 """How much of a clause a skill must cover to be chosen, by what it does to the world."""
@@ -90,6 +90,16 @@ class SkillIndex:
         self._unknown = math.log(1 + count)
         self.vocabulary = frozenset(
             word for entry in self._entries.values() for word in entry.stems
+        )
+
+    @property
+    def verbs(self) -> frozenset[str]:
+        """The words that begin the skills' examples."""
+        return frozenset(
+            example[0]
+            for entry in self._entries.values()
+            for example in entry.examples[:-1]  # the last is the description
+            if example and example[0] not in STOP
         )
 
     def matches(self, phrase: Phrase, allowed: Iterable[str] | None = None) -> list[Match]:

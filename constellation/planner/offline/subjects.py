@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from .commands import Command, CommandReader
+from .commands import Command
 from .conditions import Condition
 from .problems import UnplacedError
+from .reading import ClauseReader
 from .results import named_steps
 from .schemas import fields
 from .steps import Step
@@ -64,7 +65,7 @@ def _by_field(condition: Condition, steps: Sequence[Step]) -> tuple[Step, ...]:
     return ()
 
 
-def hidden_commands(condition: Condition, reader: CommandReader, sentence: int) -> list[Command]:
+def hidden_commands(condition: Condition, reader: ClauseReader, sentence: int) -> list[Command]:
     """The reading that has to be done so that there is something to look at.
 
     Raises:

@@ -7,6 +7,7 @@ is a value and never grammar.
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -152,10 +153,7 @@ class Phrase:
 
     def index(self, offset: int) -> int:
         """The token whose shape starts at or after an offset."""
-        low = 0
-        while low < len(self._starts) and self._starts[low] < offset:
-            low += 1
-        return low
+        return bisect_left(self._starts, offset)
 
     def match(self, pattern: re.Pattern[str], index: int = 0) -> re.Match[str] | None:
         """Match a pattern at a token."""

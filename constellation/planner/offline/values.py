@@ -275,7 +275,9 @@ class _Reader:
         for parameter in list(self._open("text")):
             if not parameter.required:
                 continue
-            span = self._words_after_cue() or self._object() or self._goal()
+            span = self._words_after_cue() or self._object()
+            if not span and not parameter.content:
+                span = self._goal()
             if span:
                 text = str(self.phrase[span[0] : span[-1] + 1])
                 self._set(parameter, text, *span)
@@ -293,7 +295,7 @@ class _Reader:
         start += 1
         while self._shape(start) in ("up", "down", "out", "off", "over", "me", "us"):
             start += 1
-        return self._run(start)
+        return [] if self._shape(start) in _GOAL - {"to"} else self._run(start)
 
     def _goal(self) -> list[int]:
         """The words after a preposition: ``place it on the table``."""

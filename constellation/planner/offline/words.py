@@ -67,7 +67,7 @@ VERBS = bag(
     """
     add alert append ask back bring build calculate capture cat check clean clear close
     collect compare compute copy count create delete deploy display download drop dump
-    edit empty erase examine execute fetch find follow get give grab grep halt inspect
+    edit empty erase examine execute fetch find follow get give go grab grep halt inspect
     install kill launch let list load locate look make measure merge modify monitor mount
     move notify open patch pause pick ping place play post pull push put query read reboot
     record remove rename replace report request resize restart retrieve retry rotate run
