@@ -42,17 +42,19 @@ class Attempt:
         stage: where it stands.
         started_at: the runtime's clock when it began to run.
         stopping: why it is being stopped; None as long as it is not.
-        questions: the open questions by id, with their bodies; an answer resolves the future.
+        question: what a person is asked, with its ``id``; None while nothing is open.
+        answered: resolved by the answer to the last question.
         context, run, timer: what the runtime made for it.
         remaining_s: what is left of its time while a question is open.
     """
 
     __slots__ = (
+        "answered",
         "arguments",
         "context",
         "id",
         "idempotent",
-        "questions",
+        "question",
         "remaining_s",
         "run",
         "skill",
@@ -83,7 +85,8 @@ class Attempt:
         self.stage = Stage.WAITING
         self.started_at = 0.0
         self.stopping: ConstellationError | None = None
-        self.questions: dict[str, tuple[Mapping[str, Any], asyncio.Future[Any]]] = {}
+        self.question: Mapping[str, Any] | None = None
+        self.answered: asyncio.Future[Any] | None = None
         self.context: Context | None = None
         self.run: asyncio.Task[None] | None = None
         self.timer: asyncio.TimerHandle | None = None

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from constellation.errors import TaskCanceled, TaskFailed, TaskRejected
 
+MAY_HAVE_RUN = "See what it left behind, then retry the task or cancel it."
+
 
 class SkillCrashed(TaskFailed):
     """The skill raised something that it did not mean to; the traceback stays on the device."""

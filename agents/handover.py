@@ -24,7 +24,7 @@ from constellation.errors import (
     SkillError,
 )
 
-from .errors import Interrupted
+from .errors import MAY_HAVE_RUN, Interrupted
 from .outgoing import Message, Outgoing
 from .store import Store
 
@@ -87,7 +87,7 @@ class Handover:
         """What an earlier process held is handed in, and what it left unfinished as interrupted."""
         error = Interrupted(
             "The agent restarted while it ran: it may have taken effect, wholly or in part.",
-            remedy="See what it left behind, then retry the task or cancel it.",
+            remedy=MAY_HAVE_RUN,
         ).to_wire()
         self.held = {body["attempt"]: body for body in self._store.results()}
         for attempt in self._store.begun():

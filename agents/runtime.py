@@ -21,12 +21,13 @@ from constellation.errors import (
     PermissionDenied,
     SkillError,
     TaskCanceled,
+    TaskRejected,
     TaskTimedOut,
 )
 
 from .attempts import Attempt, Attempts, Stage
 from .context import Context
-from .errors import Denied, Interrupted, SkillCrashed
+from .errors import MAY_HAVE_RUN, Denied, Interrupted, SkillCrashed
 from .handover import Handover
 from .policy import Decision, Policy
 from .roots import Roots
@@ -84,8 +85,8 @@ class Agent:
     def ask_again(self) -> None:
         """Send every open question to a hub that may not have seen it."""
         for attempt in self._attempts.open.values():
-            for question, _ in attempt.questions.values():
-                self._send_question(attempt, question)
+            if attempt.question is not None:
+                self._send_question(attempt, attempt.question)
 
     async def idle(self) -> None:
         """Wait until no attempt is open."""
@@ -93,10 +94,21 @@ class Agent:
             self._ended.clear()
             await self._ended.wait()
 
-    def stop_all(self, reason: str) -> None:
-        """Stop every open attempt; their results say that they were interrupted."""
+    def stop_all(self) -> None:
+        """Stop every open attempt, for the agent stops.
+
+        What was not begun is refused. What may be repeated is left without a result, so that the
+        hub gives it to another device; what may not is reported as interrupted.
+        """
         for attempt in list(self._attempts.open.values()):
-            self._stop(attempt, Interrupted(reason, remedy="Retry the task, or cancel it."))
+            if attempt.run is None:
+                self._attempts.end(attempt)
+                self._reject(attempt.id, TaskRejected("The agent was stopped before it began."))
+            else:
+                error = Interrupted("The agent was stopped while it ran.", remedy=MAY_HAVE_RUN)
+                self._stop(attempt, error)
+        self._ended.set()
+        self._handover.flush_soon()
 
     # ── messages of the hub ─────────────────────────────────────────────────────────────────────
 
@@ -155,10 +167,10 @@ class Agent:
 
     def _answer(self, body: Mapping[str, Any]) -> None:
         attempt = self._attempts.open.get(body["attempt"])
-        if attempt is not None and body["question"] in attempt.questions:
-            _, answered = attempt.questions[body["question"]]
-            if not answered.done():
-                answered.set_result(body["answer"])
+        if attempt is None or attempt.question is None or attempt.answered is None:
+            return
+        if attempt.question["id"] == body["question"] and not attempt.answered.done():
+            attempt.answered.set_result(body["answer"])
 
     # ── questions ───────────────────────────────────────────────────────────────────────────────
 
@@ -200,21 +212,19 @@ class Agent:
         question: dict[str, Any] = {"id": uuid4().hex[:12], "kind": kind, "prompt": prompt}
         if options:
             question["options"] = list(options)
-        answered: asyncio.Future[Any] = self._loop.create_future()
-        if attempt.timer is not None and not attempt.questions:
+        if attempt.timer is not None:
             attempt.remaining_s = attempt.timer.when() - self._loop.time()
             attempt.timer.cancel()
-        attempt.questions[question["id"]] = question, answered
-
-        def closed(_: asyncio.Future[Any]) -> None:
-            del attempt.questions[question["id"]]
-            running = attempt.stage is Stage.RUNNING and attempt.stopping is None
-            if running and not attempt.questions:
-                self._set_timer(attempt)
-
-        answered.add_done_callback(closed)
+        attempt.question = question
+        attempt.answered = self._loop.create_future()
+        attempt.answered.add_done_callback(partial(self._answered, attempt))
         self._send_question(attempt, question)
-        return answered
+        return attempt.answered
+
+    def _answered(self, attempt: Attempt, _: asyncio.Future[Any]) -> None:
+        attempt.question = None
+        if attempt.stage is Stage.RUNNING and attempt.stopping is None:
+            self._set_timer(attempt)
 
     def _send_question(self, attempt: Attempt, question: Mapping[str, Any]) -> None:
         body = {"attempt": attempt.id, "question": question}
@@ -274,8 +284,8 @@ class Agent:
         if attempt.stopping is not None:
             return
         attempt.stopping = error
-        for _, answered in tuple(attempt.questions.values()):
-            answered.cancel()
+        if attempt.answered is not None:
+            attempt.answered.cancel()
         if attempt.run is None or attempt.context is None:
             self._end(attempt, error=error)
             return
@@ -304,7 +314,8 @@ class Agent:
         if attempt.timer is not None:
             attempt.timer.cancel()
         self._attempts.end(attempt)
-        self._handover.result(body, repeatable=attempt.idempotent or attempt.run is None)
+        if not (isinstance(error, Interrupted) and attempt.idempotent):
+            self._handover.result(body, repeatable=attempt.idempotent or attempt.run is None)
         self._ended.set()
         self._begin()
 
@@ -324,8 +335,11 @@ class Agent:
             self._handover.flush_soon()
 
     async def ask(self, attempt: str, kind: str, prompt: str, options: Sequence[str]) -> Any:
-        """See `Context.ask`."""
-        return await self._question(self._attempts.open[attempt], kind, prompt, options)
+        """See `Context.ask`. A person is asked one thing at a time."""
+        asking = self._attempts.open[attempt]
+        while asking.question is not None and asking.answered is not None:
+            await asyncio.wait([asking.answered])
+        return await self._question(asking, kind, prompt, options)
 
     async def put_artifact(self, file: BinaryIO, name: str) -> tuple[str, int]:
         """See `Context.put_artifact`."""

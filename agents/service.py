@@ -129,7 +129,7 @@ class Service:
         self._handover.flush_soon()
         with anyio.move_on_after(self._settings.drain_timeout_s):
             await self._agent.idle()
-        self._agent.stop_all("The agent was stopped before it ended.")
+        self._agent.stop_all()
         with anyio.move_on_after(STOP_GRACE_S + 1):
             await self._agent.idle()
         with anyio.move_on_after(HAND_IN_S):

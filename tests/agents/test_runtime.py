@@ -70,6 +70,11 @@ async def ask(context: Context) -> str:
     return await context.choose("Which one?", ["a", "b"])
 
 
+@skill("ask_twice", effect="read")
+async def ask_twice(context: Context) -> list[str]:
+    return list(await asyncio.gather(context.ask("First?"), context.ask("Second?")))
+
+
 @skill("wipe", effect="dangerous", intent=lambda disk: Intent(f"Wipe {disk}"))
 async def wipe(disk: str) -> str:
     return f"wiped {disk}"
@@ -79,7 +84,7 @@ async def wipe(disk: str) -> str:
 async def burn(what: str = "toast") -> None: ...
 
 
-SKILLS = Registry([echo, forever, stubborn, crash, fail, talk, ask, wipe, burn])
+SKILLS = Registry([echo, forever, stubborn, crash, fail, talk, ask, ask_twice, wipe, burn])
 
 
 class Hub:
@@ -145,7 +150,7 @@ async def hub(store: Store) -> AsyncIterator[Hub]:
     await asyncio.sleep(0)
     yield hub
     Gate.open.set()
-    agent.stop_all("The test is over.")
+    agent.stop_all()
     await agent.idle()
     handover.close()
 
@@ -366,10 +371,30 @@ async def test_what_the_policy_denies_is_refused(store: Store) -> None:
 
 
 async def test_stopping_the_agent_says_so(hub: Hub) -> None:
-    hub.assign("c/t/1", "forever")
+    hub.assign("c/once/1", "forever", idempotent=False)
+    hub.assign("c/any/1", "forever", idempotent=True)
+    hub.assign("c/wait/1", "forever")
+    hub.assign("c/ask/1", "burn")
     await hub.first("accept")
-    hub.agent.stop_all("The agent was stopped before it ended.")
+    await hub.first("input_required")
+    hub.agent.stop_all()
     with anyio.fail_after(10):
         await hub.agent.idle()
-    result = await hub.result("c/t/1")
+    result = await hub.result("c/once/1")
     assert result["error"]["code"] == "task.failed.interrupted"
+    refused = {body["attempt"] for type, body in hub.sent if type == "reject"}
+    assert refused == {"c/wait/1", "c/ask/1"}, "nothing of them was done"
+    assert hub.types().count("result") == 1, "the hub gives the other to another device"
+
+
+async def test_a_person_is_asked_one_thing_at_a_time(hub: Hub) -> None:
+    hub.assign("c/t/1", "ask_twice")
+    first = (await hub.first("input_required"))["question"]
+    await asyncio.sleep(0)
+    assert hub.types().count("input_required") == 1
+    hub.give(("answer", {"attempt": "c/t/1", "question": first["id"], "answer": "a"}))
+    second = await hub.until(
+        lambda type, body: type == "input_required" and body["question"] != first
+    )
+    hub.give(("answer", {"attempt": "c/t/1", "question": second["question"]["id"], "answer": "b"}))
+    assert (await hub.result("c/t/1"))["output"] == ["a", "b"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import signal
 import stat
@@ -22,6 +23,7 @@ from constellation.aip.auth import CredentialStore, PairingDesk, StoreAuthentica
 from constellation.aip.messages import Hello, Message
 from constellation.aip.server import Peer, Server, serve
 from constellation.orchestrator.artifacts import ArtifactStore
+from constellation.testing.proxy import tcp_proxy
 
 pytestmark = pytest.mark.anyio
 
@@ -31,7 +33,8 @@ SKILLS = Path(__file__).with_name("fixture_skills.py")
 class Hub:
     """What a hub is to a device: it assigns, and secures what comes back (unless told not to)."""
 
-    def __init__(self) -> None:
+    def __init__(self, pairing: PairingDesk) -> None:
+        self.pairing = pairing
         self.secures = True
         self.messages: list[tuple[str, Mapping[str, Any]]] = []
         self.hello: Hello | None = None
@@ -40,11 +43,15 @@ class Hub:
 
     def opened(self, peer: Peer, hello: Hello, resumed: bool) -> None:
         self._peer, self.hello = peer, hello
-        self._note("resumed" if resumed else "opened", {})
+        self._note("resumed" if resumed else "opened", {"role": hello.role})
 
     def received(self, peer: Peer, messages: Sequence[Message]) -> None:
         for message in messages:
             self._note(message.type, message.body)
+            if message.type == "request" and message.body["verb"] == "pair":
+                offer = self.pairing.offer(time.time(), name=message.body["params"]["name"])
+                result = {"code": offer.code}
+                peer.send("response", {"id": message.body["id"], "result": result})
         if self.secures:
             peer.acknowledge(messages[-1].seq)
 
@@ -81,6 +88,11 @@ class Hub:
     def assign(self, attempt: str, skill: str, **arguments: Any) -> None:
         self.send("assign", attempt=attempt, skill=skill, arguments=arguments, idempotent=False)
 
+    def forget(self) -> None:
+        """End the session, as a hub that was restarted has done."""
+        assert self._peer is not None
+        self._peer.close("forgotten")
+
     async def yes(self) -> None:
         """Approve what is asked next."""
         body = await self.until("input_required")
@@ -95,8 +107,8 @@ class Desk:
         self.root = folder / "root"
         self.root.mkdir()
         self.state = folder / "state"
-        self.hub = Hub()
         self.pairing = PairingDesk()
+        self.hub = Hub(self.pairing)
         self.credentials = CredentialStore(folder / "credentials.json")
         self.artifacts = ArtifactStore(folder / "artifacts")
         self.server: Server
@@ -107,6 +119,10 @@ class Desk:
             *("--hub", self.server.url, "--name", "desk", "--root", str(self.root)),
             *("--state-dir", str(self.state), "--skills", str(SKILLS), *more),
         ]
+
+    def admin(self) -> str:
+        """A credential such as a hub leaves for its own user."""
+        return self.credentials.issue("local", "admin", time.time())[1]
 
     def code(self) -> str:
         return self.pairing.offer(time.time(), name="desk").code
@@ -294,6 +310,40 @@ async def test_a_thread_that_never_ends_does_not_keep_the_agent(desk: Desk) -> N
             assert await process.wait() == 0
 
 
+async def test_a_cut_link_costs_no_task(desk: Desk, tmp_path: Path) -> None:
+    async with tcp_proxy("127.0.0.1", desk.server.port) as proxy:
+        url = f"ws://127.0.0.1:{proxy.port}/aip"
+        async with desk.agent("--hub", url) as process:
+            desk.hub.assign("c/t/1", "mark", file=str(tmp_path / "ledger"), seconds=0.5)
+            await desk.hub.until("progress")
+            proxy.cut()
+            await desk.hub.until("resumed")
+            assert (await desk.hub.result("c/t/1"))["output"] == 1
+            assert await stopped(process) == 0
+
+
+async def test_a_hub_that_forgot_the_session_gets_what_is_held_and_open(
+    desk: Desk, tmp_path: Path
+) -> None:
+    async with desk.agent():
+        desk.hub.secures = False
+        for attempt, seconds in (("c/held/1", 0), ("c/open/1", 1000)):
+            desk.hub.assign(attempt, "mark", file=str(tmp_path / "ledger"), seconds=seconds)
+        desk.hub.assign("c/ask/1", "shell.run", command="true")
+        question = await desk.hub.until("input_required")
+        await desk.hub.result("c/held/1")
+        desk.hub.forget()
+        desk.hub.secures = True
+        await desk.hub.until("opened")
+        assert desk.hub.hello is not None
+        assert set(desk.hub.hello.running) == {"c/open/1", "c/ask/1"}
+        assert desk.hub.hello.held == ("c/held/1",)
+        assert await desk.hub.until("input_required") == question
+        assert (await desk.hub.result("c/held/1"))["state"] == "completed"
+        desk.hub.send("cancel", attempt="c/open/1", reason="enough")
+        assert (await desk.hub.result("c/open/1"))["state"] == "canceled"
+
+
 async def test_it_tells_systemd_how_it_is(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     address = desk.folder / "notify"
     async with await anyio.create_unix_datagram_socket(local_path=address) as listener:
@@ -352,3 +402,28 @@ async def test_its_unit_starts_it_again_as_it_is(desk: Desk) -> None:
     assert str(desk.root) in text
     assert "K7QX" not in text, "a code is good once"
     assert "--pair" not in text
+
+
+async def test_installing_pairs_and_hands_the_unit_to_systemd(desk: Desk) -> None:
+    programs = desk.folder / "bin"
+    programs.mkdir()
+    (programs / "systemctl").write_text(f'#!/bin/sh\necho "$@" >> {desk.folder}/calls\n')
+    (programs / "systemctl").chmod(0o755)
+    env = {"PATH": f"{programs}:/usr/bin:/bin", "XDG_CONFIG_HOME": str(desk.folder / "config")}
+    done = await anyio.run_process([*desk.arguments("--pair", desk.code()), "install"], env=env)
+    unit = desk.folder / "config" / "systemd" / "user" / "constellation-agent-desk.service"
+    assert done.stdout.decode() == f"{unit} is installed and started.\n"
+    assert "ExecStart=" in unit.read_text()
+    assert "enable --now constellation-agent-desk.service" in (desk.folder / "calls").read_text()
+    assert (desk.state / "agents" / "desk" / "credential").exists(), "the code was exchanged"
+
+
+async def test_beside_its_hub_an_agent_pairs_itself(desk: Desk) -> None:
+    local = {"url": desk.server.url, "token": desk.admin(), "pid": os.getpid()}
+    desk.state.mkdir(mode=0o700)
+    (desk.state / "hub.json").write_text(json.dumps(local))
+    command = [word for word in desk.arguments() if word not in ("--hub", desk.server.url)]
+    async with await anyio.open_process(command) as process:
+        await desk.hub.until("opened", lambda body: body["role"] == "device")
+        assert await stopped(process) == 0
+    assert desk.credentials.find("desk") is not None
