@@ -22,7 +22,7 @@ from .settings import DEFAULT_CAPACITY, AgentSettings
 from .systemd import install as install_unit
 from .systemd import unit_text
 
-app = typer.Typer(help="Serve this machine as a device, until Ctrl-C or SIGTERM.")
+app = typer.Typer()
 
 
 @app.callback(invoke_without_command=True)

@@ -55,9 +55,9 @@ def test_the_docstring_draws_every_error() -> None:
 
 
 def test_a_finer_code_keeps_its_nearest_ancestor() -> None:
-    error = error_from_wire({"code": "task.failed.exit", "message": "It ended with 3."})
+    error = error_from_wire({"code": "task.failed.weather", "message": "It rained."})
     assert type(error) is TaskFailed
-    assert error.details["code"] == "task.failed.exit"
+    assert error.details["code"] == "task.failed.weather"
 
 
 @pytest.mark.parametrize("wire", [{}, {"code": "no.such.code"}, {"code": 7, "details": "x"}])
