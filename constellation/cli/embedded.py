@@ -62,10 +62,15 @@ class Fabric:
         return f"{constellation} goes on without us."
 
 
+def hub_stays(settings: Settings) -> bool:
+    """True if a hub is configured, or up on this machine, that outlives this command."""
+    return settings.client.url is not None or LocalHub.find(settings.state_dir) is not None
+
+
 @asynccontextmanager
 async def open_fabric(settings: Settings, root: Path) -> AsyncIterator[Fabric]:
     """Connect to the hub that is configured or up, else start an embedded one."""
-    if settings.client.url is not None or LocalHub.find(settings.state_dir) is not None:
+    if hub_stays(settings):
         async with open_hub(settings) as hub:
             yield Fabric(hub)
     else:

@@ -11,12 +11,12 @@ import typer
 from rich.text import Text
 
 from constellation.config import load_settings
-from constellation.errors import ConfigError
+from constellation.errors import HubUnreachable
 from constellation.graph.task import TaskState
 
 from .connection import run_async
 from .display import open_display
-from .embedded import Fabric, open_fabric
+from .embedded import Fabric, hub_stays, open_fabric
 from .exits import ExitCode
 from .follow import Follower
 from .options import pairs
@@ -132,14 +132,14 @@ def run(
     if name is not None:
         job["name"] = name
     settings = load_settings({"state_dir": state_dir})
+    if detach and not hub_stays(settings):
+        raise HubUnreachable(
+            "--detach needs a hub that stays, and none is up.",
+            remedy="Start one with `constellation hub`, or leave --detach out.",
+        )
 
     async def main() -> ExitCode:
         async with open_fabric(settings, root) as fabric:
-            if detach and fabric.journal is not None:
-                raise ConfigError(
-                    "--detach needs a hub that stays, and none is up.",
-                    remedy="Start one with `constellation hub`, or leave --detach out.",
-                )
             if "request" in job:
                 await fabric.require_device()
             submitted = await fabric.hub.ask("submit", priority=priority, **job)

@@ -58,7 +58,7 @@ def test_other_terminals_find_the_embedded_hub(alone: Terminal) -> None:
 
 
 def test_detach_needs_a_hub_that_stays(alone: Terminal) -> None:
-    done = alone.run("run", ECHO, "--detach", exits=2)
+    done = alone.run("run", ECHO, "--detach", exits=3)
     assert "constellation hub" in done.stderr
 
 
