@@ -58,6 +58,8 @@ from .session import (
 from .transfers import Store
 from .transport import CLOSE_TIMEOUT_S, ClientTransport
 
+_DISAGREEMENTS = frozenset({CloseCode.PROTOCOL, CloseCode.LIMIT})
+
 Role = Literal["device", "client", "hub"]
 Inventory = Callable[[], tuple[Sequence[str], Sequence[str]]]
 
@@ -191,19 +193,18 @@ class Link(Endpoint):
         code, reason = await transport.ended
         tasks.start_soon(transport.shut, code, reason)
         self._detach(transport, reason)
-        if isinstance(self.trouble, RemoteProtocolError):
-            self._renew()  # what it refused may have been the attempt to resume
-        was_open = self._is_open.is_set()
-        if was_open:
-            self._is_open = anyio.Event()
-            with self._guard:
-                self._on_detached(reason)
+        was_open = self._no_longer_open(reason)
+        if isinstance(self.trouble, RemoteProtocolError) and self.session.id:
+            # What it refused may be the attempt to resume: begin afresh.
+            self._renew()
+            self.trouble = None
         if code == CloseCode.REPLACED:
             self.trouble = SessionLost(
                 f"The hub closed the session: {reason}.",
                 remedy="Stop the other one, or give one of them another name.",
             )
-        return was_open and self.trouble is None
+        # A message that one of us cannot take comes again with each connection: that is no success.
+        return was_open and self.trouble is None and code not in _DISAGREEMENTS
 
     async def aclose(self) -> None:
         """Say goodbye: the hub forgets the session."""
@@ -239,12 +240,22 @@ class Link(Endpoint):
             case CloseTransport(code, reason) if self._was_ended() and self._transport is not None:
                 # The hub closes the connection; the code with which it does so says why.
                 self._loop.call_later(CLOSE_TIMEOUT_S, self._transport.end, code, reason)
-            case Ended() if not self._is_closing:
+            case Ended(reason) if not self._is_closing:
                 super()._obey(instruction)
                 self._let_go()
                 self._renew()
+                self._no_longer_open(reason)
             case _:
                 super()._obey(instruction)
+
+    def _no_longer_open(self, reason: str) -> bool:
+        """Tell, once, that the connection is gone; True if the session was open on it."""
+        was_open = self._is_open.is_set()
+        if was_open:
+            self._is_open = anyio.Event()
+            with self._guard:
+                self._on_detached(reason)
+        return was_open
 
     def _was_ended(self) -> bool:
         return self.session.state is State.CLOSED and not self._is_closing
@@ -270,8 +281,9 @@ class Link(Endpoint):
             return lost
         # What was sent before there was any session is not lost: it was early.
         self._was_open = True
-        for message in lost:
-            self.session.send(message.type, message.body)
+        with self._guard:
+            for message in lost:
+                self.session.send(message.type, message.body)
         return ()
 
     def _renew(self) -> None:

@@ -74,6 +74,13 @@ class Events(AsyncIterator[Event]):
             self._wanted.set_result(None)
 
 
+def fail(future: asyncio.Future[Any], error: Exception) -> None:
+    """End a future with an error, whether or not anybody still waits for it."""
+    if not future.done():
+        future.set_exception(error)
+        future.exception()  # counts as seen: whoever waited may have been canceled
+
+
 def _nothing(seq: int) -> None:
     pass
 
@@ -125,8 +132,7 @@ class Inbox:
             remedy="Ask again; what was asked may have happened.",
         )
         for answer in tuple(self._requests.values()):
-            if not answer.done():
-                answer.set_exception(error)
+            fail(answer, error)
         for events in self._events.values():
             events.end(error)
         self._events.clear()
@@ -141,7 +147,7 @@ class Inbox:
         if error is None:
             answer.set_result(body.get("result"))
         else:
-            answer.set_exception(error_from_wire(error))
+            fail(answer, error_from_wire(error))
 
     def _take(self, seq: int) -> None:
         self._untaken.pop(seq, None)

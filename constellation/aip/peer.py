@@ -110,8 +110,11 @@ class Peer(Endpoint):
         self._end(reason, code)
 
     def complain(self, error: ConstellationError) -> None:
-        """Tell the peer that something it said cannot be; the session goes on."""
-        if self._transport is not None:
+        """Tell the peer that something it said cannot be; the session goes on.
+
+        Nothing waits for a peer that does not listen: then it is not told.
+        """
+        if self._transport is not None and self._transport.writable:
             complaint = self.codec.encode("error", 0, error.to_wire())
             self._transport.write(self.codec.join(0, [complaint]))
 

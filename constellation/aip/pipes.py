@@ -11,12 +11,12 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+from weakref import WeakValueDictionary
 
 from constellation.errors import (
     ConstellationError,
     LimitExceeded,
-    LocalProtocolError,
     PermissionDenied,
     SessionLost,
     error_from_wire,
@@ -26,6 +26,8 @@ from .session import State, StreamClosed, StreamData, StreamOpened
 
 if TYPE_CHECKING:
     from .endpoint import Endpoint
+
+Qos = Literal["reliable", "latest", "deadline"]
 
 # So much of a stream waits in the session; more is read from its source when some was taken in.
 QUEUE_BYTES = 256 * 1024
@@ -129,20 +131,25 @@ class IncomingStream(AsyncIterator[bytes]):
             self._took(data, last)
 
     def _took(self, data: bytes, last: bool) -> None:
-        self._streams.took(self.number, len(data))
-        if last:
-            self.refuse()
+        self._is_over = last
+        self._streams.took(self.number, len(data), last)
 
     def _wake(self) -> None:
         if self._wanted is not None and not self._wanted.done():
             self._wanted.set_result(None)
 
 
-class _Outgoing:
-    """The sending end of a stream."""
+class Outgoing:
+    """The sending end of a stream.
+
+    Attributes:
+        number: names it among the streams of its session.
+        refusal: why the peer takes no more of it, once it said so.
+    """
 
     def __init__(self, endpoint: Endpoint, number: int) -> None:
         self.number = number
+        self.refusal: ConstellationError | None = None
         self._endpoint = endpoint
         self._losses = endpoint.losses
 
@@ -156,6 +163,8 @@ class _Outgoing:
     def _check(self) -> None:
         if self._endpoint.losses != self._losses:
             raise SessionLost("The session of this stream was lost.")
+        if self.refusal is not None:
+            raise self.refusal
 
     def _write(self, data: bytes, *, last: bool = False) -> None:
         self._check()
@@ -164,30 +173,20 @@ class _Outgoing:
         endpoint.flush_soon()
 
 
-class ByteWriter(_Outgoing):
-    """Sends bytes.
-
-    Attributes:
-        number: names it among the streams of its session.
-    """
-
-    def __init__(self, endpoint: Endpoint, number: int) -> None:
-        super().__init__(endpoint, number)
-        self._opened_by = endpoint.session.acknowledged + endpoint.session.unsecured
+class ByteWriter(Outgoing):
+    """Sends bytes."""
 
     @property
     def has_room(self) -> bool:
         """True if more may be written now."""
-        # Its first bytes must not overtake the message that opens it, not even after a reconnect.
-        session = self._endpoint.session
-        return session.acknowledged >= self._opened_by and session.queued(self.number) < QUEUE_BYTES
+        return self._endpoint.session.queued(self.number) < QUEUE_BYTES
 
     async def write(self, data: bytes, *, last: bool = False) -> None:
         """Send bytes, waiting while the peer lags; ``last`` says that none follow.
 
         Raises:
-            LocalProtocolError: the peer has closed the stream.
             SessionLost: the session was lost.
+            ConstellationError: why the peer refused the stream.
         """
         self._check()
         await self._endpoint.until(lambda: self.has_room)
@@ -197,42 +196,40 @@ class ByteWriter(_Outgoing):
         """Say that nothing follows, and wait until the peer has taken everything in.
 
         Raises:
-            LocalProtocolError: the peer has closed the stream.
             SessionLost: the session was lost.
+            ConstellationError: why the peer refused the stream.
         """
         await self.write(b"", last=True)
         await self._endpoint.until(lambda: self._endpoint.session.queued(self.number) == 0)
+        self._check()
 
     def pump(self, source: Iterator[bytes]) -> bool:
         """Write while there is room; False once the source, or the stream, has ended."""
         try:
             while self.has_room:
+                self._check()
                 data = next(source, None)
                 self._write(data or b"", last=data is None)
                 if data is None:
                     return False
-        except (LocalProtocolError, SessionLost):
-            return False
         except OSError as error:
             self.close(ConstellationError(f"It cannot be read: {error.strerror}."))
+            return False
+        except ConstellationError:
             return False
         return True
 
 
-class ItemWriter(_Outgoing):
-    """Sends items, each of them whole or not at all.
-
-    Attributes:
-        number: names it among the streams of its session.
-    """
+class ItemWriter(Outgoing):
+    """Sends items, each of them whole or not at all."""
 
     def put(self, item: bytes) -> None:
         """Send an item; while there is no connection it is dropped.
 
         Raises:
             LimitExceeded: it is larger than the peer takes.
-            LocalProtocolError: the peer has closed the stream.
             SessionLost: the session was lost.
+            ConstellationError: why the peer refused the stream.
         """
         self._check()
         if self._endpoint.session.state is State.OPEN:
@@ -250,6 +247,7 @@ class Streams:
         self.takers: dict[str, Callable[[IncomingStream], None]] = {"": _refuse}
         self._endpoint = endpoint
         self._incoming: dict[int, IncomingStream] = {}
+        self._outgoing: WeakValueDictionary[int, Outgoing] = WeakValueDictionary()
         self._pumped: dict[ByteWriter, Iterator[bytes]] = {}
 
     def open_bytes(self, label: str = "", meta: Mapping[str, Any] | None = None) -> ByteWriter:
@@ -257,10 +255,11 @@ class Streams:
 
         Raises:
             LimitExceeded: the peer takes no more streams.
+            SessionLost: there is no session yet, or no longer.
         """
-        number = self._endpoint.session.open_stream("reliable", label=label, meta=meta)
-        self._endpoint.flush_soon()
-        return ByteWriter(self._endpoint, number)
+        writer = ByteWriter(self._endpoint, self._open("reliable", label, meta, None))
+        self._outgoing[writer.number] = writer
+        return writer
 
     def open_items(
         self,
@@ -273,15 +272,12 @@ class Streams:
 
         Raises:
             LimitExceeded: the peer takes no more streams.
+            SessionLost: there is no session yet, or no longer.
         """
-        number = self._endpoint.session.open_stream(
-            "latest" if deadline_s is None else "deadline",
-            deadline_s=deadline_s,
-            label=label,
-            meta=meta,
-        )
-        self._endpoint.flush_soon()
-        return ItemWriter(self._endpoint, number)
+        qos: Qos = "latest" if deadline_s is None else "deadline"
+        writer = ItemWriter(self._endpoint, self._open(qos, label, meta, deadline_s))
+        self._outgoing[writer.number] = writer
+        return writer
 
     async def send_bytes(
         self,
@@ -293,8 +289,8 @@ class Streams:
 
         Raises:
             LimitExceeded: the peer takes no more streams.
-            LocalProtocolError: the peer has closed the stream.
-            SessionLost: the session was lost.
+            SessionLost: there is no session, or it was lost.
+            ConstellationError: why the peer refused the stream.
         """
         writer = self.open_bytes(label, meta)
         if isinstance(data, bytes):
@@ -312,6 +308,21 @@ class Streams:
         self._pumped[writer] = source
         self.refill()
 
+    def stop(self, writer: ByteWriter, error: ConstellationError) -> None:
+        """Read no more of what is pumped, and break the stream off if it has not ended."""
+        if self._pumped.pop(writer, None) is not None:
+            writer.close(error)
+
+    def _open(
+        self, qos: Qos, label: str, meta: Mapping[str, Any] | None, deadline_s: float | None
+    ) -> int:
+        session = self._endpoint.session
+        if not session.id or session.state is State.CLOSED:
+            raise SessionLost("There is no session to open a stream in.", remedy="Wait for it.")
+        number = session.open_stream(qos, deadline_s=deadline_s, label=label, meta=meta)
+        self._endpoint.flush_soon()
+        return number
+
     # ── for the endpoint ────────────────────────────────────────────────────────────────────────
 
     def handle(self, instruction: StreamOpened | StreamData | StreamClosed) -> None:
@@ -319,17 +330,17 @@ class Streams:
         match instruction:
             case StreamOpened(number, body):
                 opened = self._incoming[number] = IncomingStream(self, number, body)
-                # Its sender begins once it knows that the stream is known: say so at once.
-                self.took(number, 0)
                 taker = self.takers.get(opened.label) or self.takers[""]
                 taker(opened)
             case StreamData(number, payload, last):
                 if number in self._incoming:
                     self._incoming[number].take(payload, last)
             case StreamClosed(number, error):
-                stream = self._incoming.pop(number, None)
+                stream, writer = self._incoming.pop(number, None), self._outgoing.get(number)
                 if stream is not None:
                     stream.end(_why_closed(stream, error))
+                if writer is not None and error is not None:
+                    writer.refusal = error_from_wire(error)
 
     def refill(self) -> None:
         """Go on with what is pumped, after the peer has taken something in."""
@@ -341,13 +352,16 @@ class Streams:
         """The session was lost, and its streams with it."""
         error = SessionLost("The session of this stream was lost.")
         self._pumped.clear()
+        self._outgoing.clear()
         for number in tuple(self._incoming):
             self._incoming.pop(number).end(error)
 
     # ── for `IncomingStream` ────────────────────────────────────────────────────────────────────
 
-    def took(self, number: int, count: int) -> None:
-        """Bytes were taken in: the peer may send as many more."""
+    def took(self, number: int, count: int, last: bool) -> None:
+        """Bytes were taken in: the peer may send as many more, unless they were the last."""
+        if last:
+            del self._incoming[number]
         self._endpoint.session.consume(number, count)
         self._endpoint.flush_soon()
 
@@ -356,7 +370,7 @@ class Streams:
         session = self._endpoint.session
         if self._incoming.pop(number, None) is None or session.state is State.CLOSED:
             return
-        # A peer that takes no message in is not told; its window tells it the same.
+        # A peer that takes no message in is not told; it is not given a window either.
         with suppress(LimitExceeded):
             session.close_stream(number, None if error is None else error.to_wire())
         self._endpoint.flush_soon()

@@ -21,9 +21,11 @@ from constellation.errors import (
     PermissionDenied,
     RemoteProtocolError,
     SessionLost,
+    TaskCanceled,
     error_from_wire,
 )
 
+from .inbox import fail
 from .messages import Message
 from .pipes import IncomingStream
 
@@ -62,11 +64,22 @@ class Store(Protocol):
 
 
 class _Incoming:
-    """Takes an artifact in from its stream, then tells how it went."""
+    """Takes an artifact in from its stream, then tells how it went.
 
-    def __init__(self, writer: Writer, done: Callable[[ConstellationError | None], None]) -> None:
+    Args:
+        done: called at the end, with what was wrong at this end, if anything.
+        broken_off: called instead if it was the sender who gave up, or the session was lost.
+    """
+
+    def __init__(
+        self,
+        writer: Writer,
+        done: Callable[[ConstellationError | None], None],
+        broken_off: Callable[[ConstellationError], None],
+    ) -> None:
         self._writer = writer
         self._done = done
+        self._broken_off = broken_off
 
     def write(self, data: bytes) -> None:
         try:
@@ -77,7 +90,8 @@ class _Incoming:
 
     def close(self, error: ConstellationError | None) -> None:
         if error is not None:
-            self._fail(error)
+            self._writer.abort()
+            self._broken_off(error)
             return
         try:
             self._writer.finish()
@@ -102,7 +116,7 @@ class Transfers:
         self._endpoint = endpoint
         self._store = store
         self._unclaimed: dict[int, IncomingStream] = {}
-        self._puts: dict[str, asyncio.Future[None]] = {}
+        self._puts: dict[str, tuple[int, asyncio.Future[None]]] = {}
         self._gets: dict[str, tuple[_FileWriter, asyncio.Future[int]]] = {}
         self._next_id = 0
         endpoint.streams.takers[LABEL] = self._take_stream
@@ -119,16 +133,29 @@ class Transfers:
             SessionLost: the session was lost meanwhile; put it again.
         """
         digest, size = await to_thread.run_sync(_measure, file)
-        confirmed = self._puts.get(digest)
-        if confirmed is None:
-            confirmed = self._puts[digest] = asyncio.get_running_loop().create_future()
-            confirmed.add_done_callback(lambda _: self._puts.pop(digest, None))
-            writer = self._endpoint.streams.open_bytes(LABEL)
-            body = {"hash": digest, "size": size, "name": name, "stream": writer.number}
-            self._endpoint.send("artifact_put", body)
-            self._endpoint.streams.pump(writer, _chunks(file))
-        await asyncio.shield(confirmed)
+        if digest in self._puts:
+            _, confirmed = self._puts[digest]
+            await asyncio.shield(confirmed)
+        else:
+            await self._send(file, digest, size, name)
         return digest, size
+
+    async def _send(self, file: BinaryIO, digest: str, size: int, name: str) -> None:
+        streams = self._endpoint.streams
+        writer = streams.open_bytes(LABEL)
+        body = {"hash": digest, "size": size, "name": name, "stream": writer.number}
+        self._endpoint.send("artifact_put", body)
+        streams.pump(writer, _chunks(file))
+        confirmed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._puts[digest] = writer.number, confirmed
+        try:
+            await asyncio.shield(confirmed)
+        finally:
+            # Whoever gave the file may close it now.
+            del self._puts[digest]
+            canceled = TaskCanceled("The transfer was canceled.")
+            streams.stop(writer, canceled)
+            fail(confirmed, canceled)
 
     async def get(self, digest: str, file: BinaryIO) -> int:
         """Write an artifact of the peer to a file; return its size in bytes.
@@ -172,10 +199,10 @@ class Transfers:
         """The session was lost, and every transfer with it."""
         error = SessionLost("The session was lost during the transfer.", remedy="Try again.")
         self._unclaimed.clear()
-        for confirmed in tuple(self._puts.values()):
-            _fail(confirmed, error)
+        for _, confirmed in self._puts.values():
+            fail(confirmed, error)
         for _, done in self._gets.values():
-            _fail(done, error)
+            fail(done, error)
 
     # ── receiving ───────────────────────────────────────────────────────────────────────────────
 
@@ -184,29 +211,22 @@ class Transfers:
         stream = self._unclaimed.pop(body["stream"], None)
         if stream is None:
             return
-        if self._store is None:
-            error = PermissionDenied("No artifacts are taken here.")
-            stream.refuse(error)
-            self._confirm(digest, size, error)
-        elif digest in self._store:
-            stream.refuse()
-            self._confirm(digest, size, None)
-        else:
-            self._store_stream(self._store, stream, digest, size)
-
-    def _store_stream(self, store: Store, stream: IncomingStream, digest: str, size: int) -> None:
+        confirm = partial(self._confirm, {"hash": digest, "size": size, "stream": stream.number})
         try:
-            writer = store.receive(digest, size)
+            if self._store is None:
+                raise PermissionDenied("No artifacts are taken here.")
+            writer = None if digest in self._store else self._store.receive(digest, size)
         except ConstellationError as error:
             stream.refuse(error)
-            self._confirm(digest, size, error)
-        else:
-            stream.pour_into(_Incoming(writer, partial(self._confirm, digest, size)))
-
-    def _confirm(self, digest: str, size: int, error: ConstellationError | None) -> None:
-        if isinstance(error, SessionLost):
+            confirm(error)
             return
-        body: dict[str, Any] = {"hash": digest, "size": size}
+        if writer is None:
+            stream.refuse()  # it is here already
+            confirm(None)
+        else:
+            stream.pour_into(_Incoming(writer, confirm, broken_off=lambda error: None))
+
+    def _confirm(self, body: dict[str, Any], error: ConstellationError | None) -> None:
         if error is not None:
             body["error"] = error.to_wire()
         self._endpoint.send("artifact", body)
@@ -233,12 +253,7 @@ class Transfers:
         request = body.get("id")
         error = body.get("error")
         if request is None:
-            confirmed = self._puts.get(body["hash"])
-            if confirmed is not None and not confirmed.done():
-                if error is None:
-                    confirmed.set_result(None)
-                else:
-                    confirmed.set_exception(error_from_wire(error))
+            self._take_confirmation(body)
             return
         stream = self._unclaimed.pop(body.get("stream") or 0, None)
         writer, done = self._gets.pop(request, (None, None))
@@ -246,11 +261,24 @@ class Transfers:
             if stream is not None:
                 stream.refuse()
         elif error is not None:
-            _fail(done, error_from_wire(error))
+            fail(done, error_from_wire(error))
         elif stream is None:
-            _fail(done, RemoteProtocolError("The peer gave an artifact without its bytes."))
+            fail(done, RemoteProtocolError("The peer gave an artifact without its bytes."))
         else:
-            stream.pour_into(_Incoming(writer, partial(_finish, done, writer)))
+            finish = partial(_finish, done, writer)
+            stream.pour_into(_Incoming(writer, finish, broken_off=finish))
+
+    def _take_confirmation(self, body: Mapping[str, Any]) -> None:
+        if body["hash"] not in self._puts:
+            return
+        number, confirmed = self._puts[body["hash"]]
+        error = body.get("error")
+        if body.get("stream") not in (None, number):
+            return  # it is about an earlier try
+        if error is not None:
+            fail(confirmed, error_from_wire(error))
+        elif not confirmed.done():
+            confirmed.set_result(None)
 
 
 class _FileWriter:
@@ -282,14 +310,9 @@ def _finish(
     done: asyncio.Future[int], writer: _FileWriter, error: ConstellationError | None
 ) -> None:
     if error is not None:
-        _fail(done, error)
+        fail(done, error)
     elif not done.done():
         done.set_result(writer.size)
-
-
-def _fail(future: asyncio.Future[Any], error: Exception) -> None:
-    if not future.done():
-        future.set_exception(error)
 
 
 def _measure(file: BinaryIO) -> tuple[str, int]:

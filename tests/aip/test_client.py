@@ -443,6 +443,45 @@ async def test_a_session_that_the_hub_ends_is_begun_afresh(hub) -> None:
     assert losses.count == 1
 
 
+async def test_a_hub_that_cannot_resume_is_asked_for_a_fresh_session(hub) -> None:
+    """After a refusal of the attempt to resume the link begins anew, and tells what it lost."""
+    hellos: list[dict[str, Any]] = []
+    opened: list[bool] = []
+
+    async def handle(socket: Any) -> None:
+        _, [hello] = MSGPACK.decode(await socket.recv(), Limits())
+        hellos.append(hello.body)
+        if "session" in hello.body:
+            error = RemoteProtocolError("That was never sent.").to_wire()
+            await socket.send(MSGPACK.join(0, [MSGPACK.encode("error", 0, error)]))
+            return
+        session = {"id": "s", "token": "t"}
+        welcome = {"version": 1, "session": session, "resumed": False, "received": 0}
+        await socket.send(MSGPACK.join(0, [MSGPACK.encode("welcome", 0, welcome)]))
+        if len(hellos) > 1:
+            await socket.wait_closed()
+
+    async with serve_websockets(
+        handle, "127.0.0.1", 0, subprotocols=["aip.v1+msgpack"], compression=None
+    ) as server:
+        port = server.sockets[0].getsockname()[1]
+        url = f"ws://127.0.0.1:{port}"
+        async with client(hub, url, on_open=lambda resumed, lost: opened.append(resumed)):
+            await until_soon(lambda: len(opened) == 2)
+    assert ["session" in hello for hello in hellos] == [False, True, False]
+    assert opened == [False, False]
+
+
+async def test_ready_waits_again_after_the_hub_ended_a_session(hub) -> None:
+    async with hub.serving() as server, client(hub, server.url) as link:
+        await link.ready()
+        hub.app.peers["me"].close("enough")
+        await until_soon(lambda: link.losses)
+        assert link.state != "open"
+        await link.ready()
+        assert link.state == "open"
+
+
 async def test_two_devices_of_one_name_do_not_fight(hub) -> None:
     token = hub.token("desk")
     async with hub.serving() as server, anyio.create_task_group() as tasks:

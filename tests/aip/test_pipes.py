@@ -16,7 +16,7 @@ from constellation.aip.streams import WINDOW_BYTES
 from constellation.errors import (
     ConstellationError,
     LimitExceeded,
-    LocalProtocolError,
+    PermissionDenied,
     SessionLost,
     TaskFailed,
 )
@@ -124,7 +124,7 @@ async def test_a_slow_reader_holds_the_sender_back(hub) -> None:
 
 async def test_a_stream_that_nobody_takes_is_refused(hub) -> None:
     async with joined(hub, takes=False) as ends:
-        with pytest.raises(LocalProtocolError), anyio.fail_after(20):
+        with pytest.raises(PermissionDenied, match="file"), anyio.fail_after(20):
             await ends.link.streams.send_bytes("file", iter([b"x" * 100_000] * 100))
 
 
@@ -160,7 +160,7 @@ async def test_a_sink_that_cannot_take_more_refuses_the_stream_only(hub) -> None
     async with joined(hub) as ends:
         writer = ends.link.streams.open_bytes("file")
         (await ends.next_stream()).pour_into(Sink(LimitExceeded("The disk is full.")))
-        with pytest.raises(LocalProtocolError), anyio.fail_after(20):
+        with pytest.raises(LimitExceeded, match="disk"), anyio.fail_after(20):
             await write_for_ever(writer)
         ends.link.send("progress", {"attempt": "c/t/1"})
         await ends.link.drained()
@@ -202,6 +202,14 @@ async def test_streams_end_with_their_session(hub) -> None:
         with pytest.raises(SessionLost):
             await writer.finish()
     assert isinstance(sink.ended[0], SessionLost)
+
+
+async def test_there_is_no_stream_before_there_is_a_session(hub) -> None:
+    async with connect("ws://127.0.0.1:1", role="device", name="desk") as link:
+        with pytest.raises(SessionLost):
+            link.streams.open_bytes()
+        with pytest.raises(SessionLost):
+            link.streams.open_items()
 
 
 async def test_many_streams_one_after_another(hub) -> None:

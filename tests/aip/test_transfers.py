@@ -183,6 +183,20 @@ async def test_a_false_artifact_is_not_taken(hub, tmp_path: Path) -> None:
             await link.artifacts.get(sha256(b"truth"), io.BytesIO())
 
 
+async def test_a_transfer_that_is_canceled_leaves_the_session_well(
+    hub, store: ArtifactStore
+) -> None:
+    async with joined(hub, store) as (link, _):
+        with io.BytesIO(BIG) as file:
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(link.artifacts.put, file)
+                await until_soon(lambda: list(store.root.glob("*.part")))
+                tasks.cancel_scope.cancel()
+        await until_soon(lambda: not list(store.root.glob("*.part")))
+        await link.artifacts.put(io.BytesIO(BIG))
+        assert store.path(sha256(BIG)).read_bytes() == BIG
+
+
 async def test_a_lost_session_ends_what_is_being_put(hub, store: ArtifactStore) -> None:
     async with joined(hub, store) as (link, _), anyio.create_task_group() as tasks:
         tasks.start_soon(lose, lambda: link.artifacts.put(io.BytesIO(BIG)))
