@@ -7,15 +7,15 @@ from ..skills import AnySkill
 
 def skills() -> list[AnySkill]:
     """All of them, in the order in which they are published."""
-    from . import artifacts, files, http, notify, report, shell, system, wait
+    from . import artifacts, files, finding, http, notify, report, shell, system, wait
 
     return [
         shell.run_command,
         shell.run_python,
         files.read,
         files.write,
-        files.list_files,
-        files.search,
+        finding.list_files,
+        finding.search,
         files.patch,
         files.delete,
         http.get,

@@ -1,4 +1,4 @@
-"""`files.*`: reading, writing, listing, searching, patching and deleting within the roots."""
+"""`files.read`, `files.write`, `files.patch`, `files.delete`: one file within the roots."""
 
 from __future__ import annotations
 
@@ -6,25 +6,20 @@ import base64
 import binascii
 import os
 import stat
-from collections.abc import Iterator
-from contextlib import suppress
-from fnmatch import fnmatchcase
-from itertools import islice
-from pathlib import PurePath
 from typing import Annotated, Literal
 
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from constellation.errors import PermissionDenied, SkillError, TaskFailed
+from constellation.errors import SkillError, TaskFailed
 
 from ..context import Context
-from ..roots import Roots
 from ..skills import skill
 from .content import Content, as_text
 
-MAX_READ = 4 * 1024**2
-MAX_SEARCHED = 16 * 1024**2
+# A result has to fit into one message of the protocol; what is larger goes as an artifact.
+MAX_READ = 512 * 1024
+MAX_PATCHED = 16 * 1024**2
 
 FilePath = Annotated[str, Field(min_length=1, max_length=4096)]
 Encoding = Literal["text", "base64"]
@@ -40,36 +35,6 @@ class FileContent(TypedDict):
 class Written(TypedDict):
     path: Annotated[str, Field(description="Where it was written.")]
     size_bytes: int
-
-
-class Entry(TypedDict):
-    path: Annotated[str, Field(description="Path below the folder.")]
-    kind: Literal["file", "folder", "link", "other"]
-    size_bytes: int
-    modified_s: Annotated[float, Field(description="Unix time.")]
-
-
-class Listing(TypedDict):
-    path: str
-    entries: list[Entry]
-    names: Annotated[list[str], Field(description="The paths alone.")]
-    count: int
-    total_bytes: Annotated[int, Field(description="Size of the files listed.")]
-    truncated: Annotated[bool, Field(description="True if there are more.")]
-
-
-class Match(TypedDict):
-    path: Annotated[str, Field(description="The file.")]
-    line: Annotated[int, Field(description="Line number, from 1.")]
-    text: Annotated[str, Field(description="The line.")]
-
-
-class Matches(TypedDict):
-    matches: list[Match]
-    count: int
-    files: Annotated[list[str], Field(description="Files with a match.")]
-    searched: Annotated[int, Field(description="How many files were searched.")]
-    truncated: Annotated[bool, Field(description="True if there are more.")]
 
 
 class Patched(TypedDict):
@@ -92,7 +57,7 @@ def read(
     path: FilePath,
     encoding: Encoding = "text",
     offset: Annotated[int, Field(ge=0)] = 0,
-    max_bytes: Annotated[int, Field(gt=0, le=MAX_READ)] = 1024**2,
+    max_bytes: Annotated[int, Field(gt=0, le=MAX_READ)] = MAX_READ // 2,
 ) -> FileContent:
     """Read a file and return its content.
 
@@ -104,7 +69,7 @@ def read(
     """
     with context.roots.open_file(path) as file:
         size = os.fstat(file).st_size
-        data = _read(file, offset, max_bytes)
+        data = read_part(file, offset, max_bytes)
     content = base64.b64encode(data).decode() if encoding == "base64" else _decode(data, path)
     return FileContent(
         path=path, content=content, size_bytes=size, truncated=offset + len(data) < size
@@ -144,92 +109,6 @@ def write(
 
 
 @skill(
-    "files.list",
-    effect="read",
-    examples=("list the files in /var/log", "what is in the folder photos", "show all files"),
-)
-def list_files(
-    context: Context,
-    path: FilePath = ".",
-    pattern: str = "*",
-    recursive: bool = False,
-    max_entries: Annotated[int, Field(gt=0, le=10_000)] = 1000,
-) -> Listing:
-    """List the files and folders in a folder.
-
-    Args:
-        path: the folder.
-        pattern: only names that match it, such as *.log.
-        recursive: whether to go into folders.
-        max_entries: the most to list.
-    """
-    entries: list[Entry] = []
-    truncated = False
-    for entry in _walk(context.roots, path, recursive=recursive):
-        if not fnmatchcase(PurePath(entry["path"]).name, pattern):
-            continue
-        if len(entries) == max_entries:
-            truncated = True
-            break
-        entries.append(entry)
-    return Listing(
-        path=path,
-        entries=entries,
-        names=[entry["path"] for entry in entries],
-        count=len(entries),
-        total_bytes=sum(entry["size_bytes"] for entry in entries if entry["kind"] == "file"),
-        truncated=truncated,
-    )
-
-
-@skill(
-    "files.search",
-    effect="read",
-    examples=(
-        "search the logs folder for 'timeout'",
-        "find 'TODO' in /src",
-        "which files contain the word invoice",
-    ),
-)
-def search(
-    context: Context,
-    text: Annotated[str, Field(min_length=1)],
-    path: FilePath = ".",
-    pattern: str = "*",
-    ignore_case: bool = False,
-    max_matches: Annotated[int, Field(gt=0, le=10_000)] = 200,
-) -> Matches:
-    """Search the files of a folder and its subfolders for a text.
-
-    Args:
-        text: what to look for.
-        path: the folder, or one file.
-        pattern: only files whose name matches it, such as *.log.
-        ignore_case: whether capital letters are the same as small ones.
-        max_matches: the most lines to return.
-    """
-    wanted = text.lower() if ignore_case else text
-    matches: list[Match] = []
-    searched = 0
-    for name in _files(context.roots, path, pattern):
-        if context.canceled or len(matches) > max_matches:
-            break
-        searched += 1
-        with suppress(PermissionDenied, TaskFailed):  # what went away or is not ours to read
-            most = max_matches + 1 - len(matches)
-            matches += _lines(context.roots, name, wanted, ignore_case=ignore_case, most=most)
-    truncated = len(matches) > max_matches
-    matches = matches[:max_matches]
-    return Matches(
-        matches=matches,
-        count=len(matches),
-        files=list(dict.fromkeys(match["path"] for match in matches)),
-        searched=searched,
-        truncated=truncated,
-    )
-
-
-@skill(
     "files.patch",
     effect="write",
     examples=("replace 'foo' by 'bar' in config.ini", "change 'debug' to 'info' in app.toml"),
@@ -251,9 +130,9 @@ def patch(
     """
     with context.roots.open_file(path) as file:
         size = os.fstat(file).st_size
-        if size > MAX_READ:
+        if size > MAX_PATCHED:
             raise TaskFailed(f"{path!r} is too large to patch: {size:,} bytes.", path=path)
-        text = _decode(_read(file, 0, size), path)
+        text = _decode(read_part(file, 0, size), path)
     count = text.count(old)
     if count == 0 or (count > 1 and not all):
         found = "is not in" if count == 0 else f"is {count} times in"
@@ -304,7 +183,8 @@ def delete(context: Context, path: FilePath, recursive: bool = False) -> Deleted
 # ── helpers ─────────────────────────────────────────────────────────────────────────────────────
 
 
-def _read(file: int, offset: int, count: int) -> bytes:
+def read_part(file: int, offset: int, count: int) -> bytes:
+    """Up to so many bytes of an open file, from an offset on."""
     parts = []
     while count > 0 and (part := os.pread(file, min(count, 1024**2), offset)):
         parts.append(part)
@@ -336,56 +216,6 @@ def _encode(text: str, encoding: Encoding) -> bytes:
         raise SkillError(
             "The content is not base64.", remedy="Encode it, or use text.", field="content"
         ) from None
-
-
-def _walk(roots: Roots, path: str, *, recursive: bool) -> Iterator[Entry]:
-    """The entries of a folder, sorted; links are named and not followed."""
-    with roots.open_folder(path) as top:
-        for where, folders, files, folder in os.fwalk(".", dir_fd=top, follow_symlinks=False):
-            folders.sort()
-            for name in sorted([*folders, *files]):
-                with suppress(FileNotFoundError):  # it went away meanwhile
-                    found = os.lstat(name, dir_fd=folder)
-                    yield Entry(
-                        path=str(PurePath(where, name)),
-                        kind=_kind(found.st_mode),
-                        size_bytes=found.st_size,
-                        modified_s=found.st_mtime,
-                    )
-            if not recursive:
-                return
-
-
-def _kind(mode: int) -> Literal["file", "folder", "link", "other"]:
-    if stat.S_ISREG(mode):
-        return "file"
-    if stat.S_ISDIR(mode):
-        return "folder"
-    return "link" if stat.S_ISLNK(mode) else "other"
-
-
-def _files(roots: Roots, path: str, pattern: str) -> Iterator[str]:
-    if roots.resolve(path).path.is_file():
-        yield path
-        return
-    for entry in _walk(roots, path, recursive=True):
-        if entry["kind"] == "file" and fnmatchcase(PurePath(entry["path"]).name, pattern):
-            yield str(PurePath(path, entry["path"]))
-
-
-def _lines(roots: Roots, path: str, wanted: str, *, ignore_case: bool, most: int) -> list[Match]:
-    """The matching lines of one file; one that is no text has none."""
-    with roots.open_file(path) as file:
-        data = _read(file, 0, MAX_SEARCHED)
-    if b"\0" in data[:1024]:
-        return []
-    lines = enumerate(data.decode(errors="replace").splitlines(), 1)
-    found = (
-        Match(path=path, line=number, text=line[:500])
-        for number, line in lines
-        if wanted in (line.lower() if ignore_case else line)
-    )
-    return list(islice(found, most))
 
 
 def _empty(parent: int, name: str) -> int:

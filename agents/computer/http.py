@@ -24,7 +24,7 @@ Url = Annotated[
     str, Field(pattern=r"^https?://[^\s/]", max_length=8192, json_schema_extra={"format": "uri"})
 ]
 Seconds = Annotated[float, Field(gt=0, le=3600)]
-MaxBytes = Annotated[int, Field(gt=0, le=4 * 1024**2)]
+MaxBytes = Annotated[int, Field(gt=0, le=512 * 1024)]
 Method = Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 
 
@@ -62,7 +62,7 @@ async def get(
     url: Url,
     headers: Mapping[str, str] = {},
     timeout_s: Seconds = 30.0,
-    max_bytes: MaxBytes = 1024**2,
+    max_bytes: MaxBytes = 256 * 1024,
     check: bool = True,
 ) -> Response:
     """Fetch a web page or an API address with GET.
@@ -101,7 +101,7 @@ async def request(
     body: Content = None,
     headers: Mapping[str, str] = {},
     timeout_s: Seconds = 30.0,
-    max_bytes: MaxBytes = 1024**2,
+    max_bytes: MaxBytes = 256 * 1024,
     check: bool = True,
 ) -> Response:
     """Send an HTTP request with any method and body.

@@ -49,7 +49,7 @@ class Limits:
 
     cpu_s: int | None = None
     memory_bytes: int | None = None
-    output_bytes: int = 256 * 1024
+    output_bytes: int = 128 * 1024
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,8 +36,8 @@ class ProcessLimits(BaseModel):
     ) = None
     output_bytes: Annotated[
         int,
-        Field(gt=0, le=8 * 1024**2, description="How much of stdout and of stderr is kept."),
-    ] = 256 * 1024
+        Field(gt=0, le=256 * 1024, description="How much of stdout and of stderr is kept."),
+    ] = 128 * 1024
 
 
 class Completed(TypedDict):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from agents.computer import files
+from agents.computer import files, finding
 from agents.testing import Trial
 from constellation.errors import PermissionDenied, SkillError, TaskFailed
 
@@ -62,16 +62,16 @@ async def test_listing(trial: Trial, root: Path) -> None:
     (root / "sub").mkdir()
     (root / "sub" / "c.log").write_text("ccc")
     (root / "link").symlink_to(root / "a.txt")
-    listing = await trial.run(files.list_files)
+    listing = await trial.run(finding.list_files)
     assert listing["names"] == ["a.txt", "b.log", "link", "sub"]
     assert [entry["kind"] for entry in listing["entries"]] == ["file", "file", "link", "folder"]
     assert listing["total_bytes"] == 3
-    logs = await trial.run(files.list_files, pattern="*.log", recursive=True)
+    logs = await trial.run(finding.list_files, pattern="*.log", recursive=True)
     assert logs["names"] == ["b.log", "sub/c.log"]
-    few = await trial.run(files.list_files, max_entries=1)
+    few = await trial.run(finding.list_files, max_entries=1)
     assert (few["count"], few["truncated"]) == (1, True)
     with pytest.raises(TaskFailed, match="no folder"):
-        await trial.run(files.list_files, path="a.txt")
+        await trial.run(finding.list_files, path="a.txt")
 
 
 async def test_links_are_not_followed_when_walking(trial: Trial, root: Path) -> None:
@@ -80,9 +80,9 @@ async def test_links_are_not_followed_when_walking(trial: Trial, root: Path) -> 
     (outside / "secret.txt").write_text("needle")
     (root / "door").symlink_to(outside)
     (root / "leak.txt").symlink_to(outside / "secret.txt")
-    listing = await trial.run(files.list_files, recursive=True)
+    listing = await trial.run(finding.list_files, recursive=True)
     assert listing["names"] == ["door", "leak.txt"]
-    assert (await trial.run(files.search, text="needle"))["count"] == 0
+    assert (await trial.run(finding.search, text="needle"))["count"] == 0
 
 
 async def test_searching(trial: Trial, root: Path) -> None:
@@ -94,15 +94,15 @@ async def test_searching(trial: Trial, root: Path) -> None:
     (root / "pipe.txt").symlink_to("/dev/null")
     os.mkfifo(root / "fifo")
     (root / "locked").unlink()
-    found = await trial.run(files.search, text="needle")
+    found = await trial.run(finding.search, text="needle")
     assert found["matches"] == [{"path": "a.txt", "line": 2, "text": "two needle"}]
-    both = await trial.run(files.search, text="NEEDLE", ignore_case=True)
+    both = await trial.run(finding.search, text="NEEDLE", ignore_case=True)
     assert both["files"] == ["a.txt", "sub/b.log"]
-    logs = await trial.run(files.search, text="e", pattern="*.log")
+    logs = await trial.run(finding.search, text="e", pattern="*.log")
     assert (logs["count"], logs["searched"]) == (1, 1)
-    one = await trial.run(files.search, text="o", max_matches=1)
+    one = await trial.run(finding.search, text="o", max_matches=1)
     assert (one["count"], one["truncated"]) == (1, True)
-    single = await trial.run(files.search, text="needle", path="a.txt")
+    single = await trial.run(finding.search, text="needle", path="a.txt")
     assert (single["count"], single["searched"]) == (1, 1)
 
 
@@ -132,7 +132,7 @@ async def test_deleting(trial: Trial, root: Path) -> None:
     with pytest.raises(TaskFailed, match="not deleted"):
         await trial.run(files.delete, path="tree")
     assert (await trial.run(files.delete, path="tree", recursive=True))["deleted"] == 4
-    assert (await trial.run(files.list_files))["names"] == []
+    assert (await trial.run(finding.list_files))["names"] == []
     assert (outside / "file").read_text() == "kept"
     with pytest.raises(PermissionDenied, match="itself"):
         await trial.run(files.delete, path=".", recursive=True)
