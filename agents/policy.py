@@ -118,7 +118,7 @@ class Policy(_Section):
             return decision
         if intent.host:
             decision = self.for_host(intent.host) or decision
-        if intent.commands:
+        if intent.commands or intent.opaque:
             decision = self._for_commands(intent) or decision
         return decision
 

@@ -15,6 +15,7 @@ from uuid import uuid4
 
 from pydantic_core import to_jsonable_python
 
+from constellation.aip.endpoint import Guard
 from constellation.aip.messages import Message
 from constellation.errors import (
     ConstellationError,
@@ -117,7 +118,8 @@ class Agent:
         for message in messages:
             match message.type:
                 case "assign":
-                    self._assign(message.body)
+                    with Guard(partial(self._spoiled, message.body["attempt"])):
+                        self._assign(message.body)
                 case "cancel":
                     self._cancel(message.body)
                 case "answer":
@@ -139,22 +141,27 @@ class Agent:
         except ConstellationError as error:
             self._reject(identifier, error)
             return
-        decision, prompt = self._judge(attempt.skill, attempt.arguments)
+        skill = attempt.skill
+        intent = None if skill.intent is None else skill.intent(**attempt.arguments)
+        decision = self._policy.decide(skill.name, skill.card.effect, intent)
         if decision.rule == "allow":
             self._attempts.queue(attempt)
         elif decision.rule == "ask":
-            self._ask_first(attempt, prompt, decision)
+            told = f"Run {skill.name} with {dict(attempt.arguments)!r}"
+            self._ask_first(attempt, told if intent is None else intent.prompt, decision)
         else:
             self._attempts.end(attempt)
-            self._reject(identifier, _forbidden(attempt.skill, decision))
+            self._reject(identifier, _forbidden(skill, decision))
 
-    def _judge(self, skill: AnySkill, arguments: Mapping[str, Any]) -> tuple[Decision, str]:
-        """What the policy says of a call, and the words in which to ask a person."""
-        name, effect = skill.name, skill.card.effect
-        if skill.intent is None:
-            return self._policy.for_skill(name, effect), f"Run {name} with {dict(arguments)!r}"
-        intent = skill.intent(**arguments)
-        return self._policy.decide(name, effect, intent), intent.prompt
+    def _spoiled(self, identifier: str, error: Exception) -> None:
+        """A skill's own code failed before the skill was called."""
+        attempt = self._attempts.open.get(identifier)
+        if attempt is not None:
+            self._end(attempt, error=_explain(attempt.skill.name, identifier, error))
+        else:
+            wire = _wire(_explain("the skill", identifier, error))
+            failed = {"attempt": identifier, "state": "failed", "error": wire}
+            self._handover.result(failed, repeatable=True)
 
     def _reject(self, attempt: str, error: ConstellationError) -> None:
         self._handover.outgoing.other("reject", {"attempt": attempt, "error": _wire(error)})
@@ -266,7 +273,8 @@ class Agent:
         """A run is over; if it brought no result, say why."""
         raised = None if run.cancelled() else run.exception()
         if attempt.stage is not Stage.ENDED:
-            self._end(attempt, error=attempt.stopping or _explain(attempt, raised))
+            error = attempt.stopping or _explain(attempt.skill.name, attempt.id, raised)
+            self._end(attempt, error=error)
 
     def _set_timer(self, attempt: Attempt) -> None:
         if attempt.remaining_s is not None:
@@ -350,17 +358,17 @@ class Agent:
         return await self._artifacts.get(digest, file)
 
 
-def _explain(attempt: Attempt, raised: BaseException | None) -> ConstellationError:
+def _explain(skill: str, attempt: str, raised: BaseException | None) -> ConstellationError:
     """What a run ended with, as an error that travels; a traceback stays here."""
     if raised is None:
         return TaskCanceled("The skill canceled itself.")
     if isinstance(raised, ConstellationError):
         return raised
-    log.error("%s crashed in %s.", attempt.skill.name, attempt.id, exc_info=raised)
+    log.error("%s crashed in %s.", skill, attempt, exc_info=raised)
     return SkillCrashed(
-        f"The skill {attempt.skill.name} crashed: {type(raised).__name__}: {raised}.",
+        f"The code of {skill} crashed: {type(raised).__name__}: {raised}.",
         remedy="See the log of the device's agent.",
-        skill=attempt.skill.name,
+        skill=skill,
     )
 
 

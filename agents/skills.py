@@ -195,6 +195,11 @@ def skill(
     Raises:
         SkillError: the function cannot be a skill.
     """
+    if callable(name):
+        raise SkillError(
+            "@skill stands above a function without its parentheses.",
+            remedy='Write @skill("a.name") or @skill().',
+        )
 
     def decorate(function: Callable[P, R]) -> Skill[P, R]:
         return Skill(

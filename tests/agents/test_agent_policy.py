@@ -72,6 +72,7 @@ def test_the_longest_pattern_for_a_skill_counts(policy: Policy) -> None:
         (runs(("ls",), opaque=True), "ask"),
         (runs(("rm",), opaque=True), "deny"),
         (runs(("ls",), altered=True), "ask"),
+        (runs(opaque=True), "ask"),
     ],
 )
 def test_commands_are_judged_one_by_one(policy: Policy, intent: Intent, rule: str) -> None:

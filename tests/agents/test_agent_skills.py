@@ -192,6 +192,8 @@ def test_what_cannot_be_a_skill_is_refused_when_declared() -> None:
     ):
         with pytest.raises(SkillError, match=reason):
             skill("bad")(function)
+    with pytest.raises(SkillError, match="without its parentheses"):
+        skill(cast(Any, variadic))
     with pytest.raises(SkillError, match="declared wrongly: name"):
         skill("no spaces please")(lambda: None)
 

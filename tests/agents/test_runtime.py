@@ -80,11 +80,15 @@ async def wipe(disk: str) -> str:
     return f"wiped {disk}"
 
 
+@skill("mumble", effect="read", intent=lambda: 1 / 0)
+async def mumble() -> None: ...
+
+
 @skill("burn", effect="dangerous")
 async def burn(what: str = "toast") -> None: ...
 
 
-SKILLS = Registry([echo, forever, stubborn, crash, fail, talk, ask, ask_twice, wipe, burn])
+SKILLS = Registry([echo, forever, stubborn, crash, fail, talk, ask, ask_twice, wipe, mumble, burn])
 
 
 class Hub:
@@ -265,10 +269,17 @@ async def test_a_crash_is_told_in_a_sentence_and_its_traceback_stays(
     hub.assign("c/t/1", "crash")
     result = await hub.result("c/t/1")
     assert result["error"]["code"] == "task.failed.exception"
-    assert result["error"]["message"] == "The skill crash crashed: ValueError: a secret place."
+    assert result["error"]["message"] == "The code of crash crashed: ValueError: a secret place."
     assert "Traceback" not in str(result)
     assert caplog.records[0].levelno == logging.ERROR
     assert caplog.records[0].exc_info is not None
+
+
+async def test_a_skill_that_cannot_even_say_what_it_does_fails_alone(hub: Hub) -> None:
+    hub.assign("c/t/1", "mumble")
+    assert (await hub.result("c/t/1"))["error"]["code"] == "task.failed.exception"
+    hub.assign("c/t/2", "echo", arguments={"value": 1})
+    assert (await hub.result("c/t/2"))["state"] == "completed"
 
 
 async def test_an_error_of_ours_travels_as_it_is(hub: Hub) -> None:
