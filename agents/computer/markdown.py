@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 MAX_ROWS = 50
 MAX_COLUMNS = 8
 MAX_DEPTH = 4
 _LONG = 120
+_FIRST_DATE_S, _LAST_DATE_S = 1e9, 1e10
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
 
 
@@ -66,15 +68,24 @@ def _inline(key: str, value: Any) -> str:
             return _bytes(value)
         case int() | float() if key.endswith("percent"):
             return f"{value:g} %"
-        case int() | float():
-            return f"{value:g}" if isinstance(value, float) else str(value)
+        case int() | float() if key.endswith("_s"):
+            return _time(value)
+        case float():
+            return str(round(value, 6))
         case _:
             return _escaped(" ".join(str(value).split()))
 
 
 def _label(key: str) -> str:
     """A field's name in words; units that the value shows are left out."""
-    return _escaped(re.sub(r"_(bytes|percent)$", "", str(key)).replace("_", " "))
+    return _escaped(re.sub(r"_(bytes|percent|s)$", "", str(key)).replace("_", " "))
+
+
+def _time(value: float) -> str:
+    """Seconds; as a date if they are so many that they count from 1970."""
+    if _FIRST_DATE_S <= value < _LAST_DATE_S:
+        return datetime.fromtimestamp(value, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    return f"{value:.6g} s"
 
 
 def _bytes(value: float) -> str:
