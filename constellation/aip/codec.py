@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import json
 import math
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn, Protocol
 
@@ -181,6 +182,8 @@ class JsonCodec:
                 text = _dumps([type, seq, body])
             except ValueError:
                 text = _dumps([type, seq, _without_nan(body)])
+            if _MANY_DIGITS.search(text):
+                _check_integers(body)
             return text.encode()
         except (TypeError, ValueError, RecursionError) as error:
             raise _cannot_carry(type, error) from None
@@ -193,10 +196,10 @@ class JsonCodec:
         """Read a frame; see `Codec`."""
         if not isinstance(frame, str):
             raise RemoteProtocolError("A JSON frame is text.")
-        size = len(frame) if frame.isascii() else len(frame.encode("utf-8", "surrogatepass"))
-        if size > limits.max_frame:
-            raise LimitExceeded(f"A frame has at most {limits.max_frame} bytes.")
         try:
+            size = len(frame) if frame.isascii() else len(frame.encode())
+            if size > limits.max_frame:
+                raise LimitExceeded(f"A frame has at most {limits.max_frame} bytes.")
             parsed = json.loads(
                 frame,
                 object_pairs_hook=_pairs,
@@ -205,7 +208,6 @@ class JsonCodec:
                 parse_float=_finite,
             )
             if "\\ud" in frame or "\\uD" in frame:
-                frame.encode()
                 json.dumps(parsed, ensure_ascii=False).encode()
         except (ValueError, RecursionError) as error:
             raise RemoteProtocolError(f"The frame is not JSON: {error}.") from None
@@ -214,6 +216,10 @@ class JsonCodec:
             if message.type == "data":
                 _decode_payload(message.body)
         return ack, messages
+
+
+# Only a text with so many digits in a row can hold an integer beyond 64 bits.
+_MANY_DIGITS = re.compile("[0-9]{19}")
 
 
 def _dumps(value: Any) -> str:
@@ -228,6 +234,18 @@ def _as_json(value: Any) -> Any:
     if isinstance(value, Mapping):
         return dict(value)
     raise TypeError(f"{type(value).__name__} is not plain data")
+
+
+def _check_integers(value: Any) -> None:
+    if isinstance(value, int):
+        if not -(1 << 63) <= value < 1 << 64:
+            raise ValueError("an integer has at most 64 bits")
+    elif isinstance(value, Mapping):
+        for each in value.values():
+            _check_integers(each)
+    elif isinstance(value, list | tuple):
+        for each in value:
+            _check_integers(each)
 
 
 def _without_nan(value: Any) -> Any:
