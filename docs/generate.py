@@ -1,4 +1,4 @@
-"""Write the generated parts of the documentation; with ``--check`` only say whether they are current.
+"""Write the generated parts of the documentation; ``--check`` says whether they are current.
 
 - ``aip-v1.schema.json``: the JSON Schema of a frame, from the table of messages.
 - ``states/*.md``: state diagrams, from the transition tables.

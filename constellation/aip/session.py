@@ -444,17 +444,16 @@ class Session:
 
     def next_frame(self, now: float) -> Frame | None:
         """The next frame to send, or None: messages first, then a round of stream chunks."""
-        parts: list[bytes] = []
-        if self._control:
-            parts.extend(self._control)
-            self._control.clear()
+        limits = self.peer_limits
+        control = self._control
+        parts = [control.popleft() for _ in range(min(len(control), limits.max_batch))]
         if self.state is State.OPEN:
-            limits = self.peer_limits
-            if self._outbox.waiting:
-                room = min(limits.max_batch // 2, limits.max_batch - len(parts))
-                parts += self._outbox.take(limits.max_frame // 2, max(room, 1))
-            if self._senders:
-                parts += self._stream_chunks(now)
+            room = limits.max_batch - len(parts)
+            if room and self._outbox.waiting:
+                parts += self._outbox.take(limits.max_frame // 2, room)
+                room = limits.max_batch - len(parts)
+            if room and self._senders:
+                parts += self._stream_chunks(now, room)
         if not parts and not self._ack_is_due(now):
             return None
         if self.state is State.OPEN:
@@ -732,7 +731,7 @@ class Session:
         if payload is not None:
             done.append(StreamData(receiver.stream, payload, receiver.ended))
 
-    def _stream_chunks(self, now: float) -> list[bytes]:
+    def _stream_chunks(self, now: float, room: int) -> list[bytes]:
         """One chunk of each stream in turn, bounded; a stream that was served goes to the back."""
         taken: list[bytes] = []
         size = 0
@@ -744,7 +743,7 @@ class Session:
             taken.append(self._codec.encode("data", 0, body))
             size += len(taken[-1])
             self._senders[stream] = self._senders.pop(stream)
-            if size >= STREAM_BYTES_PER_FRAME or len(taken) >= self.peer_limits.max_batch // 4:
+            if size >= STREAM_BYTES_PER_FRAME or len(taken) >= room:
                 break
         return taken
 

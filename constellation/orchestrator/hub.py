@@ -14,12 +14,18 @@ from functools import partial
 from typing import Any
 
 from anyio.abc import TaskGroup
+from pydantic import ValidationError
 
 from constellation.aip.auth import StoreAuthenticator
 from constellation.aip.cards import DeviceCard
 from constellation.aip.messages import Hello, Message
 from constellation.aip.server import Peer
-from constellation.errors import ConstellationError
+from constellation.errors import (
+    ConstellationError,
+    LimitExceeded,
+    PermissionDenied,
+    RemoteProtocolError,
+)
 from constellation.graph.edits import Batch
 from constellation.graph.export import to_json
 from constellation.graph.task import Outcome, TaskState
@@ -248,18 +254,29 @@ class Hub:
             case "input_required":
                 self._feed_from(peer, InputRequired(peer.name, body["attempt"], body["question"]))
             case "card":
-                self._feed_from(peer, DeviceUpdated(DeviceCard.model_validate(body["card"])))
+                self._update_card(peer, body["card"])
             case "have":
                 self._feed_from(peer, ArtifactsHeld(peer.name, tuple(body["hashes"])))
             case "drain":
                 self._feed_from(peer, DeviceDraining(peer.name))
+
+    def _update_card(self, peer: Peer, plain: Mapping[str, Any]) -> None:
+        try:
+            card = DeviceCard.model_validate(plain)
+        except ValidationError as error:
+            peer.complain(RemoteProtocolError(f"The card is wrong: {error.errors()[0]['msg']}."))
+            return
+        if card.name != peer.name:
+            peer.complain(PermissionDenied(f"{peer.name} may not publish a card of {card.name}."))
+            return
+        self._feed_from(peer, DeviceUpdated(card))
 
     def _feed_from(self, peer: Peer, event: Event) -> None:
         try:
             self.feed(event)
         except ConstellationError as error:
             # A device that says what cannot be is told so; nobody else is harmed.
-            peer.send("error", error.to_wire())
+            peer.complain(error)
 
     def _pass_on(self, peer: Peer, type: str, body: Mapping[str, Any]) -> None:
         """Show observers what runs; the scheduler need not know."""
@@ -296,7 +313,14 @@ class Hub:
         self.pipeline.flush()
 
     def _respond(self, peer: Peer, body: dict[str, Any]) -> None:
-        self.pipeline.afterwards(partial(peer.send, "response", body))
+        self.pipeline.afterwards(partial(_answer, peer, body))
+
+
+def _answer(peer: Peer, body: dict[str, Any]) -> None:
+    try:
+        peer.send("response", body)
+    except LimitExceeded as error:
+        peer.send("response", error_response(body["id"], error))
 
 
 def _told(asked: Revise) -> dict[str, Any]:
