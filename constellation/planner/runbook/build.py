@@ -2,32 +2,33 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from constellation.aip.cards import DeviceCard
 from constellation.errors import PlanError
 from constellation.graph.edits import AddTask, Edit
+from constellation.graph.expressions import ExpressionError, compile_predicate, evaluate
 from constellation.graph.task import Task
 from constellation.planner.flow import COMPLETION, NOT_FAILED, SUCCESS, Edge, Edges, Flow
 from constellation.planner.ports import Plan
 
 from .expressions import (
     REFERENCE,
+    all_references,
     conjuncts,
+    looks_at_result,
     mentioned,
-    references,
     split_reference,
-    texts,
+    with_inputs,
     without_braces,
     without_step,
 )
 from .fanout import Instance, instances
 from .filling import Filler, counterparts, drill
 from .inputs import bind
-from .model import Runbook, Step
-from .order import Placed, placed, waits_for
+from .model import Need, Runbook, Step
+from .order import Placed, data_sources, placed, waits_for
 
 
 class Predicate(NamedTuple):
@@ -53,12 +54,17 @@ class _Builder:
         self.flow = Flow()
         self.instances: dict[str, list[Instance]] = {}
         self.owners: dict[str, str] = {}  # step of each task
+        self.before: dict[str, tuple[Step, ...]] = {}
+        self.planned: set[str] = set()
         self.edits: list[Edit] = []
+        self.notes: list[str] = []
 
     def plan(self) -> Plan:
         for place in self._sorted():
+            self.planned.add(place.step.id)
+            self.before[place.step.id] = place.before
             self._add(place)
-        return Plan(self.runbook.title, tuple(self.edits))
+        return Plan(self.runbook.title, tuple(self.edits), tuple(self.notes))
 
     def _sorted(self) -> list[Placed]:
         """The steps, each after all that it waits for, else in the order of the document."""
@@ -80,6 +86,9 @@ class _Builder:
         elements, each = self._list(step)
         found = instances(self.runbook, step, elements, self.cards)
         predicates = self._predicates(place)
+        if predicates is None or self._needs_left_out(step):
+            self.notes.append(f"Step {step.id!r} is left out: what it depends on is not so.")
+            return
         self.instances[step.id] = found
         for instance in found:
             self._claim(instance, step)
@@ -149,37 +158,83 @@ class _Builder:
 
     # ── dependencies ────────────────────────────────────────────────────────────────────────────
 
-    def _predicates(self, place: Placed) -> list[Predicate]:
+    def _predicates(self, place: Placed) -> list[Predicate] | None:
+        """The parts of a step's condition; None if one that looks only at inputs does not hold."""
         expression = self._with_inputs(without_braces(place.step.condition))
         found = []
         for part in conjuncts(expression) if expression else ():
             named = mentioned(part)
-            step = named[0] if named else waits_for(place, self.steps)[0]
-            found.append(Predicate(step, without_step(part, step)))
+            if named or looks_at_result(part):
+                step = named[0] if named else waits_for(place, self.steps)[0]
+                found.append(Predicate(step, self._readable(place.step, without_step(part, step))))
+            elif not self._holds(place.step, part):
+                return None
         return found
+
+    def _holds(self, step: Step, expression: str) -> bool:
+        """Whether a condition on inputs alone is met."""
+        try:
+            return evaluate(expression, {})
+        except (ExpressionError, TypeError) as error:
+            raise self._error(step, "if", str(error), "Compare values of one kind.") from None
+
+    def _readable(self, step: Step, expression: str) -> str:
+        """The expression, if it can still be read with its inputs written out."""
+        try:
+            compile_predicate(expression)
+        except ExpressionError as error:
+            raise self._error(step, "if", error.message, error.remedy) from None
+        return expression
+
+    def _needs_left_out(self, step: Step) -> bool:
+        """True if it needs an outcome, or uses a result, of a step that was left out."""
+        needed = [need.step for need in step.needs or () if need.outcome != "completion"]
+        needed += data_sources(step, self.steps)
+        return any(self._left_out(name) for name in needed)
+
+    def _left_out(self, name: str) -> bool:
+        return name in self.planned and name not in self.instances
+
+    def _standing(self, before: Iterable[Step]) -> Iterator[Step]:
+        """The steps of a group; in place of one that was left out, those before it."""
+        pending = list(before)
+        while pending:
+            step = pending.pop(0)
+            if self._left_out(step.id):
+                pending = [*self.before[step.id], *pending]
+            else:
+                yield step
 
     def _with_inputs(self, expression: str) -> str:
         """An expression with its inputs written out as literals."""
-        return re.sub(
-            r"(?<![\w.])inputs((?:\.[\w-]+|\[[^\]]*\])+)",
-            lambda match: repr(drill(self.inputs, match[1], match[0])),
+        return with_inputs(
             expression,
+            lambda name, path: repr(drill(self.inputs[name], path, f"inputs.{name}{path}")),
         )
 
     def _edges(self, place: Placed, instance: Instance, predicates: Iterable[Predicate]) -> Edges:
         step = place.step
         edges: Edges = {}
         if step.needs is None:
-            before = [task.task for other in place.before for task in self.instances[other.id]]
+            standing = dict.fromkeys(other.id for other in self._standing(place.before))
+            before = [task.task for other in standing for task in self.instances[other]]
             edges = self.flow.after(before)
         for need in step.needs or ():
-            when = self._with_inputs(without_braces(need.when)) if need.when else None
+            when = self._when(step, need)
+            if self._left_out(need.step):
+                continue
             for other in counterparts(self.instances, need.step, instance, need.same_device):
                 edges[other.task] = Edge(need.outcome, when)
         for predicate in predicates:
             for source in self._looked_at(predicate.step, instance):
                 edges[source] = _stricter(edges.get(source), predicate.text)
         return edges
+
+    def _when(self, step: Step, need: Need) -> str | None:
+        if need.when is None:
+            return None
+        expression = self._with_inputs(without_braces(need.when))
+        return self._readable(step, without_step(expression, need.step))
 
     def _looked_at(self, name: str, instance: Instance) -> list[str]:
         """The tasks that a condition looks at: the one on the same device if there is one."""
@@ -189,12 +244,9 @@ class _Builder:
 
     def _used(self, task: Task) -> list[str]:
         """The tasks whose output a task's arguments refer to."""
-        used = (
-            reference.head
-            for text in texts([task.arguments, task.instruction, task.for_each or ""])
-            for reference in references(text)
-        )
-        return [name for name in dict.fromkeys(used) if name in self.owners]
+        found = all_references([task.arguments, task.instruction, task.for_each or ""])
+        names = dict.fromkeys(reference.head for reference in found)
+        return [name for name in names if name in self.owners]
 
     def _error(self, step: Step, field: str, message: str, remedy: str) -> PlanError:
         mark = step.mark(field)

@@ -4,11 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from .expressions import conjuncts, mentioned, names_step, references, without_braces
+from constellation.graph.expressions import ExpressionError, compile_predicate
+
+from .expressions import (
+    all_references,
+    conjuncts,
+    looks_at_result,
+    mentioned,
+    names_step,
+    references,
+    with_inputs,
+    without_braces,
+    without_step,
+)
 from .fields import did_you_mean
-from .findings import Findings
+from .findings import Findings, Mark
 from .model import Runbook, Step
-from .order import placed, waits_for
+from .order import Placed, placed, waits_for
 from .tree import Node
 
 RESERVED = frozenset({"inputs", "item", "index", "output", "state", "error", "device"})
@@ -19,9 +31,10 @@ def check(runbook: Runbook, root: Node, findings: Findings) -> None:
     ids = {step.id: step for step in runbook.steps}
     _check_ids(runbook, findings)
     _check_references(runbook, root, ids, findings)
-    for step in runbook.steps:
-        _check_needs(step, ids, findings)
-        _check_condition(step, ids, findings)
+    for place in placed(runbook):
+        _check_needs(runbook, place.step, ids, findings)
+        _check_condition(runbook, place, ids, findings)
+        _check_elements(place.step, findings)
     if not findings.errors:
         _check_cycles(runbook, ids, findings)
 
@@ -69,9 +82,12 @@ def _check_references(
                 )
 
 
-def _check_needs(step: Step, ids: dict[str, Step], findings: Findings) -> None:
+def _check_needs(runbook: Runbook, step: Step, ids: dict[str, Step], findings: Findings) -> None:
     seen: set[str] = set()
     for need in step.needs or ():
+        if need.when:
+            text = without_step(without_braces(need.when), need.step)
+            _check_expression(runbook, text, need.mark, findings)
         if need.step == step.id:
             findings.add(
                 need.mark, "needs.itself", f"Step {step.id!r} needs itself.", "Remove that."
@@ -93,24 +109,68 @@ def _check_needs(step: Step, ids: dict[str, Step], findings: Findings) -> None:
         seen.add(need.step)
 
 
-def _check_condition(step: Step, ids: dict[str, Step], findings: Findings) -> None:
+def _check_condition(
+    runbook: Runbook, place: Placed, ids: dict[str, Step], findings: Findings
+) -> None:
     """A condition becomes edges, and an edge sees one task: so each part may name one step."""
-    expression = without_braces(step.condition)
-    for name in mentioned(expression):
-        if not names_step(name, ids):
+    step, mark = place.step, place.step.mark("if")
+    for part in conjuncts(without_braces(step.condition)) if step.condition else ():
+        named = mentioned(part)
+        unknown = [name for name in named if not names_step(name, ids)]
+        for name in unknown:
             findings.add(
-                step.mark("if"),
+                mark,
                 "if.undefined",
                 f"There is no step {name!r} to look at.",
                 did_you_mean(name, ids),
             )
-    for part in conjuncts(expression):
-        if len(mentioned(part)) > 1:
+        if len(named) > 1:
             findings.add(
-                step.mark("if"),
+                mark,
                 "if.several",
                 f"The condition {part!r} compares several steps at once.",
                 "Join conditions on one step each with 'and', or compare them in a step between.",
+            )
+        elif not named and looks_at_result(part) and len(waits_for(place, ids)) != 1:
+            findings.add(
+                mark,
+                "if.unclear",
+                f"The condition {part!r} does not say of which step.",
+                "Write step.output… with the step's id.",
+            )
+        elif not unknown:
+            text = without_step(part, named[0]) if named else part
+            _check_expression(runbook, text, mark, findings)
+
+
+def _check_expression(runbook: Runbook, text: str, mark: Mark, findings: Findings) -> None:
+    def write(name: str, path: str) -> str:
+        if name not in runbook.inputs:
+            findings.add(
+                mark,
+                "input.undeclared",
+                f"There is no input {name!r}.",
+                did_you_mean(name, runbook.inputs) or "Declare it under 'inputs'.",
+            )
+        return "null"
+
+    try:
+        compile_predicate(with_inputs(text, write))
+    except ExpressionError as error:
+        findings.add(mark, "if.expression", error.message, error.remedy)
+
+
+def _check_elements(step: Step, findings: Findings) -> None:
+    """``${item}`` means something only in a step that goes over a list."""
+    if step.for_each is not None:
+        return
+    for name, value in step.arguments.items():
+        if any(reference.head in ("item", "index") for reference in all_references(value)):
+            findings.add(
+                step.mark(f"with.{name}"),
+                "item.nowhere",
+                f"Step {step.id!r} uses an element, and goes over no list.",
+                "Say 'for_each', or put the value itself.",
             )
 
 

@@ -18,6 +18,7 @@ _BODY = rf"inputs\.{_NAME}{_PATH}|item{_PATH}|index|{_NAME}\.{_FIELDS}\b{_PATH}"
 REFERENCE = re.compile(rf"\$\{{\s*({_BODY})\s*\}}")
 _IN_TEXT = re.compile(rf"\$\$\{{|{REFERENCE.pattern}|\$\{{")
 _MENTION = re.compile(rf"(?<![\w.\-])({_NAME})\.({_FIELDS})\b")
+_INPUT = re.compile(rf"(?<![\w.\-])inputs\.({_NAME})({_PATH})")
 _QUOTED = re.compile(r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"")
 
 
@@ -32,6 +33,12 @@ def references(text: str) -> Iterator[Reference]:
     """Every reference in a text, in order."""
     for match in REFERENCE.finditer(text):
         yield split_reference(match[1])
+
+
+def all_references(value: Any) -> Iterator[Reference]:
+    """Every reference in plain data."""
+    for text in texts(value):
+        yield from references(text)
 
 
 def split_reference(body: str) -> Reference:
@@ -102,6 +109,20 @@ def _outside_quotes(expression: str, change: Callable[[str], str]) -> str:
         pieces += [change(expression[position : quoted.start()]), quoted[0]]
         position = quoted.end()
     return "".join([*pieces, change(expression[position:])])
+
+
+def looks_at_result(expression: str) -> bool:
+    """True if a condition speaks of ``output``, ``state`` and so on without naming a step."""
+    bare = _QUOTED.sub(lambda match: " " * len(match[0]), expression)
+    return re.search(rf"(?<![\w.\-])(?:{_FIELDS})\b", bare) is not None
+
+
+def with_inputs(expression: str, write: Callable[[str, str], str]) -> str:
+    """A condition with each ``inputs.…`` written by ``write``, which gets name and path."""
+    return _outside_quotes(
+        expression,
+        lambda text: _INPUT.sub(lambda match: write(match[1], match[2]), text),
+    )
 
 
 def conjuncts(expression: str) -> list[str]:

@@ -12,7 +12,7 @@ import re
 from dataclasses import dataclass, field
 
 from .fields import IDENTIFIER
-from .findings import Findings, Mark
+from .findings import START, Findings, Mark
 from .steps import STEP_FIELDS, slug
 from .tree import Entry, Node, compose, resolve
 
@@ -84,10 +84,13 @@ def read_markdown(text: str, findings: Findings) -> Node | None:
                 "Put a heading of level 2 or a list item above it, and indent it under the latter.",
             )
         elif section.blocks:
-            steps.append(_step(section, findings))
+            step = _step(section, findings)
+            steps += [step] if step else []
     if steps:
         entries["steps"] = Entry(steps[0].mark, Node(steps[0].mark, tuple(steps)))
-    return Node(Mark(1, 1), entries)
+    elif findings.errors:
+        return None
+    return Node(START, entries)
 
 
 def _front_matter(lines: list[str]) -> int:
@@ -106,7 +109,7 @@ def _sections(lines: list[str], start: int, findings: Findings) -> list[_Section
     As in Markdown itself, an indented block belongs to the list item above it, one at the margin
     to the heading above it.
     """
-    heading = item = _Section(Mark(1, 1), "", 1)
+    heading = item = _Section(START, "", 1)
     sections = [heading]
     block: _Block | None = None
     fence = ""
@@ -137,13 +140,16 @@ def _sections(lines: list[str], start: int, findings: Findings) -> list[_Section
     return sections
 
 
-def _step(section: _Section, findings: Findings) -> Node:
+def _step(section: _Section, findings: Findings) -> Node | None:
+    """The mapping of a step's fields; None if one of its blocks cannot be read."""
     entries: dict[str, Entry] = {}
     for block in section.blocks:
         if block.language in _FIELDS_LANGUAGES:
             found = _block_fields(block, findings)
         else:
             found = _block_command(block, findings)
+        if found is None:
+            return None
         for name, entry in found.items():
             if name in entries:
                 findings.add(
@@ -158,13 +164,14 @@ def _step(section: _Section, findings: Findings) -> Node:
     return Node(section.mark, entries)
 
 
-def _block_fields(block: _Block, findings: Findings) -> dict[str, Entry]:
+def _block_fields(block: _Block, findings: Findings) -> dict[str, Entry] | None:
+    broken = len(findings.errors)
     node = compose(block.text, findings, block.origin)
     if node is None:
-        return {}
+        return {} if len(findings.errors) == broken else None
     if node.entries is None:
         findings.add(node.mark, "step.type", "The block is not a mapping of a step's fields.")
-        return {}
+        return None
     return dict(node.entries)
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from .expressions import mentioned, names_step, references, texts
+from .expressions import all_references, mentioned, names_step
 from .model import Runbook, Step
 
 
@@ -35,11 +35,10 @@ def placed(runbook: Runbook) -> Iterator[Placed]:
 def data_sources(step: Step, ids: dict[str, Step]) -> list[str]:
     """The steps whose outcome this one's arguments, list or condition name, in order."""
     found: dict[str, None] = {}
-    for text in texts([step.arguments, step.instruction, step.for_each or ""]):
-        for reference in references(text):
-            owner = names_step(reference.head, ids)
-            if owner and reference.head not in ("inputs", "item", "index"):
-                found[owner] = None
+    for reference in all_references([step.arguments, step.instruction, step.for_each or ""]):
+        owner = names_step(reference.head, ids)
+        if owner and reference.head not in ("inputs", "item", "index"):
+            found[owner] = None
     for name in mentioned(step.condition):
         if owner := names_step(name, ids):
             found[owner] = None

@@ -7,7 +7,7 @@ from typing import cast
 
 from .checks import check
 from .fields import Fields
-from .findings import Findings, Mark, refusal
+from .findings import START, Findings, Mark, refusal
 from .inputs import INPUT_TYPES, kind_of, mismatch
 from .markdown import read_markdown
 from .model import Input, InputType, Runbook, Step
@@ -15,6 +15,7 @@ from .steps import read_step
 from .tree import Node, compose
 
 MAX_CHARACTERS = 1_000_000
+MAX_STEPS = 1000
 
 
 def load(text: str, source: str = "runbook.yaml") -> Runbook:
@@ -43,7 +44,7 @@ def read(text: str, source: str) -> tuple[Runbook | None, Findings]:
     findings = Findings()
     if len(text) > MAX_CHARACTERS:
         findings.add(
-            Mark(1, 1),
+            START,
             "document.size",
             f"The document has more than {MAX_CHARACTERS} characters.",
             "Split it into several runbooks.",
@@ -56,7 +57,7 @@ def read(text: str, source: str) -> tuple[Runbook | None, Findings]:
         root = compose(text, findings)
     if root is None:
         if not findings.errors:
-            findings.add(Mark(1, 1), "document.empty", "The document is empty.", "Add steps.")
+            findings.add(START, "document.empty", "The document is empty.", "Add steps.")
         return None, findings
     runbook = _runbook(root, source, findings)
     if runbook is not None and not findings.errors:
@@ -107,6 +108,13 @@ def _steps(fields: Fields, mark: Mark) -> list[Step]:
             )
             if step is not None:
                 steps.append(step)
+    if len(steps) > MAX_STEPS:
+        fields.findings.add(
+            steps[MAX_STEPS].mark(),
+            "document.steps",
+            f"The runbook has more than {MAX_STEPS} steps.",
+            "Split it into several runbooks, or go over a list with 'for_each'.",
+        )
     return steps
 
 
