@@ -133,9 +133,7 @@ def test_join_any_is_skipped_when_nothing_can_be_met() -> None:
 
 
 def test_an_optional_task_may_fail_without_harm() -> None:
-    graph = build(
-        task("a", optional=True), task("b", arguments={"x": "${a.output.deep[0].path}"})
-    )
+    graph = build(task("a", optional=True), task("b", arguments={"x": "${a.output.deep[0].path}"}))
     end(graph, "a", FAILED)
     assert "b" in ready(graph)
     assert graph.arguments("b") == {"x": None}

@@ -189,11 +189,16 @@ def test_started_work_is_immutable() -> None:
         with pytest.raises(ImmutableTaskError, match="Task a is working"):
             graph.apply(Batch((edit,)), 2.0)
     graph.finish("a", Outcome(TaskState.COMPLETED), 2.0)
-    for edit in (RemoveTask("a"), UpdateTask("a", {"priority": 1}), CancelTask("a"), RetryTask("a")):
+    for edit in (
+        RemoveTask("a"),
+        UpdateTask("a", {"priority": 1}),
+        CancelTask("a"),
+        RetryTask("a"),
+    ):
         with pytest.raises(ImmutableTaskError, match="Task a"):
             graph.apply(Batch((edit,)), 3.0)
+    graph.start("b", "d", 3.0)
     with pytest.raises(ImmutableTaskError, match="can no longer be released"):
-        graph.start("b", "d", 3.0)
         graph.apply(Batch((RemoveDependency("a", "b"),)), 4.0)
 
 
