@@ -111,9 +111,10 @@ class _Builder:
                 max_parallel=step.max_parallel,
             )
             edges = self._edges(place, instance, predicates)
-            for source in self._used(task):
-                if edges.get(source) in (None, NOT_FAILED, COMPLETION):
-                    edges[source] = SUCCESS
+            for source, edge in self._data_edges(task).items():
+                placed_edge = step.needs is None and edges.get(source) in (NOT_FAILED, COMPLETION)
+                if source not in edges or (placed_edge and edge == SUCCESS):
+                    edges[source] = edge
             self.flow.add(task.id, edges)
             if step.optional:
                 self.flow.forgive(task.id)
@@ -242,11 +243,14 @@ class _Builder:
         here = [other for other in found if other.device and other.device == instance.device]
         return [other.task for other in here or found]
 
-    def _used(self, task: Task) -> list[str]:
-        """The tasks whose output a task's arguments refer to."""
-        found = all_references([task.arguments, task.instruction, task.for_each or ""])
-        names = dict.fromkeys(reference.head for reference in found)
-        return [name for name in names if name in self.owners]
+    def _data_edges(self, task: Task) -> Edges:
+        """What its references demand: a result that a task succeeds, an error that it ends."""
+        edges: Edges = {}
+        for found in all_references([task.arguments, task.instruction, task.for_each or ""]):
+            if found.head in self.owners:
+                usual = SUCCESS if found.takes_output else COMPLETION
+                edges[found.head] = SUCCESS if edges.get(found.head) == SUCCESS else usual
+        return edges
 
     def _error(self, step: Step, field: str, message: str, remedy: str) -> PlanError:
         mark = step.mark(field)

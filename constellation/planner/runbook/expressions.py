@@ -2,7 +2,7 @@
 
 A reference is ``${inputs.name}``, ``${item}``, ``${index}``, or ``${step.output}`` (also ``state``,
 ``error``, ``device``), each with a path after it. Any other ``${…}`` is plain text, so that a shell
-command keeps its ``${HOME}``.
+command keeps its ``${HOME}``; so is ``$${…}``, with one dollar sign less.
 """
 
 from __future__ import annotations
@@ -28,11 +28,17 @@ class Reference(NamedTuple):
     head: str
     path: str
 
+    @property
+    def takes_output(self) -> bool:
+        """True if it needs the step's result, rather than how it ended."""
+        return self.path.startswith(".output")
+
 
 def references(text: str) -> Iterator[Reference]:
     """Every reference in a text, in order."""
-    for match in REFERENCE.finditer(text):
-        yield split_reference(match[1])
+    for match in _IN_TEXT.finditer(text):
+        if match[1]:
+            yield split_reference(match[1])
 
 
 def all_references(value: Any) -> Iterator[Reference]:

@@ -8,11 +8,11 @@ from typing import Literal
 
 from constellation.aip.cards import DeviceCard
 
-from .expressions import mentioned, names_step, texts, without_braces
+from .expressions import texts
 from .findings import Finding, Findings
 from .lint_cards import effect_of, lint_cards
 from .model import Runbook, Step
-from .order import Placed, data_sources, placed
+from .order import Placed, data_sources, placed, result_sources
 from .reader import read
 
 Fate = Literal["success", "failure"]
@@ -187,8 +187,6 @@ def _direct_fates(step: Step, steps: dict[str, Step]) -> Iterator[tuple[str, Fat
             yield need.step, "failure"
         elif need.outcome == "success":
             yield need.step, "success"
-    expression = without_braces(step.condition)
-    looked_at = {names_step(name, steps) for name in mentioned(expression)}
-    for name in data_sources(step, steps):
-        if name not in looked_at and not steps[name].optional:
+    for name in result_sources(step, steps):
+        if not steps[name].optional:
             yield name, "success"

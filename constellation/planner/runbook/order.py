@@ -32,13 +32,20 @@ def placed(runbook: Runbook) -> Iterator[Placed]:
         yield Placed(step, before)
 
 
-def data_sources(step: Step, ids: dict[str, Step]) -> list[str]:
-    """The steps whose outcome this one's arguments, list or condition name, in order."""
+def result_sources(step: Step, ids: dict[str, Step], *, outputs_only: bool = True) -> list[str]:
+    """The steps whose result (or also state and error) this one's arguments or list name."""
     found: dict[str, None] = {}
     for reference in all_references([step.arguments, step.instruction, step.for_each or ""]):
         owner = names_step(reference.head, ids)
-        if owner and reference.head not in ("inputs", "item", "index"):
+        local = reference.head in ("inputs", "item", "index")
+        if owner and not local and (reference.takes_output or not outputs_only):
             found[owner] = None
+    return list(found)
+
+
+def data_sources(step: Step, ids: dict[str, Step]) -> list[str]:
+    """The steps whose outcome this one's arguments, list or condition name, in order."""
+    found = dict.fromkeys(result_sources(step, ids, outputs_only=False))
     for name in mentioned(step.condition):
         if owner := names_step(name, ids):
             found[owner] = None
