@@ -151,7 +151,9 @@ class ConstellationMachine(RuleBasedStateMachine):
         except GraphError:
             return
         self.both("edited", {"batch": batch_to_plain(batch)})
-        if applied.inverse is not None and not any(n.size for n in self.graph.nodes.values()):
+        # A map task over a list that is known runs at once: that cannot be taken back.
+        maps = any(n.task.for_each and n.started for n in self.graph.nodes.values())
+        if applied.inverse is not None and not maps:
             self.graph.apply(applied.inverse, self.now)
             self.both("edited", {"batch": batch_to_plain(applied.inverse)})
             after = observable(self.graph)
