@@ -27,11 +27,15 @@ def choose(state: State, group: Group, task: Task, without: str | None = None) -
         if resource in state.resources:
             return None
     skill, candidates = task.skill, group.candidates
-    if len(state.free) < len(candidates):
-        found = [each for each in state.free.values() if each.name in candidates]
-    else:
-        found = list(candidates.values())
-    found = [each for each in found if each.can_take(skill) and each.name != without]
+    fewer = state.free if len(state.free) < len(candidates) else candidates
+    found = [
+        device
+        for name, device in fewer.items()
+        if device.credit > 0
+        and name in candidates
+        and name != without
+        and (skill not in device.room or device.room[skill] > 0)
+    ]
     if group.need.shunned:
         found = _preferred(group, found)
     if not found:

@@ -99,7 +99,7 @@ class Dispatch:
             best = group.best()
             if best is None:
                 heapq.heappop(heap)
-            elif best[0] != key:
+            elif best[0] != key and len(heap) > 1:
                 heapq.heapreplace(heap, (best[0], number, group))
             elif not self._assign_first(group, best[1], now):
                 heapq.heappop(heap)

@@ -59,12 +59,10 @@ class Estimates:
 
     Attributes:
         skills: over all devices, by skill; tasks that are instructions in words have the skill "".
-        overall: over everything.
     """
 
     def __init__(self) -> None:
         self.skills: dict[str, Estimate] = {}
-        self.overall = Estimate()
         self._devices: dict[str, dict[str, Estimate]] = {}
 
     def of(self, device: str) -> dict[str, Estimate]:
@@ -86,14 +84,14 @@ class Estimates:
         if estimate is None:
             estimate = self.skills[skill] = Estimate()
         estimate.observe(duration_s)
-        self.overall.observe(duration_s)
 
     def expected(self, skill: str) -> float:
         """Expected seconds of a skill on a device of which nothing is known."""
         estimate = self.skills.get(skill)
         if estimate is not None:
             return estimate.mean
-        return self.overall.mean if self.overall.count else DEFAULT_S
+        known = [each.mean for each in self.skills.values()]
+        return median(known) if known else DEFAULT_S
 
     def of_others(self, device: str, skill: str) -> float | None:
         """The median over the other devices that are known for a skill; None if there is none."""
@@ -115,7 +113,6 @@ class Estimates:
                 if skills
             },
             "skills": {skill: estimate.to_plain() for skill, estimate in self.skills.items()},
-            "overall": self.overall.to_plain(),
         }
 
     def restore(self, data: Mapping[str, Any]) -> None:
@@ -125,7 +122,6 @@ class Estimates:
             for skill, plain in skills.items():
                 of_device[skill] = _from_plain(plain)
         self.skills.update({skill: _from_plain(plain) for skill, plain in data["skills"].items()})
-        self.overall = _from_plain(data["overall"])
 
 
 def _from_plain(plain: list[float]) -> Estimate:

@@ -58,10 +58,9 @@ class EarliestFinish:
             return best
         least = float("inf")
         skill, near = task.skill, task.requirement.near
-        unknown = estimates.expected(skill)
         for device in devices:
             estimate = device.durations.get(skill)
-            expected = unknown if estimate is None else estimate.mean
+            expected = estimates.expected(skill) if estimate is None else estimate.mean
             capacity = device.card.capacity
             expected *= 1.0 + self.contention * (capacity - device.credit) / capacity
             if device.health.condition is not Condition.WELL:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from constellation.graph.task import Task
+from constellation.graph.task import Requirement, Task
 
 from .device import Device, Presence
 from .run import Trouble
+
+
+ANY_DEVICE = Requirement()
 
 
 class Need(NamedTuple):
@@ -35,6 +38,8 @@ class Need(NamedTuple):
 def need_of(task: Task, trouble: Trouble | None) -> Need:
     """The need of a task, given what has befallen it."""
     wanted = task.requirement
+    if trouble is None and wanted == ANY_DEVICE:
+        return Need(task.skill)
     labels = tuple(sorted(wanted.labels.items())) if wanted.labels else ()
     refused: tuple[str, ...] = ()
     shunned: tuple[str, ...] = ()

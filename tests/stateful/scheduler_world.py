@@ -352,13 +352,16 @@ def copied(data: Any) -> Any:
 def observe_run(run: Run) -> dict[str, Any]:
     """A run's state, but for what may differ between two that behave alike.
 
-    Ranks follow from what was learned, labels and serials count refused edits too, and of several
-    reasons for a skip the graph names the one whose edge it finds first.
+    Ranks follow from what was learned, labels and serials count refused edits too, and edges may
+    come in another order, so that of several reasons for a skip another is named.
     """
     snapshot = copied(run.snapshot())
-    for node in snapshot["graph"]["nodes"]:
-        for field in ("rank", "label", "serial"):
-            node.pop(field, None)
+    graph = snapshot["graph"]
+    graph["nodes"] = {node["task"]["id"]: node for node in graph["nodes"]}
+    graph["dependencies"].sort(key=lambda each: (each["source"], each["target"]))
+    for node in graph["nodes"].values():
+        for derived in ("rank", "label", "serial"):
+            node.pop(derived, None)
         if node.get("skipped"):
             del node["error"]["message"]
     snapshot["state"] = str(run.state)

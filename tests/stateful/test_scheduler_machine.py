@@ -7,6 +7,7 @@ from typing import Any
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
+from scheduler_world import COMPLETED, World, card, differences
 
 from constellation.graph.edits import (
     AddDependency,
@@ -31,7 +32,6 @@ from constellation.orchestrator.events import (
     RevisionClosed,
     Submitted,
 )
-from scheduler_world import COMPLETED, World, card, differences
 
 NAMES = [f"t{n}" for n in range(6)]
 names = st.sampled_from(NAMES)
@@ -60,6 +60,10 @@ retries = st.sampled_from(
 )
 
 
+def reference(task: str, path: str) -> str:
+    return "${" + f"{task}.{path}" + "}"
+
+
 @st.composite
 def tasks(draw: st.DrawFn, id: str | None = None, before: tuple[str, ...] = ()) -> Task:
     """A task; ``before`` are tasks that it may refer to."""
@@ -69,9 +73,9 @@ def tasks(draw: st.DrawFn, id: str | None = None, before: tuple[str, ...] = ()) 
         source = draw(st.sampled_from(before))
         path = draw(st.sampled_from(["", "", "", "n", "missing", "items"]))
         if path == "items":
-            for_each = "${%s.output.items}" % source
+            for_each = reference(source, "output.items")
         elif path:
-            arguments = {"x": "${%s.output.%s}" % (source, path)}
+            arguments = {"x": reference(source, f"output.{path}")}
     return Task(
         id or draw(names),
         skill=draw(st.sampled_from(["work", "work", "look"])),
@@ -229,7 +233,7 @@ class SchedulerMachine(RuleBasedStateMachine):
                 st.sampled_from(
                     [
                         CancelTask(node.id, "enough"),
-                        AddTask(Task("late", "work", {"x": "${%s.output}" % node.id})),
+                        AddTask(Task("late", "work", {"x": reference(node.id, "output")})),
                     ]
                 )
             )
