@@ -10,11 +10,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from constellation.graph.task import ACTIVE, TERMINAL, Outcome, RetryPolicy, TaskState
+from constellation.graph.task import TERMINAL, Outcome, RetryPolicy, TaskState
 
-from .attempts import Attempt, AttemptName, Life, read_attempt_id
+from .attempts import Attempt, Life, read_attempt_id
 from .device import Device, Presence
 from .events import AttemptFinished, AttemptRejected, CancelAttempt, Revise
+from .late import was_given, why_unused
 from .requirements import need_of, obstacle
 from .run import Cause, Run, Trouble
 from .state import State, stop_key, timeout_key
@@ -311,34 +312,22 @@ class Outcomes:
             self._refuse(event.device, event.attempt, "that is no attempt", now)
             return
         run = self._state.runs.get(name.constellation)
-        if run is None or _was_given(run, name, event):
+        if run is None or was_given(run, name, event):
             self._late(event, now)
         else:
             self._refuse(event.device, event.attempt, "it was not given it", now)
 
     def _late(self, event: AttemptFinished, now: float) -> None:
-        """An outcome of an attempt that decides nothing any more.
-
-        If the attempt was given up and its task still has no outcome, its success counts: the first
-        outcome wins. Whatever else is reported changes nothing.
-        """
         name = read_attempt_id(event.attempt)
         run = None if name is None else self._state.runs.get(name.constellation)
-        if name is None or run is None or run.ended_at is not None:
-            self._tell_late(event, "its constellation has ended", now)
+        if name is None or run is None:
+            self._tell_late(event, "its constellation is over", now)
             return
-        node = run.constellation.nodes.get(name.task)
-        former = run.former.get(name.task, {}).get(event.attempt)
-        if node is None or former is None:
-            self._tell_late(event, "its task has another outcome, or is tried anew", now)
-        elif event.outcome.state is not TaskState.COMPLETED:
-            self._tell_late(event, "it had been given up", now)
-        elif node.changed != former.changed:
-            self._tell_late(event, "its task has been changed", now)
-        elif node.state in ACTIVE or node.ready:
+        reason = why_unused(run, name, event)
+        if reason is None:
             self._accept_late(run, name.task, event, now)
         else:
-            self._tell_late(event, "its task waits for others now", now)
+            self._tell_late(event, reason, now)
 
     def _accept_late(self, run: Run, task: str, event: AttemptFinished, now: float) -> None:
         node = run.constellation.nodes[task]
@@ -367,19 +356,6 @@ class Outcomes:
             "reason": f"{device} reported on {attempt}, but {reason}.",
         }
         self._state.notify("", "refused", body, now)
-
-
-def _was_given(run: Run, name: AttemptName, event: AttemptFinished) -> bool:
-    """Whether a device had that attempt once, and it is over."""
-    former = run.former.get(name.task, {}).get(event.attempt)
-    if former is not None:
-        return former.device == event.device
-    node = run.constellation.nodes.get(name.task)
-    if node is None or any(each.id == event.attempt for each in run.attempts(name.task)):
-        return False
-    given = {(number, device) for number, device, *_ in node.history}
-    given.add((node.attempt, node.device))
-    return (name.number, event.device) in given
 
 
 def backoff(policy: RetryPolicy, failures: int) -> float:

@@ -9,7 +9,6 @@ from constellation.graph.task import Requirement, Task
 from .device import Device, Presence
 from .run import Trouble
 
-
 ANY_DEVICE = Requirement()
 
 
