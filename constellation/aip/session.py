@@ -147,6 +147,13 @@ def read_hello(frame: Frame, codec: Codec, limits: Limits) -> Hello:
     return hello
 
 
+def _names(session: Mapping[str, Any]) -> tuple[str, str]:
+    id, token = session.get("id"), session.get("token")
+    if not (isinstance(id, str) and isinstance(token, str) and id):
+        raise RemoteProtocolError("welcome: the session has no id and token.")
+    return id, token
+
+
 class Session:
     """One end of a session.
 
@@ -195,6 +202,7 @@ class Session:
         self._secured = 0
         self._ack_sent = 0
         self._ack_due: float | None = None
+        self._ack_ripe = False
         self._incoming: deque[tuple[int, int]] = deque()
         self._incoming_bytes = 0
         self._last_delivered = 0
@@ -272,25 +280,32 @@ class Session:
         Raises:
             RemoteProtocolError: the limits in the hello are no limits.
         """
+        limits = Limits.from_wire(hello.limits)
         self._move("accept")
         self.id, self.token = id, token
         self._peer_role = hello.role
-        self._open(hello, codec, now)
+        self._attach(codec, now)
+        self.peer_limits = limits
         self._welcome(False, welcome)
 
     def resume(self, hello: Hello, codec: Codec, now: float, **welcome: Any) -> None:
         """A listener goes on with this session over a new connection.
 
         Raises:
-            RemoteProtocolError: the peer claims to have seen what was never sent.
+            RemoteProtocolError: the peer claims to have seen what was never sent, or its limits
+                are no limits; the session is left as it was.
+            LocalProtocolError: the codec is another one.
         """
+        limits = Limits.from_wire(hello.limits)
+        self._check_codec(codec)
         if not self._outbox.rewind(hello.received):
             raise RemoteProtocolError(
                 f"The peer claims to have received message {hello.received}.",
                 remedy="Begin a fresh session.",
             )
         self._move("resume")
-        self._open(hello, codec, now)
+        self._attach(codec, now)
+        self.peer_limits = limits
         self._welcome(True, welcome)
         self._announce_windows()
 
@@ -306,6 +321,7 @@ class Session:
         return [*closing, Ended(reason)]
 
     def _greet(self, codec: Codec, hello: Mapping[str, Any], now: float) -> list[Instruction]:
+        self._check_codec(codec)
         self._move("transport opened")
         self._attach(codec, now)
         body = {
@@ -320,20 +336,19 @@ class Session:
         self._say("hello", body)
         return []
 
-    def _open(self, hello: Hello, codec: Codec, now: float) -> None:
-        self._attach(codec, now)
-        self.peer_limits = Limits.from_wire(hello.limits)
-
-    def _attach(self, codec: Codec, now: float) -> None:
+    def _check_codec(self, codec: Codec) -> None:
         if codec is not self._codec and self.unsecured:
             # What is kept was encoded for the old connection's codec.
             raise LocalProtocolError("A session is resumed with the codec it began with.")
+
+    def _attach(self, codec: Codec, now: float) -> None:
         self._codec = codec
         self._closing = False
         self._ping_sent = None
         self._control.clear()
         self._ack_sent = 0
         self._ack_due = None
+        self._ack_ripe = False
         self._heard_at = now
         self._ping_at = now
         self._detached_at = None
@@ -365,9 +380,14 @@ class Session:
             self._detached_at = now
         self._control.clear()
         self._ack_due = None
+        self._ack_ripe = False
         return []
 
     def _tick(self, now: float) -> list[Instruction]:
+        if self._ack_due is not None and now >= self._ack_due:
+            # It goes with the next frame, whenever the transport takes one.
+            self._ack_due = None
+            self._ack_ripe = True
         if self.state in (State.OPEN, State.GREETING):
             if now >= self._heard_at + self.heartbeat.timeout_s:
                 self._heard_at = now
@@ -408,10 +428,11 @@ class Session:
         if problem is not None:
             raise LocalProtocolError(f"A {type} message cannot be sent: {problem}.")
         encoded = self._codec.encode(type, outbox.last + 1, body)
-        if len(encoded) > limits.max_body:
+        largest = min(limits.max_body, limits.max_frame // 2)
+        if len(encoded) > largest:
             raise LimitExceeded(
-                f"A {type} of {len(encoded):,} bytes is larger than the {limits.max_body:,} that "
-                "the peer takes.",
+                f"A {type} of {len(encoded):,} bytes is larger than the {largest:,} that the peer "
+                "takes.",
                 remedy="Send large data as an artifact.",
             )
         if (
@@ -439,18 +460,18 @@ class Session:
             self._secured = seq
             while self._incoming and self._incoming[0][0] <= seq:
                 self._incoming_bytes -= self._incoming.popleft()[1]
-            if self._ack_due is None:
+            if self._ack_due is None and not self._ack_ripe:
                 self._ack_due = now + ACK_DELAY_S
 
     def next_frame(self, now: float) -> Frame | None:
         """The next frame to send, or None: messages first, then a round of stream chunks."""
         limits = self.peer_limits
-        control = self._control
-        parts = [control.popleft() for _ in range(min(len(control), limits.max_batch))]
+        parts = self._take_control(limits)
         if self.state is State.OPEN:
             room = limits.max_batch - len(parts)
             if room and self._outbox.waiting:
-                parts += self._outbox.take(limits.max_frame // 2, room)
+                # Half of a full batch is left to streams: they are never starved.
+                parts += self._outbox.take(limits.max_frame // 2, max(room // 2, 1))
                 room = limits.max_batch - len(parts)
             if room and self._senders:
                 parts += self._stream_chunks(now, room)
@@ -459,13 +480,25 @@ class Session:
         if self.state is State.OPEN:
             self._ack_sent = self._secured
             self._ack_due = None
+            self._ack_ripe = False
         return self._codec.join(self._secured, parts)
+
+    def _take_control(self, limits: Limits) -> list[bytes]:
+        control = self._control
+        taken: list[bytes] = []
+        size = 0
+        while control and len(taken) < limits.max_batch:
+            size += len(control[0])
+            if taken and size > limits.max_frame // 4:
+                break
+            taken.append(control.popleft())
+        return taken
 
     def _ack_is_due(self, now: float) -> bool:
         if self.state is not State.OPEN or self._secured == self._ack_sent:
             return False
         due = self._ack_due is not None and now >= self._ack_due
-        return due or self._secured - self._ack_sent >= ACK_AT_ONCE
+        return due or self._ack_ripe or self._secured - self._ack_sent >= ACK_AT_ONCE
 
     def _say(self, type: str, body: Mapping[str, Any]) -> None:
         self._control.append(self._codec.encode(type, 0, body))
@@ -489,6 +522,7 @@ class Session:
     def _refuse(self, error: ProtocolError) -> list[Instruction]:
         """The connection cannot go on; the session may, over another one."""
         self._closing = True
+        self._control.clear()
         self._say("error", error.to_wire())
         return [CloseTransport(_CODES.get(type(error), CloseCode.PROTOCOL), error.message)]
 
@@ -500,7 +534,10 @@ class Session:
         if first.type != "welcome" or problem:
             raise RemoteProtocolError(f"Instead of a welcome came {first.type}: {problem or ''}.")
         body = first.body
-        resumed = bool(body["resumed"])
+        if body["version"] != VERSION:
+            raise VersionError(f"The peer answers in version {body['version']}.")
+        limits, (id, token) = Limits.from_wire(body.get("limits")), _names(body["session"])
+        resumed = body["resumed"]
         lost: tuple[Message, ...] = ()
         if resumed:
             if not self._outbox.rewind(body["received"]):
@@ -508,8 +545,7 @@ class Session:
         else:
             lost = self._begin_anew()
         self._move("welcome")
-        self.id, self.token = str(body["session"].get("id")), str(body["session"].get("token"))
-        self.peer_limits = Limits.from_wire(body.get("limits"))
+        self.id, self.token, self.peer_limits = id, token, limits
         self._announce_windows()
         opened: list[Instruction] = [Opened(resumed, body, lost)]
         return opened + (self._take(rest, 0, now) if rest else [])
@@ -521,7 +557,12 @@ class Session:
         self._receivers.clear()
         everything = Limits(max_frame=1 << 62, max_batch=1 << 62, max_depth=1 << 16)
         left = self._codec.join(0, self._outbox.clear())
-        return tuple(self._codec.decode(left, everything)[1])
+        # Streams end with the session: there is no sense in opening or closing one again.
+        return tuple(
+            each
+            for each in self._codec.decode(left, everything)[1]
+            if each.type not in ("open", "close")
+        )
 
     def _take(self, messages: Sequence[Message], size: int, now: float) -> list[Instruction]:
         done: list[Instruction] = []
@@ -529,6 +570,8 @@ class Session:
         secured_all = self._secured == self._received
         error: ProtocolError | None = None
         for message in messages:
+            if self.state is State.CLOSED:
+                break
             try:
                 mine = self._sort(message)
                 if mine is None:
@@ -666,10 +709,11 @@ class Session:
             body["deadline_ms"] = deadline_s * 1000
         opened_by = self.send("open", body)
         limits = self.peer_limits
+        largest = min(limits.max_body // 2, limits.max_frame // 16)
         self._senders[stream] = (
-            ReliableSender(stream, opened_by, min(CHUNK_BYTES, limits.max_body // 2))
+            ReliableSender(stream, opened_by, min(CHUNK_BYTES, largest))
             if qos == "reliable"
-            else RealTimeSender(stream, opened_by, deadline_s, limits.max_item)
+            else RealTimeSender(stream, opened_by, deadline_s, min(limits.max_item, largest))
         )
         return stream
 
@@ -730,11 +774,15 @@ class Session:
         payload = receiver.take(body, now, self.clock.offset_s)
         if payload is not None:
             done.append(StreamData(receiver.stream, payload, receiver.ended))
+        elif receiver.qos == "reliable" and body.get("last"):
+            # The end comes again: the window that told of it was lost.
+            self._say("window", receiver.window())
 
     def _stream_chunks(self, now: float, room: int) -> list[bytes]:
         """One chunk of each stream in turn, bounded; a stream that was served goes to the back."""
         taken: list[bytes] = []
         size = 0
+        enough = min(STREAM_BYTES_PER_FRAME, self.peer_limits.max_frame // 16)
         for stream, sender in list(self._senders.items()):
             # Nothing of a stream goes out before the message that opens it.
             body = sender.take(now) if sender.opened_by <= self._outbox.taken else None
@@ -743,7 +791,7 @@ class Session:
             taken.append(self._codec.encode("data", 0, body))
             size += len(taken[-1])
             self._senders[stream] = self._senders.pop(stream)
-            if size >= STREAM_BYTES_PER_FRAME or len(taken) >= room:
+            if size >= enough or len(taken) >= room:
                 break
         return taken
 

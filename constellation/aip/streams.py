@@ -222,6 +222,8 @@ class Receiver:
         if offset + len(payload) > self._consumed + WINDOW_BYTES:
             raise RemoteProtocolError(f"Stream {self.stream}: more came than the window allows.")
         fresh = payload[self.offset - offset :]
+        if fresh and self.ended:
+            raise RemoteProtocolError(f"Stream {self.stream}: bytes came after its end.")
         if not fresh and not (body.get("last") and not self.ended):
             return None
         self.offset += len(fresh)

@@ -59,7 +59,8 @@ class Chaos(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.pair = SessionPair()
+        # Cuts may last: nobody gives up here.
+        self.pair = SessionPair(grace_s=1e9)
         self.sent = {"accept": 0, "cancel": 0}
         self.pair.connect()
         self.pair.settle()
