@@ -154,9 +154,10 @@ class Transaction:
 
     def _remove_task(self, name: str) -> None:
         node = self._changeable(name, "removed")
-        for source in list(node.incoming):
+        # Last first, so that the inverse puts them back in their order.
+        for source in reversed(list(node.incoming)):
             self._remove_dependency(source, name)
-        for target in list(node.outgoing):
+        for target in reversed(list(node.outgoing)):
             self._remove_dependency(name, target)
         del self._nodes[name]
         if self._added.pop(name, None) is None:

@@ -102,7 +102,8 @@ def observable(graph: Constellation) -> dict[str, Any]:
             node.ready,
             node.attempt,
             node.output,
-            node.error,
+            # Which of several unmet dependencies is named first may change.
+            node.error and node.error["code"],
             node.history,
             node.incoming,
         )
