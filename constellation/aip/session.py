@@ -210,7 +210,7 @@ class Session:
         self._ping_sent: float | None = None
         self._heard_at = 0.0
         self._ping_at = 0.0
-        self._detached_at: float | None = None
+        self._grace_end = 0.0
         self._next_stream = 2 if side == "listener" else 1
         self._senders: dict[int, Sender] = {}
         self._receivers: dict[int, Receiver] = {}
@@ -254,8 +254,8 @@ class Session:
             return due if self._ack_due is None else min(due, self._ack_due)
         if self.state is State.GREETING:
             return self._heard_at + self.heartbeat.timeout_s
-        if self.side == "listener" and self._detached_at is not None:
-            return self._detached_at + self.grace_s
+        if self.state is State.DETACHED and self.side == "listener":
+            return self._grace_end
         return None
 
     # ── events ──────────────────────────────────────────────────────────────────────────────────
@@ -351,7 +351,6 @@ class Session:
         self._ack_ripe = False
         self._heard_at = now
         self._ping_at = now
-        self._detached_at = None
         for sender in self._senders.values():
             sender.rewind()
 
@@ -375,9 +374,9 @@ class Session:
         self._control.appendleft(self._codec.encode("welcome", 0, body))
 
     def _detach(self, now: float) -> list[Instruction]:
+        if self.state is State.OPEN:
+            self._grace_end = now + self.grace_s
         self._move("transport closed")
-        if self.state is State.DETACHED and self._detached_at is None:
-            self._detached_at = now
         self._control.clear()
         self._ack_due = None
         self._ack_ripe = False
@@ -396,11 +395,7 @@ class Session:
                 self._ping_at = now + self.heartbeat.interval_s
                 self._ping_sent = now
                 self._say("ping", {"t0": now})
-        elif (
-            self.side == "listener"
-            and self._detached_at is not None
-            and now >= self._detached_at + self.grace_s
-        ):
+        elif self.state is State.DETACHED and self.side == "listener" and now >= self._grace_end:
             return self.end("it was not resumed in time")
         return []
 
@@ -579,8 +574,9 @@ class Session:
                 if not mine:
                     delivered.append(message)
                     continue
-                if message.seq and delivered:
-                    # Streams open and close in order with the messages around them.
+                if delivered and (message.seq or message.type == "bye"):
+                    # Streams open and close in order with the messages around them, and nothing
+                    # is delivered after the end.
                     done.append(Deliver(delivered))
                     delivered = []
                 self._own(message, now, done)
