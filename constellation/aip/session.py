@@ -346,8 +346,9 @@ class Session:
         self._closing = False
         self._ping_sent = None
         self._control.clear()
+        # The last acknowledgement may have been lost: it is said again.
         self._ack_sent = 0
-        self._ack_due = None
+        self._ack_due = now if self._secured else None
         self._ack_ripe = False
         self._heard_at = now
         self._ping_at = now
@@ -507,7 +508,7 @@ class Session:
         try:
             ack, messages = self._codec.decode(data, self.limits)
             if self.state is State.GREETING:
-                return self._take_welcome(messages, now)
+                return self._take_welcome(ack, messages, now)
             if not self._outbox.acknowledge(ack):
                 raise RemoteProtocolError(f"Message {ack} was acknowledged and never sent.")
             return self._take(messages, len(data), now)
@@ -521,7 +522,7 @@ class Session:
         self._say("error", error.to_wire())
         return [CloseTransport(_CODES.get(type(error), CloseCode.PROTOCOL), error.message)]
 
-    def _take_welcome(self, messages: Sequence[Message], now: float) -> list[Instruction]:
+    def _take_welcome(self, ack: int, messages: Sequence[Message], now: float) -> list[Instruction]:
         first, *rest = messages or [Message("nothing", 0, {})]
         if first.type == "error":
             return [Refused(first.body), CloseTransport(CloseCode.BYE, "refused")]
@@ -535,7 +536,7 @@ class Session:
         resumed = body["resumed"]
         lost: tuple[Message, ...] = ()
         if resumed:
-            if not self._outbox.rewind(body["received"]):
+            if not (self._outbox.rewind(body["received"]) and self._outbox.acknowledge(ack)):
                 raise RemoteProtocolError("The peer claims to have received what was never sent.")
         else:
             lost = self._begin_anew()
@@ -547,6 +548,7 @@ class Session:
 
     def _begin_anew(self) -> tuple[Message, ...]:
         self._received = self._secured = self._incoming_bytes = self._last_delivered = 0
+        self._ack_due = None
         self._incoming.clear()
         self._senders.clear()
         self._receivers.clear()
