@@ -17,6 +17,9 @@ from heapq import heapify, heappop, heappush, heapreplace
 from .device import Device
 from .requirements import Need, obstacle
 
+# A start counts as at least so much service, or work that takes no time would never be outweighed.
+MIN_SERVICE_S = 1e-4
+
 # Smaller comes first: priority class, service received, urgency within the class, order of arrival.
 LaneKey = tuple[float, float, float, int]
 
@@ -244,7 +247,7 @@ class ReadyQueues:
         heappop(lane.heap)
         del backlog.queued[task]
         self._served = backlog.service
-        backlog.service += expected_s / backlog.weight
+        backlog.service += max(expected_s, MIN_SERVICE_S) / backlog.weight
 
     def pause(self, constellation: str, paused: bool) -> None:
         """Hold back all tasks of a constellation, or offer them again."""
