@@ -105,7 +105,7 @@ def observable(graph: Constellation) -> dict[str, Any]:
             # Which of several unmet dependencies is named first may change.
             node.error and node.error["code"],
             node.history,
-            node.incoming,
+            dict(node.incoming),
         )
         for name, node in sorted(graph.nodes.items())
     }
