@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from constellation.errors import EditConflictError
+from constellation.errors import EditConflictError, UnknownTaskError
 
 from .expressions import compile_predicate
 from .references import Reference, parse_reference, references
@@ -19,6 +19,8 @@ def check_task(task: Task) -> list[Reference]:
     Raises:
         GraphError: names the task, the rule and the remedy.
     """
+    if task.id == "item":
+        raise _refused(task, "id", "${item} is something else", "Choose another id.")
     if not _ID.fullmatch(task.id):
         raise _refused(task, "id", f"{task.id[:140]!r} is no id", "Use letters, digits, _ - and .")
     if not task.skill and not task.instruction:
@@ -66,6 +68,15 @@ def check_dependency(dependency: Dependency) -> None:
             remedy="Use the condition 'when', or leave the predicate out.",
             rule="condition",
         )
+
+
+def unknown_task(graph_id: str, task_id: str) -> UnknownTaskError:
+    """The error of naming a task that does not exist."""
+    return UnknownTaskError(
+        f"There is no task {task_id[:140]!r} in {graph_id}.",
+        remedy="See its tasks with `constellation show`.",
+        task=task_id,
+    )
 
 
 def _list_reference(task: Task) -> Reference:

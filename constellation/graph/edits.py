@@ -6,11 +6,11 @@ wire, so that ``TypeAdapter(Edit)`` reads it from JSON.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import with_config
+from pydantic import Field, with_config
 
 from .task import STRICT, ConditionKind, Dependency, Task, TaskState
 
@@ -119,7 +119,7 @@ class RestoreTask:
 
     Attributes:
         state: the state it was in: failed, rejected or canceled.
-        output, error, started_at, finished_at: as they were.
+        output, error, started_at, finished_at, settled: as they were.
     """
 
     id: str
@@ -128,10 +128,11 @@ class RestoreTask:
     error: Mapping[str, Any] | None = None
     started_at: float | None = None
     finished_at: float | None = None
+    settled: bool = True
     op: Literal["restore_task"] = "restore_task"
 
 
-Edit = (
+Edit = Annotated[
     AddTask
     | RemoveTask
     | UpdateTask
@@ -141,8 +142,9 @@ Edit = (
     | RemoveDependency
     | UpdateDependency
     | ReplaceSubgraph
-    | RestoreTask
-)
+    | RestoreTask,
+    Field(discriminator="op"),
+]
 
 
 @with_config(STRICT)
@@ -162,3 +164,32 @@ class Batch:
     base_version: int | None = None
     author: str = ""
     note: str = field(default="")
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """What a batch of edits did.
+
+    Attributes:
+        version: the constellation's version after it.
+        inverse: edits that undo it; None if it canceled work that had started, or started a map
+            task, for then no edit brings back what was.
+        canceled: tasks whose running attempts must be stopped.
+    """
+
+    version: int
+    inverse: Batch | None
+    canceled: tuple[str, ...] = ()
+
+
+def taken_apart(edits: Iterable[Edit]) -> list[Edit]:
+    """The same edits, with each replacement as the simple edits that it stands for."""
+    simple: list[Edit] = []
+    for edit in edits:
+        if isinstance(edit, ReplaceSubgraph):
+            simple += map(RemoveTask, edit.remove)
+            simple += map(AddTask, edit.tasks)
+            simple += map(AddDependency, edit.dependencies)
+        else:
+            simple.append(edit)
+    return simple

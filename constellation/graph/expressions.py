@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ast
 import operator
+import warnings
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any
@@ -53,7 +54,10 @@ def compile_predicate(source: str) -> Predicate:
         raise ExpressionError(f"The condition is longer than {MAX_LENGTH} characters.", column=1)
     text = source.strip()
     try:
-        tree = ast.parse(text, mode="eval").body
+        with warnings.catch_warnings():
+            # Python warns of what it will refuse one day, such as the escape in "\\d".
+            warnings.simplefilter("error")
+            tree = ast.parse(text, mode="eval").body
     except SyntaxError as error:
         raise ExpressionError(
             f"The condition {text!r} cannot be read at column {error.offset or 1}: {error.msg}.",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from operator import attrgetter
 
 import networkx as nx
 
@@ -106,7 +107,7 @@ def _critical_path(graph: Constellation, now: float) -> tuple[Step, ...]:
     """The longest chain by measured times, through the topological order that the labels give."""
     best: dict[str, float] = {}
     came_from: dict[str, str | None] = {}
-    ordered = sorted(graph.nodes.values(), key=lambda node: (node.label, node.serial))
+    ordered = sorted(graph.nodes.values(), key=attrgetter("label"))
     for node in ordered:
         if node.started_at is None or node.member_of is not None:
             # The time of a map task is that of its elements.

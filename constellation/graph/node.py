@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from operator import attrgetter
 from typing import Any
 
 from .task import TERMINAL, Dependency, Task, TaskState
@@ -14,6 +15,7 @@ class Node:
     """A task as it stands. Only its constellation writes to it.
 
     Attributes:
+        id: its task's id, which never changes.
         task: what is to be done.
         state: where it stands; `Constellation` holds the transition table.
         attempt: number of the current or last attempt; 0 if there was none.
@@ -33,10 +35,9 @@ class Node:
         open, met, unmet: how many of its dependencies are undecided, met, cannot be met.
         label: position in the topological order; larger than that of each predecessor.
         rank: upward rank, in expected seconds: the longest path from its start to the end.
-        serial: rises with each node added; the order of ``Constellation.nodes``.
         size: how many elements a map task was expanded into.
-        waiting: ids of elements that ``max_parallel`` holds back, for map tasks.
-        unfinished: how many elements have not ended, for map tasks.
+        released: how many of them, from the first on, ``max_parallel`` has let go.
+        unfinished: how many of them have not ended.
     """
 
     __slots__ = (
@@ -46,6 +47,7 @@ class Node:
         "error",
         "finished_at",
         "history",
+        "id",
         "incoming",
         "item",
         "label",
@@ -58,7 +60,7 @@ class Node:
         "rank",
         "ready",
         "ready_at",
-        "serial",
+        "released",
         "settled",
         "size",
         "skipped",
@@ -68,10 +70,10 @@ class Node:
         "task",
         "unfinished",
         "unmet",
-        "waiting",
     )
 
     def __init__(self, task: Task, submitted_at: float, changed: int) -> None:
+        self.id = task.id
         self.task = task
         self.state = TaskState.SUBMITTED
         self.attempt = 0
@@ -97,14 +99,9 @@ class Node:
         self.unmet = 0
         self.label = 0
         self.rank = 0.0
-        self.serial = 0
         self.size = 0
-        self.waiting: tuple[str, ...] = ()
+        self.released = 0
         self.unfinished = 0
-
-    @property
-    def id(self) -> str:
-        return self.task.id
 
     @property
     def ended(self) -> bool:
@@ -116,16 +113,15 @@ class Node:
         """True once an attempt was made, or a map task was expanded."""
         return self.attempt > 0 or self.started_at is not None
 
-    def copy(self) -> Node:
-        """A copy that shares nothing that changes."""
-        other = Node.__new__(Node)
-        for name in Node.__slots__:
-            setattr(other, name, getattr(self, name))
-        other.incoming = dict(self.incoming)
-        other.outgoing = dict(self.outgoing)
-        return other
+    def values(self) -> tuple[Any, ...]:
+        """All attributes, for `put_back`; the mappings of dependencies are not copied."""
+        found: tuple[Any, ...] = _VALUES(self)
+        return found
 
-    def become(self, other: Node) -> None:
-        """Take over everything from a copy made earlier."""
-        for name in Node.__slots__:
-            setattr(self, name, getattr(other, name))
+    def put_back(self, values: tuple[Any, ...]) -> None:
+        """Set all attributes to what `values` returned."""
+        for name, value in zip(Node.__slots__, values, strict=True):
+            setattr(self, name, value)
+
+
+_VALUES = attrgetter(*Node.__slots__)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, TypeVar
+from typing import Any, TypeVar
 
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from constellation.errors import EditConflictError
 
@@ -16,8 +16,9 @@ T = TypeVar("T")
 
 _TASK: TypeAdapter[Task] = TypeAdapter(Task)
 _DEPENDENCY: TypeAdapter[Dependency] = TypeAdapter(Dependency)
-_EDIT: TypeAdapter[Edit] = TypeAdapter(Annotated[Edit, Field(discriminator="op")])
-_EDITS: TypeAdapter[list[Edit]] = TypeAdapter(list[Annotated[Edit, Field(discriminator="op")]])
+_EDIT: TypeAdapter[Edit] = TypeAdapter(Edit)
+_EDITS: TypeAdapter[list[Edit]] = TypeAdapter(list[Edit])
+_BATCH: TypeAdapter[Batch] = TypeAdapter(Batch)
 
 
 def task_to_plain(task: Task, *, full: bool = False) -> dict[str, Any]:
@@ -32,7 +33,7 @@ def task_from_plain(data: Mapping[str, Any]) -> Task:
     Raises:
         EditConflictError: names the field that is wrong.
     """
-    return _read(_TASK, data, "task")
+    return read(_TASK, data, "task")
 
 
 def dependency_to_plain(dependency: Dependency) -> dict[str, Any]:
@@ -47,7 +48,7 @@ def dependency_from_plain(data: Mapping[str, Any]) -> Dependency:
     Raises:
         EditConflictError: names the field that is wrong.
     """
-    return _read(_DEPENDENCY, data, "dependency")
+    return read(_DEPENDENCY, data, "dependency")
 
 
 def edit_to_plain(edit: Edit) -> dict[str, Any]:
@@ -73,13 +74,7 @@ def batch_from_plain(data: Mapping[str, Any]) -> Batch:
     Raises:
         EditConflictError: names the edit and the field that is wrong.
     """
-    edits = _read(_EDITS, data.get("edits"), "edits")
-    return Batch(
-        tuple(edits),
-        base_version=data.get("base_version"),
-        author=str(data.get("author", "")),
-        note=str(data.get("note", "")),
-    )
+    return read(_BATCH, data, "batch")
 
 
 def edits_schema() -> dict[str, Any]:
@@ -87,14 +82,21 @@ def edits_schema() -> dict[str, Any]:
     return _EDITS.json_schema()
 
 
-def _read(adapter: TypeAdapter[T], data: Any, what: str) -> T:
+def read(adapter: TypeAdapter[T], data: Any, what: str) -> T:
+    """Read plain data from outside.
+
+    Raises:
+        EditConflictError: names the field that is wrong.
+    """
     try:
         return adapter.validate_python(data)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         where = ".".join(str(part) for part in first["loc"])
+        # What is a tuple here is a list where the data come from.
+        what_is_wrong = first["msg"].replace("valid tuple", "valid list")
         raise EditConflictError(
-            f"{what}{'.' if where else ''}{where}: {first['msg']}.",
+            f"{what}{'.' if where else ''}{where}: {what_is_wrong}.",
             remedy="See the schema of edits in docs/protocol.md.",
             field=where,
             rule="schema",

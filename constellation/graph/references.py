@@ -24,7 +24,8 @@ Lookup = Callable[["Reference"], Any]
 _PATTERN = re.compile(r"\$\$\{|\$\{([^{}]*)\}")
 _PART = re.compile(r"\.([^.\[\]]+)|\[(-?\d{1,9})\]|\[\"([^\"]*)\"\]")
 _TASK = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]*?(?=\.(?:output|error|state|device)\b)")
-_LOCAL = re.compile(r"item|index")
+# No task is named "item", so that an element's own fields may have any name.
+_LOCAL = re.compile(r"item(?![^.\[])|index$")
 
 
 class ReferenceSyntaxError(GraphError):
@@ -70,16 +71,16 @@ def parse_reference(text: str) -> Reference:
         ReferenceSyntaxError: it is no reference.
     """
     stripped = text.strip()
-    task = _TASK.match(stripped)
-    if task is not None:
+    local = _LOCAL.match(stripped)
+    task = None if local is not None else _TASK.match(stripped)
+    if local is not None:
+        name, field, tail = "", local[0], stripped[local.end() :]
+    elif task is not None:
         name, rest = task[0], stripped[task.end() + 1 :]
         field = next(each for each in FIELDS if rest.startswith(each))
         tail = rest[len(field) :]
     else:
-        local = _LOCAL.match(stripped)
-        if local is None:
-            raise _unreadable(stripped)
-        name, field, tail = "", local[0], stripped[local.end() :]
+        raise _unreadable(stripped)
     path: list[str | int] = []
     position = 0
     while position < len(tail):

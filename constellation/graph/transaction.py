@@ -1,46 +1,44 @@
 """One batch of edits: applied whole, or not at all.
 
-First the shape is changed edit by edit, each node being copied before it is touched; any refusal
-puts the copies back. Once nothing can be refused any more, readiness is counted afresh for what the
-edits touched, in topological order, so that each node is looked at once.
+First the shape is changed edit by edit, with a `Ledger` of what was there before; any refusal puts
+it back. Once nothing can be refused any more, readiness is counted afresh for what the edits
+touched, in topological order, so that each task is looked at once.
 """
 
 from __future__ import annotations
 
-import heapq
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from constellation.errors import (
-    EditConflictError,
-    GraphError,
-    ImmutableTaskError,
-    UnknownTaskError,
-)
+from constellation.errors import EditConflictError, ImmutableTaskError, UnknownTaskError
 
-from .checks import check_dependency, check_task
-from .constellation import Applied, Constellation, canceled, hopeless, runnable
+from .checks import check_dependency, check_task, unknown_task
 from .edits import (
     AddDependency,
     AddTask,
+    Applied,
     Batch,
     CancelTask,
     Edit,
     RemoveDependency,
     RemoveTask,
-    ReplaceSubgraph,
     RestoreTask,
     RetryTask,
     UpdateDependency,
     UpdateTask,
+    taken_apart,
 )
+from .ledger import Ledger
 from .node import Node
+from .placing import Bounds, bounds
 from .plain import task_from_plain, task_to_plain
+from .ranks import update_ranks
+from .recount import recount
 from .references import Reference
+from .states import canceled
 from .task import ACTIVE, Dependency, Outcome, Task, TaskState
 
-# How far a changed rank is carried to ancestors: it steers priority only, so a bound does no harm.
-RANK_VISITS = 64
+if TYPE_CHECKING:
+    from .constellation import Constellation
 
 
 class Transaction:
@@ -48,22 +46,20 @@ class Transaction:
 
     def __init__(self, graph: Constellation, now: float) -> None:
         self._graph = graph
+        self._progress = graph.progress
         self._nodes = graph.nodes
         self._now = now
         self._version = graph.version + 1
-        self._saved: dict[str, Node] = {}
-        self._added: dict[str, Node] = {}
-        self._removed: dict[str, Node] = {}
-        self._counts = dict(graph.counts)
-        self._serial = graph._serial
-        self._affected: dict[str, None] = {}
-        self._rank_from: dict[str, None] = {}
+        self._base: int | None = None
+        self._ledger = Ledger(graph.progress, graph.order)
+        self._bounds: dict[str, Bounds] = {}
+        # Ids in the order in which they were met; None stands for references to be looked up.
         self._references: dict[str, list[Reference] | None] = {}
+        self._affected: dict[str, None] = {}
+        self._ranked: dict[str, None] = {}
+        self._ended: list[Node] = []
         self._canceled: list[str] = []
         self._inverse: list[Edit] | None = []
-        self._base: int | None = None
-        self._ended: list[Node] = []
-        self._bounds: dict[str, tuple[Node | None, Node | None]] = {}
 
     def run(self, batch: Batch) -> Applied:
         """Apply the batch.
@@ -72,42 +68,27 @@ class Transaction:
             GraphError: names the task, the rule and the remedy; nothing has changed.
         """
         graph = self._graph
-        unready = len(graph._changes.unready)
         self._base = batch.base_version
-        graph.order.begin()
+        accepted = False
         try:
-            edits = self._take_additions(batch.edits)
+            edits = taken_apart(batch.edits)
+            self._bounds = bounds(self._nodes, edits)
             for edit in edits:
                 self._apply(edit)
             self._check_references()
-        except GraphError:
-            self._undo()
-            del graph._changes.unready[unready:]
-            raise
-        graph.order.keep()
+            accepted = True
+        finally:
+            if not accepted:
+                self._ledger.undo()
+        self._ledger.keep()
         graph.version = self._version
-        self._settle_down()
-        self._update_ranks()
+        if recount(self._progress, self._affected, self._ended, self._now):
+            self._inverse = None
+        update_ranks(self._nodes, self._ranked, graph.weights)
         inverse = None
         if self._inverse is not None:
             inverse = Batch(tuple(reversed(self._inverse)), note=f"undo version {graph.version}")
         return Applied(graph.version, inverse, tuple(self._canceled))
-
-    # ── edits ───────────────────────────────────────────────────────────────────────────────────
-
-    def _take_additions(self, edits: Iterable[Edit]) -> list[Edit]:
-        """Note all edges that the batch names, so that new tasks are placed between their ends."""
-        simple: list[Edit] = []
-        for edit in edits:
-            if isinstance(edit, ReplaceSubgraph):
-                simple += (RemoveTask(name) for name in edit.remove)
-                simple += (AddTask(task) for task in edit.tasks)
-                simple += (AddDependency(each) for each in edit.dependencies)
-            else:
-                simple.append(edit)
-        edges = [edit.dependency for edit in simple if isinstance(edit, AddDependency)]
-        self._bounds = _bounds(self._nodes, simple, edges)
-        return simple
 
     def _apply(self, edit: Edit) -> None:
         match edit:
@@ -130,44 +111,41 @@ class Transaction:
             case RestoreTask():
                 self._restore_task(edit)
 
+    # ── tasks ───────────────────────────────────────────────────────────────────────────────────
+
     def _add_task(self, task: Task) -> None:
         found = check_task(task)
-        if task.id in self._nodes:
+        if self._ledger.find(task.id) is not None:
             raise EditConflictError(
                 f"There is a task {task.id!r} already.",
                 remedy="Choose another id, or update the task that is there.",
                 task=task.id,
                 rule="unique id",
             )
-        graph = self._graph
         node = Node(task, self._now, self._version)
-        node.serial = graph._next_serial()
-        self._nodes[task.id] = node
-        self._added[task.id] = node
-        graph.counts[TaskState.SUBMITTED] += 1
-        graph.order.place(node, *self._bounds.get(task.id, (None, None)))
+        self._ledger.add(node)
+        self._graph.order.place(node, *self._bounds.get(task.id, (None, None)))
         self._affected[task.id] = None
-        self._rank_from[task.id] = None
+        self._ranked[task.id] = None
         if found:
             self._references[task.id] = found
         self._undo_with(RemoveTask(task.id))
 
     def _remove_task(self, name: str) -> None:
-        node = self._changeable(name, "removed")
-        # Last first, so that the inverse puts them back in their order.
+        node = self._touch(name)
+        self._check_no_element(node)
+        if node.started or (node.ended and node.state is not TaskState.CANCELED):
+            raise _immutable(node, "removed")
+        if node.ended and not node.skipped:
+            self._undo_with(_as_it_is(node))
         for source in reversed(list(node.incoming)):
-            self._remove_dependency(source, name)
+            self._disconnect(self._touch(source, changes=False), node)
         for target in reversed(list(node.outgoing)):
             self._remove_dependency(name, target)
-        del self._nodes[name]
-        if self._added.pop(name, None) is None:
-            self._removed[name] = self._saved.get(name, node)
-        self._graph.counts[node.state] -= 1
-        self._graph.order.drop(node)
-        self._unready(node)
-        self._affected.pop(name, None)
-        self._rank_from.pop(name, None)
-        self._references.pop(name, None)
+        self._progress.withdraw(node)
+        self._ledger.remove(node)
+        for noted in (self._affected, self._ranked, self._references):
+            noted.pop(name, None)
         self._undo_with(AddTask(node.task))
 
     def _update_task(self, name: str, changes: dict[str, Any]) -> None:
@@ -184,57 +162,42 @@ class Transaction:
         self._references[name] = check_task(task)
         node.task = task
         self._affected[name] = None
-        self._rank_from[name] = None
+        self._ranked[name] = None
         self._undo_with(UpdateTask(name, {field: before[field] for field in changes}))
 
     def _cancel_task(self, name: str, reason: str, subtree: bool) -> None:
-        nodes = [self._touch(name)]
-        if nodes[0].ended and not (nodes[0].skipped and subtree):
+        node = self._touch(name)
+        if node.ended and not (node.skipped and subtree):
             raise ImmutableTaskError(
-                f"Task {name} has ended: it is {nodes[0].state}.",
+                f"Task {name} has ended: it is {node.state}.",
                 remedy="There is nothing to cancel.",
                 task=name,
                 rule="ended",
             )
+        self._cancel(node, reason)
         if subtree:
-            nodes += [self._touch(each) for each in self._graph.descendants([name])]
-        for node in nodes:
-            if not node.ended:
-                self._cancel(node, reason)
+            for below in self._graph.descendants([name]):
+                self._cancel(self._touch(below), reason)
 
     def _cancel(self, node: Node, reason: str) -> None:
-        for element in self._graph.elements(node) if node.size else ():
-            self._touch(element.id)
-            if not element.ended:
-                self._stop(element)
-                self._graph._end(element, canceled(reason), self._now, None)
-        self._stop(node)
-        if node.member_of is not None:
-            self._touch(node.member_of)
-        self._graph._end(node, canceled(reason), self._now, self._ended)
-        self._affected.update(dict.fromkeys(node.outgoing))
-
-    def _stop(self, node: Node) -> None:
-        """Note what stopping a task means for the devices and for the way back."""
-        if node.state in ACTIVE and not node.size:
-            self._canceled.append(node.id)
-        if node.started:
-            self._inverse = None
-        elif node.member_of is None:
-            self._undo_with(RetryTask(node.id))
+        for each in (*self._progress.elements(node), node):
+            if each.ended:
+                continue
+            self._touch(each.id)
+            if each.state in ACTIVE and not each.size:
+                self._canceled.append(each.id)
+            if each.started or each.member_of is not None:
+                self._inverse = None
+            self._undo_with(RetryTask(each.id))
+            self._progress.end(each, canceled(reason), self._now)
+            self._ended.append(each)
 
     def _retry_task(self, name: str) -> None:
         node = self._touch(name)
-        if node.member_of is not None:
-            raise EditConflictError(
-                f"{name} is an element of {node.member_of}.",
-                remedy=f"Retry {node.member_of}.",
-                task=name,
-                rule="element",
-            )
+        self._check_no_element(node)
         if node.skipped:
             raise EditConflictError(
-                f"Task {name} never ran: {(node.error or {}).get('message', '')}",
+                f"Task {name} never ran: {_reason(node)}",
                 remedy="Retry the task that it waits for, or change its dependencies.",
                 task=name,
                 rule="skipped",
@@ -246,27 +209,16 @@ class Transaction:
                 task=name,
                 rule="retry",
             )
-        self._undo_with(
-            RestoreTask(
-                name, node.state, node.output, node.error, node.started_at, node.finished_at
-            )
-            if node.started
-            else CancelTask(name, str((node.error or {}).get("message", "canceled")))
-        )
-        self._graph._remember_attempt(node, self._now, str((node.error or {}).get("message", "")))
-        self._reopen(node)
-
-    def _reopen(self, node: Node) -> None:
-        self._graph._move(node, TaskState.SUBMITTED)
-        node.output = node.error = node.finished_at = node.started_at = node.ready_at = None
-        node.settled, node.skipped = True, False
-        self._affected[node.id] = None
+        self._undo_with(_as_it_is(node))
+        self._progress.remember_attempt(node, self._now, _reason(node))
+        self._progress.reopen(node)
+        self._affected[name] = None
         self._affected.update(dict.fromkeys(node.outgoing))
 
     def _restore_task(self, edit: RestoreTask) -> None:
         node = self._touch(edit.id)
-        retried = node.attempt > 0 and node.history and node.history[-1][0] == node.attempt
-        if node.state is not TaskState.SUBMITTED or not retried or edit.state not in _RETRIED:
+        self._check_no_element(node)
+        if node.state is not TaskState.SUBMITTED or edit.state not in _RETRIED:
             raise ImmutableTaskError(
                 f"Task {edit.id} is {node.state}: its retry cannot be taken back.",
                 remedy="Cancel it instead.",
@@ -274,23 +226,21 @@ class Transaction:
                 rule="restore",
             )
         self._undo_with(RetryTask(edit.id))
-        self._graph._end(node, Outcome(edit.state, edit.output, edit.error), self._now, None)
-        node.history = node.history[:-1]
+        self._progress.end(node, Outcome(edit.state, edit.output, edit.error), self._now)
+        if node.attempt and edit.started_at is not None:
+            # The retry had moved that attempt to the history.
+            node.history = node.history[:-1]
         node.started_at, node.finished_at = edit.started_at, edit.finished_at
+        node.settled = edit.settled
         self._affected.update(dict.fromkeys(node.outgoing))
+
+    # ── dependencies ────────────────────────────────────────────────────────────────────────────
 
     def _add_dependency(self, dependency: Dependency) -> None:
         check_dependency(dependency)
         source = self._touch(dependency.source, changes=False)
         target = self._changeable(dependency.target, "made to wait")
-        for node in (source, target):
-            if node.member_of is not None:
-                raise EditConflictError(
-                    f"{node.id} is an element of {node.member_of}.",
-                    remedy=f"Depend on {node.member_of}.",
-                    task=node.id,
-                    rule="element",
-                )
+        self._check_no_element(source)
         if source.id in target.incoming:
             raise EditConflictError(
                 f"{target.id} waits for {source.id} already.",
@@ -298,17 +248,16 @@ class Transaction:
                 task=target.id,
                 rule="one dependency between two tasks",
             )
-        source.outgoing[target.id] = dependency
-        target.incoming[source.id] = dependency
+        self._ledger.connect(source, target, dependency)
         self._graph.order.connect(source, target)
         self._affected[target.id] = None
-        self._rank_from[source.id] = None
+        self._ranked[source.id] = None
         self._undo_with(RemoveDependency(source.id, target.id))
 
     def _remove_dependency(self, source_id: str, target_id: str) -> Dependency:
         source = self._touch(source_id, changes=False)
         target = self._changeable(target_id, "released")
-        dependency = target.incoming.pop(source_id, None)
+        dependency = target.incoming.get(source_id)
         if dependency is None:
             raise UnknownTaskError(
                 f"{target_id} does not wait for {source_id}.",
@@ -316,12 +265,16 @@ class Transaction:
                 task=target_id,
                 rule="known dependency",
             )
-        del source.outgoing[target_id]
-        self._affected[target_id] = None
-        self._rank_from[source_id] = None
-        self._references.setdefault(target_id, None)
-        self._undo_with(AddDependency(dependency))
+        self._disconnect(source, target)
         return dependency
+
+    def _disconnect(self, source: Node, target: Node) -> None:
+        dependency = target.incoming[source.id]
+        self._ledger.disconnect(source, target)
+        self._affected[target.id] = None
+        self._ranked[source.id] = None
+        self._references.setdefault(target.id, None)
+        self._undo_with(AddDependency(dependency))
 
     def _update_dependency(self, edit: UpdateDependency) -> None:
         before = self._remove_dependency(edit.source, edit.target)
@@ -339,16 +292,17 @@ class Transaction:
     # ── rules ───────────────────────────────────────────────────────────────────────────────────
 
     def _touch(self, name: str, *, changes: bool = True) -> Node:
-        """The node of that id, copied first if this batch has not touched it yet.
+        """The node of that id, noted in the ledger.
 
         ``changes`` False is for a task that merely gains or loses a dependent.
         """
-        node = self._graph.node(name)
-        if name in self._added:
+        node = self._ledger.find(name)
+        if node is None:
+            raise unknown_task(self._graph.id, name)
+        if node.changed == self._version:
             return node
-        if name not in self._saved:
-            self._saved[name] = node.copy()
-        if not changes or node.changed == self._version:
+        self._ledger.save(node)
+        if not changes:
             return node
         if self._base is not None and node.changed > self._base:
             raise EditConflictError(
@@ -363,176 +317,73 @@ class Transaction:
 
     def _changeable(self, name: str, verb: str) -> Node:
         node = self._touch(name)
+        self._check_no_element(node)
         if node.started or (node.ended and not node.skipped):
-            raise ImmutableTaskError(
-                f"Task {name} is {node.state} and can no longer be {verb}.",
-                remedy="Cancel or retry it, or add a task after it.",
-                task=name,
-                rule="started work is immutable",
-            )
+            raise _immutable(node, verb)
         return node
+
+    def _check_no_element(self, node: Node) -> None:
+        if node.member_of is not None:
+            raise EditConflictError(
+                f"Task {node.id} is an element of {node.member_of}, which made it.",
+                remedy=f"Retry {node.member_of}, or depend on it; an element can only be canceled.",
+                task=node.id,
+                rule="element",
+            )
 
     def _check_references(self) -> None:
         """Every reference needs a dependency on what it names; new tasks get it by themselves."""
         for name, found in list(self._references.items()):
-            node = self._nodes.get(name)
-            if node is None:
-                continue
+            node = self._nodes[name]
             implied = found is not None
             for reference in check_task(node.task) if found is None else found:
                 source = reference.task
                 if not source or source in node.incoming:
                     continue
-                if implied and source in self._nodes:
-                    self._add_dependency(Dependency(source, name))
-                elif implied:
-                    raise UnknownTaskError(
-                        f"Task {name} refers to {source!r}, which does not exist.",
-                        remedy="Correct the reference, or add that task in the same batch.",
-                        task=name,
-                        rule="known reference",
-                    )
-                else:
+                if not implied:
                     raise EditConflictError(
                         f"Task {name} still refers to ${{{reference.text}}}.",
                         remedy="Change its arguments in the same batch, before this edit.",
                         task=name,
                         rule="references need a dependency",
                     )
+                if self._ledger.find(source) is None:
+                    raise UnknownTaskError(
+                        f"Task {name} refers to {source!r}, which does not exist.",
+                        remedy="Correct the reference, or add that task in the same batch.",
+                        task=name,
+                        rule="known reference",
+                    )
+                self._add_dependency(Dependency(source, name))
 
     def _undo_with(self, edit: Edit) -> None:
         if self._inverse is not None:
             self._inverse.append(edit)
 
-    def _unready(self, node: Node) -> None:
-        if node.ready:
-            node.ready = False
-            self._graph._changes.unready.append(node.id)
-
-    def _undo(self) -> None:
-        nodes = self._nodes
-        for name in self._added:
-            del nodes[name]
-        for name, saved in self._saved.items():
-            node = nodes.get(name)
-            if node is None:
-                nodes[name] = saved
-            else:
-                node.become(saved)
-        if self._removed:
-            ordered = sorted(nodes.items(), key=lambda item: item[1].serial)
-            nodes.clear()
-            nodes.update(ordered)
-        self._graph.order.undo(self._added.values())
-        self._graph.counts.update(self._counts)
-        self._graph._serial = self._serial
-
-    # ── afterwards ──────────────────────────────────────────────────────────────────────────────
-
-    def _settle_down(self) -> None:
-        """Count afresh what the edits touched; nothing can be refused any more."""
-        nodes = self._nodes
-        for node in self._ended:
-            self._affected.update(dict.fromkeys(node.outgoing))
-        heap = [(nodes[name].label, name) for name in self._affected if name in nodes]
-        heapq.heapify(heap)
-        last = ""
-        while heap:
-            _, name = heapq.heappop(heap)
-            if name == last:
-                continue
-            last = name
-            for changed in self._look_again(nodes[name]):
-                for target in changed.outgoing:
-                    heapq.heappush(heap, (nodes[target].label, target))
-
-    def _look_again(self, node: Node) -> list[Node]:
-        """Bring a node in line with its dependencies; return those whose dependents care."""
-        graph = self._graph
-        if node.state is not TaskState.SUBMITTED and not node.skipped:
-            return []
-        graph._count(node)
-        changed: list[Node] = []
-        if node.skipped:
-            if hopeless(node):
-                return []
-            self._reopen(node)
-            changed.append(node)
-        if hopeless(node):
-            graph._skip(node, self._now, changed)
-        elif runnable(node):
-            if not node.ready:
-                graph._release(node, self._now, changed)
-        else:
-            self._unready(node)
-            node.ready_at = None
-        return changed
-
-    def _update_ranks(self) -> None:
-        graph, nodes = self._graph, self._nodes
-        heap = [(-nodes[name].label, name) for name in self._rank_from if name in nodes]
-        heapq.heapify(heap)
-        budget = len(heap) + RANK_VISITS
-        last = ""
-        while heap and budget:
-            _, name = heapq.heappop(heap)
-            if name == last:
-                continue
-            last = name
-            budget -= 1
-            node = nodes[name]
-            below = max((nodes[target].rank for target in node.outgoing), default=0.0)
-            rank = below + (1.0 if graph.weights is None else graph.weights(node.task))
-            if rank != node.rank:
-                node.rank = rank
-                for source in node.incoming:
-                    heapq.heappush(heap, (-nodes[source].label, source))
-
 
 _RETRIED = frozenset({TaskState.FAILED, TaskState.REJECTED, TaskState.CANCELED})
 
 
-def _bounds(
-    nodes: Mapping[str, Node], edits: Iterable[Edit], edges: Iterable[Dependency]
-) -> dict[str, tuple[Node | None, Node | None]]:
-    """Between which nodes new tasks belong that are put before something that exists.
-
-    All other new tasks go last, where every edge to them agrees with the order.
-    """
-    new = {edit.task.id for edit in edits if isinstance(edit, AddTask)}
-    inner = [edge for edge in edges if edge.source in new and edge.target in new]
-    low: dict[str, Node] = {}
-    high: dict[str, Node] = {}
-    for edge in edges:
-        if edge.source in new and edge.target in nodes:
-            target = nodes[edge.target]
-            high[edge.source] = min(high.get(edge.source, target), target, key=_label)
-        elif edge.target in new and edge.source in nodes:
-            source = nodes[edge.source]
-            low[edge.target] = max(low.get(edge.target, source), source, key=_label)
-    if not high:
-        return {}
-    _spread(high, [(edge.target, edge.source) for edge in inner], min)
-    _spread(low, [(edge.source, edge.target) for edge in inner], max)
-    return {name: (low.get(name), before) for name, before in high.items()}
+def _as_it_is(node: Node) -> RestoreTask:
+    return RestoreTask(
+        node.id,
+        node.state,
+        node.output,
+        node.error,
+        node.started_at,
+        node.finished_at,
+        node.settled,
+    )
 
 
-def _label(node: Node) -> int:
-    return node.label
+def _reason(node: Node) -> str:
+    return str((node.error or {}).get("message", ""))
 
 
-def _spread(
-    bounds: dict[str, Node], arrows: Iterable[tuple[str, str]], tighter: Callable[..., Node]
-) -> None:
-    """Carry bounds along arrows until nothing changes; each bound only ever tightens."""
-    following: dict[str, list[str]] = {}
-    for start, end in arrows:
-        following.setdefault(start, []).append(end)
-    stack = list(bounds)
-    while stack:
-        name = stack.pop()
-        for other in following.get(name, ()):
-            bound = tighter(bounds.get(other, bounds[name]), bounds[name], key=_label)
-            if bounds.get(other) is not bound:
-                bounds[other] = bound
-                stack.append(other)
+def _immutable(node: Node, verb: str) -> ImmutableTaskError:
+    return ImmutableTaskError(
+        f"Task {node.id} is {node.state} and can no longer be {verb}.",
+        remedy="Cancel or retry it, or add a task after it.",
+        task=node.id,
+        rule="started work is immutable",
+    )

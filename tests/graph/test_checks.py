@@ -19,6 +19,11 @@ def test_ids_of_letters_digits_and_some_signs_are_accepted(name: str) -> None:
     assert check_task(Task(name, skill="s")) == []
 
 
+def test_no_task_has_the_name_of_an_element_of_a_list() -> None:
+    with pytest.raises(EditConflictError, match="something else"):
+        check_task(Task("item", skill="s"))
+
+
 @pytest.mark.parametrize("name", ["", ".hidden", "a b", "a/b", "a[0]", "ä", "a\n", "x" * 129])
 def test_other_ids_are_refused(name: str) -> None:
     with pytest.raises(EditConflictError, match="is no id") as caught:

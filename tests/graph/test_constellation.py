@@ -76,7 +76,7 @@ def test_success_with_an_empty_result_is_success() -> None:
 
 def test_failure_skips_what_needs_success_and_nobody_waits_for_ever() -> None:
     graph = build(task("a"), task("b"), task("c"), edge("a", "b"), edge("b", "c"))
-    end(graph, "a", FAILED, output=ValueError)
+    end(graph, "a", FAILED, output={"exception": "ValueError"})
     changes = graph.take_changes()
     assert changes.skipped == [
         ("b", "it needs success of a, which is failed"),
@@ -112,6 +112,41 @@ def test_conditions(condition: Any, when: str | None, outcome: TaskState, runs: 
     changes = graph.take_changes()
     assert ("b" in changes.ready) is runs
     assert graph.nodes["b"].state is (SUBMITTED if runs else CANCELED)
+
+
+@pytest.mark.parametrize(
+    ("when", "reason"),
+    [
+        ("output.n > 5", "it needs output.n > 5 of a, which is completed and does not meet it"),
+        (
+            "output.n > 'x'",
+            "it needs output.n > 'x' of a, which cannot be told: "
+            "'>' not supported between instances of 'int' and 'str'",
+        ),
+    ],
+)
+def test_a_skipped_task_says_which_condition_was_not_met(when: str, reason: str) -> None:
+    graph = build(task("a"), task("b"), edge("a", "b", "when", when))
+    end(graph, "a", output={"n": 3})
+    assert graph.take_changes().skipped == [("b", reason)]
+    assert graph.nodes["b"].error is not None
+    assert reason in graph.nodes["b"].error["message"]
+
+
+def test_the_reason_for_a_skip_is_what_went_wrong_first() -> None:
+    graph = build(task("a"), task("b"), task("j", join="any"), edge("a", "j"), edge("b", "j"))
+    end(graph, "b", FAILED)
+    graph.start("a", "d", 3.0)
+    graph.finish("a", Outcome(FAILED), 4.0)
+    assert graph.take_changes().skipped == [("j", "it needs success of b, which is failed")]
+
+
+def test_what_was_taken_is_not_changed_by_what_follows() -> None:
+    graph = build(task("a"), task("b"), edge("a", "b"))
+    graph.take_changes()
+    taken = graph.take_changes()
+    end(graph, "a")
+    assert taken == ([], [], [], [])
 
 
 def test_join_any_runs_at_the_first_met_dependency() -> None:
@@ -341,6 +376,71 @@ def test_max_parallel_bounds_the_elements_that_run() -> None:
     assert ready(graph) == ["each[2]"]
 
 
+def test_canceling_elements_keeps_the_bound_and_never_wakes_a_canceled_one() -> None:
+    graph = mapped(max_parallel=1)
+    end(graph, "list", output={"files": [{"path": str(n)} for n in range(5)]})
+    assert ready(graph) == ["each[0]"]
+    graph.apply(Batch((CancelTask("each[1]"), CancelTask("each[3]"))), 3.0)
+    assert ready(graph) == []
+    end(graph, "each[0]")
+    assert ready(graph) == ["each[2]"]
+    graph.apply(Batch((CancelTask("each[2]"),)), 4.0)
+    changes = graph.take_changes()
+    assert (changes.ready, changes.unready) == (["each[4]"], ["each[2]"])
+    end(graph, "each[4]")
+    assert graph.nodes["each"].state is FAILED
+    assert graph.nodes["each"].output == [None] * 5
+    assert graph.done
+
+
+def test_a_refused_cancel_of_an_element_wakes_nobody() -> None:
+    graph = mapped(max_parallel=1)
+    end(graph, "list", output={"files": [{"path": "x"}, {"path": "y"}]})
+    graph.take_changes()
+    with pytest.raises(UnknownTaskError):
+        graph.apply(Batch((CancelTask("each[0]"), CancelTask("nope"))), 3.0)
+    assert graph.take_changes() == ([], [], [], [])
+    assert graph.nodes["each[0]"].ready
+    assert not graph.nodes["each[1]"].ready
+
+
+def test_a_large_map_is_let_go_one_by_one_without_copying_what_waits() -> None:
+    graph = mapped(max_parallel=1)
+    end(graph, "list", output={"files": [{"path": "x"}] * 300})
+    for n in range(300):
+        assert graph.nodes["each"].released == n + 1
+        end(graph, f"each[{n}]")
+    assert graph.nodes["each"].state is COMPLETED
+
+
+def test_a_map_task_runs_by_its_elements_alone() -> None:
+    graph = mapped()
+    end(graph, "list", output={"files": [{"path": "x"}]})
+    with pytest.raises(InvalidTransition, match="elements"):
+        graph.requeue("each", "lost", 3.0)
+    with pytest.raises(InvalidTransition):
+        graph.start("each", "d", 3.0)
+
+
+def test_an_element_that_is_held_for_a_planner_does_not_hold_its_map_task() -> None:
+    graph = mapped()
+    end(graph, "list", output={"files": [{"path": "x"}]})
+    end(graph, "each[0]", settle=False)
+    assert graph.nodes["each"].state is COMPLETED
+    graph.settle("each[0]", 3.0)
+    assert graph.counts[COMPLETED] == 3
+
+
+def test_what_became_of_an_element_is_for_its_map_task_to_tell() -> None:
+    graph = mapped(optional=True)
+    end(graph, "list", output={"files": [{"path": "x"}, {"path": "y"}]})
+    assert graph.apply(Batch((CancelTask("each[1]"),)), 3.0).inverse is None
+    end(graph, "each[0]", output="X")
+    assert graph.nodes["each"].output == ["X", None]
+    end(graph, "after")
+    assert graph.state is COMPLETED
+
+
 def test_a_failed_element_fails_the_map_after_the_others_ended() -> None:
     graph = mapped()
     end(graph, "list", output={"files": [{"path": "x"}, {"path": "y"}]})
@@ -385,3 +485,37 @@ def test_an_edit_that_takes_the_obstacle_away_revives_the_skipped() -> None:
     graph.apply(Batch((RemoveDependency("a", "b"),)), 3.0)
     assert ready(graph) == ["b"]
     assert graph.nodes["c"].state is SUBMITTED
+
+
+# ── looking around, and again from the journal ──────────────────────────────────────────────────
+
+
+def test_neighbours_and_descendants() -> None:
+    graph = build(
+        *(task(name) for name in "abcd"), edge("a", "b"), edge("b", "c", "failure"), edge("a", "d")
+    )
+    assert list(graph.predecessors("c")) == ["b"]
+    assert graph.successors("b")["c"].condition == "failure"
+    assert set(graph.descendants(["a"])) == {"b", "c", "d"}
+    assert graph.descendants(["c"]) == []
+    assert set(graph.descendants(["a", "b"])) == {"b", "c", "d"}
+
+
+def test_facts_of_the_journal_do_again_what_was_done() -> None:
+    graph = Constellation("c")
+    facts: list[tuple[str, dict[str, Any]]] = [
+        ("edited", {"batch": {"edits": [{"op": "add_task", "task": {"id": "a", "skill": "s"}}]}}),
+        ("started", {"task": "a", "attempt": 1, "device": "desk"}),
+        ("asked", {"task": "a", "question": {"id": "q"}}),
+        ("answered", {"task": "a", "question": "q", "answer": "yes", "by": "me"}),
+        ("requeued", {"task": "a", "reason": "lost"}),
+        ("paused", {}),
+        ("started", {"task": "a", "attempt": 2, "device": "desk"}),
+        ("finished", {"task": "a", "state": "failed", "settle": False, "device": "lab"}),
+        ("settled", {"task": "a"}),
+    ]
+    for now, (kind, body) in enumerate(facts):
+        graph.replay(kind, body, float(now))
+    node = graph.nodes["a"]
+    assert (node.state, node.attempt, node.device, node.settled) == (FAILED, 2, "lab", True)
+    assert node.history == ((1, "desk", 1.0, 4.0, "lost"),)

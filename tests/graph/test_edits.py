@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -113,6 +113,48 @@ def test_a_retry_can_be_taken_back() -> None:
     assert graph.nodes["a"].history == ()
 
 
+@pytest.mark.parametrize("state", [TaskState.FAILED, TaskState.REJECTED, TaskState.CANCELED])
+@pytest.mark.parametrize("settle", [True, False])
+@pytest.mark.parametrize("tried", [True, False])
+def test_a_retry_taken_back_restores_whatever_the_end_was(
+    state: TaskState, settle: bool, tried: bool
+) -> None:
+    graph = build(task("a"), task("b"), edge("a", "b"))
+    graph.start("a", "d", 1.0)
+    graph.requeue("a", "lost", 2.0)
+    if tried:
+        graph.start("a", "d", 3.0)
+    graph.finish("a", Outcome(state, None, {"code": "x", "message": "no"}), 4.0, settle)
+    before = shape(graph), graph.nodes["a"].history, graph.nodes["a"].settled
+    applied = graph.apply(Batch((RetryTask("a"),)), 5.0)
+    assert applied.inverse is not None
+    graph.apply(applied.inverse, 6.0)
+    assert (shape(graph), graph.nodes["a"].history, graph.nodes["a"].settled) == before
+
+
+def test_a_task_canceled_before_it_started_can_be_removed_and_comes_back_canceled() -> None:
+    graph = diamond()
+    graph.apply(Batch((CancelTask("b", "enough"),)), 1.0)
+    before = shape(graph)
+    applied = graph.apply(Batch((RemoveTask("b"),)), 2.0)
+    assert graph.nodes["d"].state is TaskState.SUBMITTED
+    assert applied.inverse is not None
+    graph.apply(applied.inverse, 3.0)
+    assert shape(graph) == before
+
+
+def test_what_starts_a_map_task_has_no_inverse() -> None:
+    graph = build(task("a"))
+    graph.start("a", "d", 1.0)
+    graph.finish("a", Outcome(TaskState.COMPLETED, [1]), 2.0)
+    applied = graph.apply(Batch((task("m", for_each="${a.output}"),)), 3.0)
+    assert graph.nodes["m[0]"].ready
+    assert applied.inverse is None
+    graph.start("m[0]", "d", 4.0)
+    graph.finish("m[0]", Outcome(TaskState.FAILED), 5.0)
+    assert graph.apply(Batch((RetryTask("m"),)), 6.0).inverse is None
+
+
 def test_canceling_started_work_stops_it_and_has_no_inverse() -> None:
     graph = diamond()
     graph.start("a", "d", 1.0)
@@ -157,7 +199,7 @@ REFUSALS: list[tuple[tuple[Edit, ...], type[GraphError], str]] = [
     ((UpdateTask("b", {"colour": "red"}),), EditConflictError, "colour"),
     ((UpdateTask("b", {"priority": "high"}),), EditConflictError, "priority"),
     ((RetryTask("a"),), ImmutableTaskError, "cannot be retried"),
-    ((RestoreTask("a", TaskState.FAILED),), ImmutableTaskError, "taken back"),
+    ((RestoreTask("a", TaskState.COMPLETED),), ImmutableTaskError, "taken back"),
 ]
 
 
@@ -175,6 +217,40 @@ def test_a_refused_batch_leaves_no_trace(
     assert everything(graph) == before
     assert graph.take_changes() == ([], [], [], [])
     graph.apply(Batch((edge("b", "c"),)), 1.0)
+
+
+def test_what_goes_wrong_unforeseen_leaves_no_trace_either() -> None:
+    graph = diamond()
+    before = everything(graph)
+    with pytest.raises(TypeError):
+        graph.apply(Batch((RemoveTask("c"), UpdateTask("b", cast(Any, 5)))), 1.0)
+    assert everything(graph) == before
+
+
+def test_a_refused_replacement_leaves_even_the_order_of_things() -> None:
+    graph = diamond()
+    before = everything(graph)
+    nodes = dict(graph.nodes)
+    replaced = ReplaceSubgraph(
+        ("b", "c"), (Task("b", skill="new"),), (Dependency("a", "b"), Dependency("b", "d"))
+    )
+    with pytest.raises(CycleError):
+        graph.apply(Batch((replaced, RemoveTask("b"), edge("a", "d"), edge("d", "a"))), 1.0)
+    assert everything(graph) == before
+    assert all(graph.nodes[name] is node for name, node in nodes.items())
+    assert list(graph.nodes) == list(nodes)
+    assert [list(node.outgoing) for node in graph.nodes.values()] == [["b", "c"], ["d"], ["d"], []]
+    graph.apply(Batch((replaced,)), 1.0)
+    assert list(graph.nodes) == ["a", "b", "d"]
+    assert graph.nodes["b"].task.skill == "new"
+
+
+def test_an_edge_added_to_a_hub_copies_nothing() -> None:
+    graph = build(task("hub"), *(task(f"t{n}") for n in range(50)))
+    dependents = graph.nodes["hub"].outgoing
+    for n in range(50):
+        graph.apply(Batch((edge("hub", f"t{n}"),)), 1.0)
+    assert graph.nodes["hub"].outgoing is dependents
 
 
 def test_started_work_is_immutable() -> None:
@@ -221,6 +297,24 @@ def test_a_reference_keeps_its_dependency() -> None:
         graph.apply(Batch((RemoveTask("a"),)), 1.0)
     graph.apply(Batch((UpdateTask("b", {"arguments": {}}), RemoveDependency("a", "b"))), 1.0)
     assert graph.nodes["b"].ready
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        RemoveTask("m[1]"),
+        UpdateTask("m[1]", {"priority": 1}),
+        edge("a", "m[1]"),
+        RestoreTask("m[1]", TaskState.FAILED),
+        UpdateDependency("a", "m", new_target="m[1]"),
+    ],
+)
+def test_elements_of_a_map_cannot_be_edited(edit: Edit) -> None:
+    graph = build(task("a"), task("m", for_each="${a.output}"))
+    graph.start("a", "d", 1.0)
+    graph.finish("a", Outcome(TaskState.COMPLETED, [1, 2]), 2.0)
+    with pytest.raises(GraphError, match=r"element of m|Task m is working"):
+        graph.apply(Batch((edit,)), 3.0)
 
 
 def test_elements_of_a_map_cannot_be_depended_on() -> None:
@@ -279,6 +373,8 @@ def test_batches_survive_the_journey_through_plain_data() -> None:
         ({"edits": [{"op": "remove_task"}]}, "edits.0.remove_task.id"),
         ({"edits": [{"op": "remove_task", "id": "a", "x": 1}]}, "x"),
         ({"edits": "no"}, "list"),
+        ({"edits": [], "base_version": "new"}, "base_version"),
+        ({"edits": [], "autor": "me"}, "autor"),
         ({}, "edits"),
         ({"edits": [{"op": "add_task", "task": {"id": "a", "retry": {"attempts": "x"}}}]}, "retry"),
     ],

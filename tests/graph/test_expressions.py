@@ -83,6 +83,7 @@ def test_values(source: str, value: bool) -> None:
         ("(" * 300 + "1" + ")" * 300, "cannot be read"),
         ("output\0", "cannot be read"),
         ("1 " * 600, "longer"),
+        (r"output == '\d'", "invalid escape"),
     ],
 )
 def test_everything_else_is_refused(source: str, words: str) -> None:

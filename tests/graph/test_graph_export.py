@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from constellation.errors import EditConflictError
+from constellation.errors import GraphError
 from constellation.graph.constellation import Constellation
 from constellation.graph.edits import AddDependency, AddTask, Batch, Edit, RetryTask
 from constellation.graph.export import from_json, to_dot, to_json, to_mermaid, to_networkx
@@ -133,13 +133,45 @@ def test_a_snapshot_is_the_same_document() -> None:
         lambda data: data["nodes"][0]["task"].update(colour="red"),
         lambda data: data["dependencies"].append({"source": "list", "target": "nope"}),
         lambda data: data.update(version="new"),
+        lambda data: data["nodes"].append(data["nodes"][0]),
+        lambda data: data["nodes"].pop(),
+        lambda data: data["nodes"][-1].update(member_of="list"),
+        lambda data: data["nodes"][-1].update(member_of="nope"),
+        lambda data: data["nodes"][0].update(ready=True),
+        lambda data: data["nodes"][0].update(member_of="each"),
+        lambda data: data["dependencies"].append(data["dependencies"][0]),
+        lambda data: data["dependencies"].append(
+            {"source": "after", "target": "list", "condition": "when", "when": "f()"}
+        ),
+        lambda data: data["dependencies"].append({"source": "after", "target": "list"}),
     ],
 )
-def test_a_document_that_is_none_is_refused(spoil: Any) -> None:
+def test_a_document_that_contradicts_itself_is_refused(spoil: Any) -> None:
     data = json.loads(json.dumps(to_json(busy())))
     spoil(data)
-    with pytest.raises(EditConflictError):
+    with pytest.raises(GraphError) as caught:
         from_json(data)
+    assert caught.value.remedy
+
+
+def test_a_document_without_state_is_a_constellation_that_begins() -> None:
+    graph = from_json(
+        {
+            "nodes": [{"task": {"id": name, "skill": "s"}} for name in "bac"],
+            "dependencies": [{"source": "a", "target": "b"}, {"source": "b", "target": "c"}],
+        }
+    )
+    assert graph.take_changes().ready == ["a"]
+    labels = [graph.nodes[name].label for name in "abc"]
+    assert labels == sorted(set(labels))
+    end(graph, "a", COMPLETED)
+    assert graph.take_changes().ready == ["b"]
+
+
+def test_a_restored_constellation_ranks_by_the_weights_it_is_given() -> None:
+    graph = Constellation.restore(build(task("a")).snapshot(), weights=lambda task: 7.0)
+    graph.apply(Batch((task("b"), edge("a", "b"))), 1.0)
+    assert (graph.rank("a"), graph.rank("b")) == (14.0, 7.0)
 
 
 def test_networkx_sees_the_same_graph() -> None:
@@ -155,7 +187,7 @@ def test_networkx_sees_the_same_graph() -> None:
 
 def test_mermaid_shows_names_states_devices_and_conditions() -> None:
     graph = build(
-        task("a", name='say "hi" <b> &'),
+        task("a", name='say "hi" <b> & #35;\n2'),
         task("b"),
         task("c", requirement=Requirement(device="lab")),
         edge("a", "b", "when", "output.n > 1"),
@@ -164,7 +196,7 @@ def test_mermaid_shows_names_states_devices_and_conditions() -> None:
     graph.start("a", "desk", 1.0)
     assert to_mermaid(graph).splitlines() == [
         "flowchart TD",
-        '    t0["say #quot;hi#quot; #lt;b#gt; #amp;<br/>working on desk"]:::working',
+        '    t0["say #quot;hi#quot; #lt;b#gt; #amp; #35;35; 2<br/>working on desk"]:::working',
         '    t1["b<br/>submitted"]:::submitted',
         '    t2["c<br/>submitted on lab"]:::submitted',
         '    t0 -->|"output.n #gt; 1"| t1',

@@ -25,8 +25,6 @@ def connect(graph: Constellation, source: str, target: str) -> None:
 
 
 def check(graph: Constellation) -> None:
-    labels = [node.label for node in graph.nodes.values()]
-    assert len(set(labels)) == len(labels)
     for node in graph.nodes.values():
         for target in node.outgoing:
             assert node.label < graph.nodes[target].label
@@ -89,6 +87,39 @@ def test_a_task_put_between_two_others_moves_nothing() -> None:
     check(graph)
 
 
+def test_an_edge_against_the_order_costs_what_its_smaller_side_costs() -> None:
+    graph = Constellation("c")
+    add(graph, *map(str, range(1_000)))
+    for n in range(999):
+        connect(graph, str(n), str(n + 1))
+    # A newcomer has nothing above it, the last of the chain nothing below it.
+    add(graph, "first")
+    connect(graph, "first", "0")
+    add(graph, "last", "late")
+    connect(graph, "late", "last")
+    connect(graph, "999", "late")
+    assert graph.order.visited < 20
+    check(graph)
+
+
+def test_labels_may_be_equal_where_no_path_joins_the_tasks() -> None:
+    graph = Constellation("c")
+    add(graph, "a", "z")
+    connect(graph, "a", "z")
+    for name in ("x", "y"):
+        edits = (
+            AddTask(Task(name, skill="s")),
+            AddDependency(Dependency("a", name)),
+            AddDependency(Dependency(name, "z")),
+        )
+        graph.apply(Batch(edits), 0.0)
+    assert graph.nodes["x"].label == graph.nodes["y"].label
+    connect(graph, "y", "x")
+    check(graph)
+    with pytest.raises(CycleError, match="y → x → y"):
+        connect(graph, "x", "y")
+
+
 def test_when_the_room_between_two_labels_is_used_up_they_are_dealt_anew() -> None:
     graph = Constellation("c")
     add(graph, "a", "z")
@@ -103,3 +134,56 @@ def test_when_the_room_between_two_labels_is_used_up_they_are_dealt_anew() -> No
         graph.apply(Batch(edits), 0.0)
         target = f"x{n}"
         check(graph)
+
+
+def test_new_tasks_are_placed_below_the_earliest_that_waits_for_them() -> None:
+    graph = Constellation("c")
+    add(graph, *map(str, range(10)))
+    for n in range(9):
+        connect(graph, str(n), str(n + 1))
+    edits = [AddTask(Task(name, skill="s")) for name in ("x", "early", "late", "low", "high")]
+    edges = [("x", "late"), ("x", "early"), ("late", "7"), ("early", "3")]
+    edges += [("2", "low"), ("5", "high"), ("low", "high"), ("high", "6")]
+    dependencies = [AddDependency(Dependency(*edge)) for edge in edges]
+    graph.apply(Batch((*edits, *dependencies)), 0.0)
+    assert graph.order.visited == 0
+    check(graph)
+
+
+@settings(max_examples=200)
+@given(
+    st.integers(3, 10),
+    st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9)), max_size=20),
+    st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9)), max_size=20),
+)
+def test_room_is_made_where_there_is_none(
+    count: int, before: list[tuple[int, int]], after: list[tuple[int, int]]
+) -> None:
+    """Labels as tight and as equal as they can be: each task has its depth."""
+    graph = Constellation("c")
+    add(graph, *map(str, range(count)))
+    for a, b in before:
+        source, target = sorted((a % count, b % count))
+        if source != target and str(target) not in graph.nodes[str(source)].outgoing:
+            connect(graph, str(source), str(target))
+    for depth, names in enumerate(nx.topological_generations(to_networkx(graph))):
+        for name in names:
+            graph.nodes[name].label = depth
+    for source, target in ((str(a % count), str(b % count)) for a, b in after):
+        if target not in graph.nodes[source].outgoing:
+            peer = to_networkx(graph)
+            peer.add_edge(source, target)
+            if nx.is_directed_acyclic_graph(peer):
+                connect(graph, source, target)
+            check(graph)
+
+
+def test_room_is_made_below_too() -> None:
+    graph = Constellation("c")
+    add(graph, *"pstxyz")
+    for source, target in ("ps", "tx", "ty", "tz"):
+        connect(graph, source, target)
+    for name, label in zip("ptsxyz", (0, 1, 2, 3, 3, 3), strict=True):
+        graph.nodes[name].label = label
+    connect(graph, "s", "t")
+    check(graph)

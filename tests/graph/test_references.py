@@ -37,6 +37,9 @@ from constellation.graph.references import (
         ("index.output", ("index", "output", ())),
         ("item", ("", "item", ())),
         ("item.path[0]", ("", "item", ("path", 0))),
+        ("item.output.state", ("", "item", ("output", "state"))),
+        ("item[1]", ("", "item", (1,))),
+        ("item-2.output", ("item-2", "output", ())),
         ("index", ("", "index", ())),
     ],
 )
