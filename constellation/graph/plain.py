@@ -42,15 +42,6 @@ def dependency_to_plain(dependency: Dependency) -> dict[str, Any]:
     return plain
 
 
-def dependency_from_plain(data: Mapping[str, Any]) -> Dependency:
-    """Read a dependency.
-
-    Raises:
-        EditConflictError: names the field that is wrong.
-    """
-    return read(_DEPENDENCY, data, "dependency")
-
-
 def edit_to_plain(edit: Edit) -> dict[str, Any]:
     """An edit as plain data."""
     return {"op": edit.op, **_EDIT.dump_python(edit, exclude_defaults=True)}
