@@ -171,12 +171,16 @@ class Link(Endpoint):
             ConstellationError: the hub refused us, and trying again would not mend it.
             Exception: what a callback raised.
         """
-        while True:
+        while not self._is_closing:
             try:
                 transport = await self._dialer.dial(self.credential)
             except ConstellationError as error:
                 self.trouble = error
             else:
+                if self._is_closing:
+                    # The goodbye was said while we dialled.
+                    transport.transport.abort()
+                    return
                 self.trouble = None
                 if await self._serve(transport, tasks):
                     backoff.reset()
