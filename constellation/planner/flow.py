@@ -62,7 +62,12 @@ class Flow:
         self._may_fail.add(task)
 
     def after(self, tasks: Iterable[str]) -> Edges:
-        """The edges of a task that comes after all of these."""
+        """The edges of a task that comes after all of these.
+
+        A conditional task may be skipped because something before it failed, which its own end
+        does not tell: so what it waited for is waited for as well. Edges that came from here
+        before are complete in that sense and taken over as they are.
+        """
         edges: Edges = {}
         pending = list(tasks)
         while pending:
@@ -76,7 +81,11 @@ class Flow:
             else:
                 edges[task] = SUCCESS
                 continue
-            pending.extend(self._incoming[task])
+            for source, edge in self._incoming[task].items():
+                if edge in (NOT_FAILED, COMPLETION):
+                    edges.setdefault(source, edge)
+                else:
+                    pending.append(source)
         return edges
 
     def incoming(self, task: str) -> Edges:

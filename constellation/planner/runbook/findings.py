@@ -64,8 +64,12 @@ class Findings(list[Finding]):
         return sorted(finding for finding in self if finding.severity == "error")
 
 
+MAX_TOLD = 100
+"""An error that travels tells at most so many findings."""
+
+
 def refusal(findings: Sequence[Finding], source: str) -> PlanError:
-    """One error for all findings; its ``details`` hold ``source`` and each finding as plain data.
+    """One error for all findings; its ``details`` hold ``source`` and the findings as plain data.
 
     The message shows the first with its place; ``line`` and ``column`` in the details are its own.
     """
@@ -78,5 +82,5 @@ def refusal(findings: Sequence[Finding], source: str) -> PlanError:
         source=source,
         line=first.line,
         column=first.column,
-        problems=[asdict(finding) for finding in findings],
+        problems=[asdict(finding) for finding in findings[:MAX_TOLD]],
     )

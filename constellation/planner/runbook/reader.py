@@ -14,8 +14,8 @@ from .model import Input, InputType, Runbook, Step
 from .steps import read_step
 from .tree import Node, compose
 
-MAX_CHARACTERS = 1_000_000
-MAX_STEPS = 1000
+MAX_CHARACTERS = 200_000
+MAX_STEPS = 500
 
 
 def load(text: str, source: str = "runbook.yaml") -> Runbook:
