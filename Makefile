@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test test-full check fuzz bench lock format clean
+.PHONY: demo test test-full check fuzz lock format clean
 
 demo: $(STAMP)
 	$(BIN)/python -m constellation.cli demo
@@ -23,9 +23,6 @@ check: $(STAMP)
 
 fuzz: $(STAMP)
 	$(BIN)/python tests/fuzz/fuzz_aip.py --inputs $(or $(INPUTS),1000000)
-
-bench: $(STAMP)
-	$(BIN)/python -m bench
 
 format: $(STAMP)
 	$(BIN)/ruff check --fix .
