@@ -16,7 +16,7 @@ from typing import Any
 from constellation.aip.codec import JSON, MSGPACK
 from constellation.aip.messages import TYPES, schema
 from constellation.aip.session import TRANSITIONS as SESSION
-from constellation.graph.constellation import TRANSITIONS as TASK
+from constellation.graph.states import TRANSITIONS as TASK
 from constellation.orchestrator.device import TRANSITIONS as DEVICE
 
 DOCS = Path(__file__).parent
