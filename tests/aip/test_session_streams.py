@@ -154,6 +154,19 @@ class TestReliable:
         assert got(target, stream) == data
         assert ended(target, stream) == 1
 
+    @pytest.mark.parametrize("to_hub", [True, False], ids=["to the hub", "to the device"])
+    def test_how_far_it_was_taken_in_is_said_again_after_a_cut(self, to_hub: bool) -> None:
+        pair = opened()
+        source, target = (pair.dialer, pair.listener) if to_hub else (pair.listener, pair.dialer)
+        stream = source.session.open_stream("reliable")
+        source.session.write(stream, b"x" * 1_000, pair.clock())
+        pair.carry(target)
+        Reader(target, stream).consume()
+        pair.cut(lost_frames=1)
+        pair.connect()
+        pair.settle()
+        assert source.session.queued(stream) == 0
+
     def test_a_stream_ends_though_the_word_of_it_was_lost(self) -> None:
         pair = opened()
         device = pair.dialer.session

@@ -12,13 +12,17 @@ import sys
 import time
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from constellation.aip.codec import CODECS, JSON, MSGPACK, Codec, Frame
 from constellation.aip.limits import Limits
+from constellation.aip.messages import TYPES
 from constellation.aip.session import (
+    CloseTransport,
+    Deliver,
     FrameReceived,
     Session,
+    StreamData,
     TransportClosed,
     TransportOpened,
     read_hello,
@@ -56,22 +60,22 @@ class Mutator:
         self._texts = [row["json"] for row in rows]
         self._trees = [json.loads(row["json"]) for row in rows]
 
-    def packed(self) -> bytes:
-        """A binary frame."""
+    def packed(self, following: int) -> bytes:
+        """A binary frame; ``following`` is the number that the session expects next."""
         pick = self._random
         if pick.random() < 0.4:
-            return bytes(self._from_tree(MSGPACK))
+            return bytes(self._from_tree(MSGPACK, following))
         data = bytearray(pick.choice(self._packed))
         for _ in range(pick.randrange(1, 6)):
             self._mutate(data)
         return bytes(data)
 
-    def text(self) -> str:
-        """A text frame."""
+    def text(self, following: int) -> str:
+        """A text frame; see `packed`."""
         pick = self._random
         if pick.random() < 0.4:
-            return str(self._from_tree(JSON))
-        text = pick.choice(self._texts)
+            return str(self._from_tree(JSON, following))
+        text: str = pick.choice(self._texts)
         for _ in range(pick.randrange(1, 5)):
             at = pick.randrange(len(text) + 1)
             cut = pick.randrange(0, 4)
@@ -95,21 +99,27 @@ class Mutator:
                 start = pick.randrange(len(other))
                 data[at:at] = other[start : start + pick.randrange(1, 64)]
 
-    def _from_tree(self, codec: Codec) -> Any:
+    def _from_tree(self, codec: Codec, following: int) -> Any:
         """A frame that can be read, with wrong content: other types, numbers, fields."""
         pick = self._random
         ack, *messages = json.loads(json.dumps(pick.choice(self._trees)))
         name, seq, body = messages[0]
         if pick.random() < 0.3:
             name = pick.choice(self._trees)[1][0]
-        if pick.random() < 0.7:
-            seq = pick.choice([0, 1, 2, 3, pick.randrange(300), 2**62])
-        if body and pick.random() < 0.7:
+        kind = TYPES[name]
+        if pick.random() < 0.9:
+            seq = following if kind.numbered else 0
+        elif pick.random() < 0.7:
+            seq = pick.choice([0, 1, following - 1, following + 1, 2**62])
+        if body and pick.random() < 0.4:
             body[pick.choice(list(body))] = self._value(3)
         if name == "data":
             body["payload"] = pick.randbytes(pick.randrange(40))
-        ack = pick.choice([0, 0, 0, 1, ack, 2**40])
-        return codec.join(ack, [codec.encode(name, seq, body)] * pick.randrange(1, 4))
+        if pick.random() < 0.9:
+            ack = 0
+        count = pick.randrange(1, 4)
+        step = 1 if kind.numbered else 0
+        return codec.join(ack, [codec.encode(name, seq + step * n, body) for n in range(count)])
 
     def _value(self, depth: int) -> Any:
         pick = self._random
@@ -121,38 +131,87 @@ class Mutator:
         return {pick.choice("abcid"): self._value(depth - 1) for _ in range(pick.randrange(3))}
 
 
-def open_session(codec: Codec) -> Session:
-    """A listener's session with a peer that has said hello."""
-    dialer = Session("dialer", {"role": "device", "name": "desk"})
+def open_session(codec: Codec, side: Literal["dialer", "listener"]) -> Session:
+    """One end of a session that both have opened, and which sends a little of its own."""
+    dialer = Session("dialer", {"role": "device", "name": "desk"}, limits=LIMITS)
     dialer.handle(TransportOpened(codec), 0.0)
     frame = dialer.next_frame(0.0)
     assert frame is not None
-    session = Session("listener", limits=LIMITS)
-    session.accept(read_hello(frame, codec, LIMITS), codec, "s", "t", 0.0)
+    listener = Session("listener", limits=LIMITS)
+    listener.accept(read_hello(frame, codec, LIMITS), codec, "s", "t", 0.0)
+    welcome = listener.next_frame(0.0)
+    assert welcome is not None
+    dialer.handle(FrameReceived(welcome), 0.0)
+    session = dialer if side == "dialer" else listener
+    session.write(session.open_stream("reliable"), b"x" * 50_000, 0.0)
     return session
 
 
-def run(inputs: int, seed: int) -> None:
-    """Try that many inputs.
+class Target:
+    """A live session that mutated frames are thrown at; a new one when it closes.
+
+    Attributes:
+        taken: messages that it delivered, over all sessions.
+    """
+
+    def __init__(self, codec: Codec, side: Literal["dialer", "listener"]) -> None:
+        self.session = open_session(codec, side)
+        self.taken = 0
+        self._codec = codec
+        self._side = side
+        self._age = 0
+
+    def hit(self, frame: Frame, now: float) -> None:
+        """Feed a frame and check what it leaves behind."""
+        session = self.session
+        closing = False
+        for each in session.handle(FrameReceived(frame), now):
+            match each:
+                case Deliver(messages):
+                    self.taken += len(messages)
+                    if now % 3:
+                        session.acknowledge(messages[-1].seq, now)
+                case StreamData(stream, payload, _) if now % 2:
+                    session.consume(stream, len(payload))
+                case CloseTransport():
+                    closing = True
+        self._age += 1
+        for _ in range(4):
+            answer = session.next_frame(now)
+            if answer is None:
+                break
+            size = len(answer) if isinstance(answer, bytes) else len(answer.encode())
+            assert size <= LIMITS.max_frame, "a frame is larger than the peer takes"
+        assert session.unsecured <= LIMITS.max_outstanding, "the outbox grows without bound"
+        if closing or self._age == FRAMES_PER_SESSION:
+            session.handle(TransportClosed("the fuzzer cuts"), now)
+            self.session = open_session(self._codec, self._side)
+            self._age = 0
+
+
+def run(inputs: int, seed: int) -> int:
+    """Try that many inputs; return how many messages were good enough to be delivered.
 
     Raises:
         Exception: whatever is no protocol error: a defect.
     """
     mutator = Mutator(seed)
-    sessions = {name: open_session(codec) for name, codec in CODECS.items()}
+    sides: tuple[Literal["dialer", "listener"], ...] = ("listener", "dialer")
+    targets = [Target(codec, side) for side in sides for codec in CODECS.values()]
     for number in range(inputs):
-        codec = MSGPACK if number % 2 else JSON
-        frame: Frame = mutator.packed() if number % 2 else mutator.text()
+        target = targets[number % 4]
+        following = target.session.received + 1
+        frame: Frame
+        if number % 2 == 0:
+            frame = mutator.packed(following)
+            codec: Codec = MSGPACK
+        else:
+            frame = mutator.text(following)
+            codec = JSON
         with suppress(ProtocolError):
             read_hello(frame, codec, LIMITS)
-        session = sessions[codec.subprotocol]
-        session.handle(FrameReceived(frame), float(number))
-        if number % 16 < 2:
-            while session.next_frame(float(number)) is not None:
-                pass
-        if number % FRAMES_PER_SESSION < 2:
-            session.handle(TransportClosed("the fuzzer cuts"), float(number))
-            sessions[codec.subprotocol] = open_session(codec)
+        target.hit(frame, float(number))
+    return sum(target.taken for target in targets)
 
 
 def main() -> int:
@@ -163,11 +222,12 @@ def main() -> int:
     arguments = parser.parse_args()
     sys.stdout.write(f"seed {arguments.seed}\n")
     begin = time.perf_counter()
-    run(arguments.inputs, arguments.seed)
+    taken = run(arguments.inputs, arguments.seed)
     seconds = time.perf_counter() - begin
     rate = arguments.inputs / seconds
     sys.stdout.write(
-        f"{arguments.inputs:,} inputs in {seconds:.0f} s ({rate:,.0f}/s): protocol errors only\n"
+        f"{arguments.inputs:,} inputs in {seconds:.0f} s ({rate:,.0f}/s), "
+        f"{taken:,} messages delivered: protocol errors only\n"
     )
     return 0
 
