@@ -144,7 +144,7 @@ COMPUTER = (
         "List the running processes, the busiest first.",
         "which processes are running",
         "show the top 5 processes",
-        takes={"top": WHOLE},
+        takes={"top": {"type": "integer", "description": "how many to list."}},
         gives={"processes": {"type": "array"}, "count": WHOLE},
     ),
     _skill(

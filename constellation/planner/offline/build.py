@@ -20,7 +20,7 @@ from .skills import SkillIndex
 from .steps import Gate, Step
 from .subjects import find_subject, hidden_commands
 from .tokens import Phrase
-from .transfers import read_transfer, transfer_commands
+from .transfers import read_transfer, transfer_commands, with_named_file
 from .weaver import Weaver
 
 MAX_WORDS = 100
@@ -82,9 +82,10 @@ class Builder:
         again = read_repeat(clause.phrase)
         if again:
             return self._repeated(clause, self.places.meant(again, clause.text))
-        transfer = read_transfer(clause.phrase)
+        carried = with_named_file(clause.phrase, self.draft.steps)
+        transfer = read_transfer(carried)
         if transfer:
-            return transfer_commands(transfer, clause.phrase, self.straight)
+            return transfer_commands(transfer, carried, self.straight)
         shared = None
         if following and following.link == "and" and following.sentence == clause.sentence:
             shared = following.phrase if following.condition is clause.condition else None

@@ -187,7 +187,7 @@ class CommandReader:
         parameter = match.reading.borrowed[0]
         stated = self.stated_place(phrase, sentence)
         found = []
-        for step, value in earlier_values(self.draft.steps, phrase, parameter):
+        for step, value in earlier_values(self.draft.steps, phrase, parameter.kind):
             names = tuple(name for name in step.tasks if name)
             place = stated or (Place(names, stated=False) if names else ANYWHERE)
             found.append(self.command(match, phrase, place, arguments={parameter.name: value}))

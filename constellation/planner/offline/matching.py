@@ -13,6 +13,9 @@ from .words import QUESTION, concepts
 _CLOSE = 0.25
 """Share of a clause that a skill must cover to be named in a question."""
 
+_SURELY = 0.75
+"""A skill that covers this share of a clause is what it is about."""
+
 _MUCH_BETTER = 1.2
 """A skill that covers this much more than one that could run is what was probably meant."""
 
@@ -40,10 +43,14 @@ def choose(index: SkillIndex, phrase: Phrase, allowed: Collection[str] | None, t
     if closest is None or (not accepted and closest.covered < _CLOSE):
         raise _no_skill(index, matches, text)
     if not accepted:
-        raise _incomplete(_by_verb(matches, phrase), text)
+        raise _incomplete(_likeliest(matches, phrase), text)
     if not closest.accepted and closest.covered > _MUCH_BETTER * accepted[0].covered:
         raise _incomplete(closest, text)
     best, *others = accepted
+    meant = max(_SURELY, _MUCH_BETTER * best.spoken)
+    for match in matches:
+        if best.reading.free and not match.accepted and match.spoken > meant:
+            raise _incomplete(match, text)
     rivals = [other for other in others if other.score > MARGIN * best.score]
     more = [other for other in rivals if len(other.reading.used) >= len(best.reading.used)]
     if more:
@@ -56,11 +63,13 @@ def choose(index: SkillIndex, phrase: Phrase, allowed: Collection[str] | None, t
     return best
 
 
-def _by_verb(matches: Sequence[Match], phrase: Phrase) -> Match:
-    """The best match whose name holds the verb of the clause, or else the best."""
+def _likeliest(matches: Sequence[Match], phrase: Phrase) -> Match:
+    """What was probably meant: what covers the clause, else what has its verb in the name."""
     verb = set(phrase.concepts()[:1])
+    sure = [match for match in matches if match.covered >= _SURELY]
     named = [match for match in matches if verb & set(concepts(match.skill.name))]
-    return min(named or matches[:1], key=lambda match: (-match.covered, _runs_code(match)))
+    likely = sure or named or matches[:1]
+    return min(likely, key=lambda match: (-match.covered, _runs_code(match)))
 
 
 def _runs_code(match: Match) -> bool:

@@ -15,7 +15,7 @@ from .conditions import Condition
 from .nominals import is_report, split_nominal, split_target
 from .places import phrases, plain_text
 from .problems import UnplacedError
-from .results import named_steps
+from .results import holding_steps, named_steps
 from .schemas import parameters
 from .steps import Step
 from .tokens import Phrase, Token
@@ -89,7 +89,8 @@ class ClauseReader:
         if parts is None:
             return []
         noun, rest = parts
-        steps = named_steps(self.straight.draft.steps, noun)
+        drafted = self.straight.draft.steps
+        steps = named_steps(drafted, noun) or holding_steps(drafted, noun)
         asked = Phrase([Token("word", "check")]) + noun
         hidden = [] if steps else self._harmless(asked, sentence)
         keeping = self._keeping(rest, phrase, sentence, steps)

@@ -8,7 +8,7 @@ from typing import Any
 from constellation.aip.cards import SkillCard
 
 from .problems import UnplacedError
-from .schemas import Parameter, parameters
+from .schemas import ParameterKind, fields, parameters
 from .steps import Step
 from .tokens import Phrase
 from .words import LIGHT_CONCEPTS, bag, concepts
@@ -56,10 +56,26 @@ def named_steps(steps: Sequence[Step], noun: Phrase) -> list[Step]:
     ]
 
 
+def holding_steps(steps: Sequence[Step], noun: Phrase) -> list[Step]:
+    """The latest step whose result has a field that a noun names, as ``the matches`` of a search.
+
+    In a list, so that it reads like `named_steps`.
+    """
+    said = set(noun.concepts()) - LIGHT_CONCEPTS
+    if not said or any(token.kind == "device" for token in noun.tokens):
+        return []
+    holding = [
+        step
+        for step in steps
+        if step.has_result and any(said & field.words for field in fields(step.skill.output))
+    ]
+    return holding[-1:]
+
+
 def earlier_values(
-    steps: Sequence[Step], phrase: Phrase, parameter: Parameter
+    steps: Sequence[Step], phrase: Phrase, kind: ParameterKind
 ) -> list[tuple[Step, Any]]:
-    """What ``it`` or ``them`` means for a parameter: a path, say, that was named before.
+    """What ``it`` or ``them`` means for a kind of parameter: a path, say, that was named before.
 
     Raises:
         UnplacedError: nothing of that kind was named.
@@ -67,11 +83,9 @@ def earlier_values(
     found: list[tuple[Step, Any]] = []
     for step in steps:
         kinds = {each.name: each.kind for each in parameters(step.skill)}
-        found += [
-            (step, value) for name, value in step.arguments.items() if kinds[name] == parameter.kind
-        ]
+        found += [(step, value) for name, value in step.arguments.items() if kinds[name] == kind]
     if not found:
-        raise UnplacedError(str(phrase), f"No {parameter.name} was named before.", follows=True)
+        raise UnplacedError(str(phrase), f"No {kind} was named before.", follows=True)
     if any(token.shape in _PLURAL for token in phrase.tokens):
         sentence = found[-1][0].sentence
         return [(step, value) for step, value in found if step.sentence == sentence]

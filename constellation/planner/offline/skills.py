@@ -8,7 +8,7 @@ frequency, as in Spärck Jones 1972), and by how well its literals fit the skill
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from constellation.aip.cards import DeviceCard, SkillCard
@@ -41,7 +41,8 @@ class Match:
 
     Attributes:
         score: between 0 and 1.
-        covered: share of the clause's meaning that the skill's card covers.
+        covered: share of the clause's meaning that the skill's card covers, arguments aside.
+        spoken: the same, with arguments read from plain words counted as meaning.
     """
 
     skill: SkillCard
@@ -49,6 +50,7 @@ class Match:
     reading: Reading
     score: float
     covered: float
+    spoken: float
 
     @property
     def accepted(self) -> bool:
@@ -130,21 +132,17 @@ class SkillIndex:
 
     def _match(self, entry: _Entry, phrase: Phrase) -> Match:
         reading = read_arguments(entry.parameters, phrase)
-        asked = [
-            word
-            for index, token in enumerate(phrase.tokens)
-            if index not in reading.used
-            for word in _asked(token, entry)
-        ]
+        asked = _asked(phrase, reading.used, entry)
         fit = _fit(entry, reading, frozenset(map(concept, asked)))
         if _is_example(phrase, entry):
-            return Match(entry.skill, entry.parameters, reading, fit, 1.0)
+            return Match(entry.skill, entry.parameters, reading, fit, 1.0, 1.0)
         covered = self._coverage(asked, entry)
+        spoken = self._coverage(_asked(phrase, reading.stated, entry), entry)
         score = covered * fit
         if asked and concept(asked[0]) not in LIGHT_CONCEPTS | set(entry.meanings):
             score *= _OTHER_VERB
         score *= _OTHER_NAME + (1 - _OTHER_NAME) * self._named(asked, entry)
-        return Match(entry.skill, entry.parameters, reading, score, covered)
+        return Match(entry.skill, entry.parameters, reading, score, covered, spoken)
 
     def _named(self, asked: Sequence[str], entry: _Entry) -> float:
         """How much of the skill's own name the clause says."""
@@ -185,8 +183,18 @@ def _words(text: str) -> tuple[str, ...]:
     return tuple(token.shape for token in tokenize(text) if token.kind == "word")
 
 
-def _asked(token: Token, entry: _Entry) -> Iterable[str]:
-    """The words of a token that a skill has to account for.
+def _asked(phrase: Phrase, read: Collection[int], entry: _Entry) -> list[str]:
+    """The words of a clause that a skill has to account for, those it read as values aside."""
+    return [
+        word
+        for index, token in enumerate(phrase.tokens)
+        if index not in read
+        for word in _weighty_in(token, entry)
+    ]
+
+
+def _weighty_in(token: Token, entry: _Entry) -> list[str]:
+    """The words of a token that carry weight.
 
     A device that is the object of a clause, as in ``turn the lamp on``, may be what its skill is
     named for, and need not be.

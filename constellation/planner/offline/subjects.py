@@ -9,8 +9,7 @@ from .commands import Command
 from .conditions import Condition
 from .problems import UnplacedError
 from .reading import ClauseReader
-from .results import named_steps
-from .schemas import fields
+from .results import holding_steps, named_steps
 from .steps import Step
 from .tokens import Phrase, Token
 
@@ -51,18 +50,7 @@ def find_subject(
     for step in reversed(steps):
         if literals & {value for value in step.arguments.values() if isinstance(value, str)}:
             return (step,)
-    return _by_field(condition, steps)
-
-
-def _by_field(condition: Condition, steps: Sequence[Step]) -> tuple[Step, ...]:
-    """The latest step whose result has a field of that name, as in ``the exit code``."""
-    said = set(condition.subject.concepts())
-    if any(token.kind == "device" for token in condition.subject.tokens):
-        return ()
-    for step in reversed(steps):
-        if any(said & field.words for field in fields(step.skill.output)):
-            return (step,)
-    return ()
+    return tuple(holding_steps(steps, condition.subject))
 
 
 def hidden_commands(condition: Condition, reader: ClauseReader, sentence: int) -> list[Command]:

@@ -14,12 +14,15 @@ from constellation.aip.cards import SkillCard
 from .commands import Command, CommandReader
 from .places import Place, Places, phrases, plain_text
 from .problems import UnplacedError
+from .results import earlier_values
 from .schemas import Parameter, fields, parameters
+from .steps import Step
 from .tokens import Phrase, Token, pattern
 from .words import concept
 
 _VERBS = frozenset(concept(word) for word in ("copy", "send", "bring", "push", "upload", "share"))
 _MOVES = frozenset({"move", "moving"})
+_POINTERS = frozenset({"it", "them", "that", "those"})
 _SECOND = pattern(r"to|as|into|onto")
 _TOWARDS = frozenset({"to", "onto", "into"})
 
@@ -68,6 +71,22 @@ def read_transfer(phrase: Phrase) -> Transfer | None:
     if not sources or (target and len(sources) > 1):
         return None
     return Transfer(tuple((path, target or path) for path in sources), removes)
+
+
+def with_named_file(phrase: Phrase, steps: Sequence[Step]) -> Phrase:
+    """``copy it to laptop``: the clause with the file that was named before, and where it is."""
+    words = [token.shape for token in phrase.tokens]
+    carries = bool(words) and (words[0] in _MOVES or concept(words[0]) in _VERBS)
+    towards = any(found.place in _TOWARDS for found in phrases(phrase))
+    if not carries or not towards or not _POINTERS & set(words) or "<path>" in words:
+        return phrase
+    earlier = earlier_values(steps, phrase, "path")
+    verb, *rest = (token for token in phrase.tokens if token.shape not in _POINTERS)
+    tokens = [verb, *(Token("path", str(path), path) for _, path in earlier), *rest]
+    holder = Place(tuple(name for name in earlier[-1][0].tasks if name))
+    if holder.names and all(found.place in _TOWARDS for found in phrases(phrase)):
+        tokens.append(Token("device", "", holder.phrase()))
+    return Phrase(tokens)
 
 
 def find_pair(skills: Sequence[SkillCard]) -> Pair | None:

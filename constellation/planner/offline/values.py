@@ -33,6 +33,7 @@ class Reading:
     Attributes:
         arguments: the values found.
         used: indices of the tokens that they were read from.
+        loose: those among them that are plain words, without quotes.
         content: the parameters that earlier results are to fill.
         borrowed: the parameters whose value is that of an earlier command (``read it``).
         missing: required parameters without a value.
@@ -43,12 +44,18 @@ class Reading:
 
     arguments: dict[str, Any] = field(default_factory=dict)
     used: set[int] = field(default_factory=set)
+    loose: set[int] = field(default_factory=set)
     content: list[Parameter] = field(default_factory=list)
     borrowed: list[Parameter] = field(default_factory=list)
     missing: list[Parameter] = field(default_factory=list)
     free: list[str] = field(default_factory=list)
     leftover: list[Token] = field(default_factory=list)
     speaks_of_earlier: bool = False
+
+    @property
+    def stated(self) -> set[int]:
+        """The tokens that can be nothing but values."""
+        return self.used - self.loose
 
     @property
     def unheard(self) -> bool:
@@ -236,7 +243,8 @@ class _Reader:
             word = self._shape(neighbour)
             if word.isalpha() and concept(word) in parameter.words:
                 return value, (index, neighbour)
-        if parameter.required and len(self._tokens("number")) == 1 and after != "%":
+        counts = "how many" in str(parameter.schema.get("description", "")).lower()
+        if (parameter.required or counts) and len(self._tokens("number")) == 1 and after != "%":
             return value, (index,)
         return None
 
@@ -246,7 +254,8 @@ class _Reader:
                 if token.shape in ("on", "off") and parameter.name.lower() in _SWITCHES:
                     self._set(parameter, token.shape == "on", index)
                 elif token.concept and concept(token.shape.removesuffix("ly")) in parameter.words:
-                    self._set(parameter, True, index)
+                    self.reading.arguments[parameter.name] = True
+                    self.reading.used.update([index] if index else [])  # the verb says more
 
     # ── words ───────────────────────────────────────────────────────────────────────────────────
 
@@ -282,6 +291,7 @@ class _Reader:
                 text = str(self.phrase[span[0] : span[-1] + 1])
                 self._set(parameter, text, *span)
                 self.reading.free.append(parameter.name)
+                self.reading.loose.update(span)
 
     def _words_after_cue(self) -> list[int]:
         match = _FREE_FOR.search(self.phrase.shape)

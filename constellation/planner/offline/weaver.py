@@ -114,8 +114,11 @@ class Weaver:
         own = not self.command.place.stated or len(self.command.place.names) > 1
         gated, any_of = self.gate.edges(device if own else None) if self.gate else ({}, False)
         if any_of and used:
-            reason = "It would run before it could use all of those results."
-            raise UnplacedError(self.command.text, reason, ["Say it for each device by itself."])
+            raise UnplacedError(
+                self.command.text,
+                "It would run at the first result that fits, and use them all: say it for each "
+                "device by itself.",
+            )
         if any_of:
             return gated, True
         edges = {**self._within_stage(device), **dict.fromkeys(used, SUCCESS)}
