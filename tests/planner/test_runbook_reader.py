@@ -225,3 +225,31 @@ def test_limits_on_size() -> None:
     assert _problems("#" * 200_001) == [(1, 1, "document.size")]
     many = "steps:\n" + "  - {run: x, needs: []}\n" * 501
     assert [code for _, _, code in _problems(many)] == ["document.steps"]
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("timeout", "[]"),
+        ("retry", "{attempts: 0}"),
+        ("retry", "{factor: 0.5}"),
+        ("max_parallel", "0"),
+        ("with", "text"),
+        ("on", "{labels: {role: [a]}}"),
+        ("on", "{platform: [a]}"),
+        ("on", "3"),
+        ("needs", "{step: {a: 1}}"),
+        ("needs", "[[a]]"),
+        ("if", "[a]"),
+        ("for_each", "{a: 1}"),
+        ("title", "{a: 1}"),
+    ],
+)
+def test_fields_of_the_wrong_kind(field: str, value: str) -> None:
+    codes = {code for _, _, code in _problems(f"steps:\n  - run: x\n    {field}: {value}\n")}
+    assert codes & {"field.type", "needs.step"}
+
+
+def test_numbers_may_stand_for_text() -> None:
+    (step,) = _load("steps: [{id: 7, run: 1.5}]").steps
+    assert (step.id, step.arguments) == ("7", {"command": "1.5"})

@@ -36,7 +36,7 @@ _TOGETHER = (
 _JOINT = r"(?:and|but|also|plus|as well as|as well|&|,|or(?: ,)?(?= if))"
 _IF = (
     r"(?:only )?(?:(?:once|as soon as)(?= (?:the|a|all|both|it|they|<path>) )"
-    r"|if|unless|in case|even if|should (?=it |that |the )|whenever|when"
+    r"|if|unless|in case|even if|should(?= (?:it|that|the) )|whenever|when"
     r"|provided(?: that)?|as long as|on failure|on success|whatever happens|in any case"
     r"|regardless|either way)"
 )
@@ -222,9 +222,13 @@ def strip_filler(phrase: Phrase) -> Phrase:
     match = phrase.match(_FILLER)
     start = phrase.index(match.end()) if match else 0
     end = len(phrase)
-    while end > start and phrase[end - 1 : end].match(_POLITE_END):
-        end -= 1
+    while polite := next((n for n in (1, 2) if _is_polite(phrase[max(start, end - n) : end])), 0):
+        end -= polite
     return phrase[start:end]
+
+
+def _is_polite(phrase: Phrase) -> bool:
+    return bool(len(phrase)) and _POLITE_END.fullmatch(phrase.shape) is not None
 
 
 def begins_command(phrase: Phrase, verbs: frozenset[str]) -> bool:

@@ -14,7 +14,7 @@ from .draft import Draft
 from .matching import choose
 from .places import ANYWHERE, Place, Places, phrases, plain_text
 from .problems import UnplacedError
-from .results import earlier_values, referred_steps
+from .results import earlier_values, means_several, referred_steps
 from .schemas import Parameter
 from .skills import Match, SkillIndex
 from .steps import Step
@@ -186,8 +186,12 @@ class CommandReader:
         """``delete them``: once for each file, say, that was spoken of right before."""
         parameter = match.reading.borrowed[0]
         stated = self.stated_place(phrase, sentence)
+        earlier = earlier_values(self.draft.steps, phrase, parameter.kind)
+        single = sum(len(step.tasks) for step, _ in earlier) == 1
+        if single and match.skill.effect != "read" and means_several(phrase):
+            raise UnplacedError(str(phrase), f"Only one {parameter.kind} was named before.")
         found = []
-        for step, value in earlier_values(self.draft.steps, phrase, parameter.kind):
+        for step, value in earlier:
             names = tuple(name for name in step.tasks if name)
             place = stated or (Place(names, stated=False) if names else ANYWHERE)
             found.append(self.command(match, phrase, place, arguments={parameter.name: value}))

@@ -39,17 +39,14 @@ def choose(index: SkillIndex, phrase: Phrase, allowed: Collection[str] | None, t
     accepted = [
         match for match in matches if match.accepted and not (asks and match.skill.effect != "read")
     ]
-    closest = max(matches, key=lambda match: (match.covered, match.score), default=None)
-    if closest is None or (not accepted and closest.covered < _CLOSE):
+    most = max((match.covered for match in matches), default=0.0)
+    if most == 0 or (not accepted and most < _CLOSE):
         raise _no_skill(index, matches, text)
     if not accepted:
         raise _incomplete(_likeliest(matches, phrase), text)
-    if not closest.accepted and closest.covered > _MUCH_BETTER * accepted[0].covered:
-        raise _incomplete(closest, text)
     best, *others = accepted
-    meant = max(_SURELY, _MUCH_BETTER * best.spoken)
     for match in matches:
-        if best.reading.free and not match.accepted and match.spoken > meant:
+        if _meant_instead(match, best):
             raise _incomplete(match, text)
     rivals = [other for other in others if other.score > MARGIN * best.score]
     more = [other for other in rivals if len(other.reading.used) >= len(best.reading.used)]
@@ -61,6 +58,19 @@ def choose(index: SkillIndex, phrase: Phrase, allowed: Collection[str] | None, t
             [example for match in (best, *more) for example in match.skill.examples[:1]],
         )
     return best
+
+
+def _meant_instead(match: Match, best: Match) -> bool:
+    """True if a skill that lacks an argument was more probably meant than the best that does not.
+
+    What only reads is preferred in doubt; for everything else the doubt counts.
+    """
+    if match.accepted or match.reading.leftover:
+        return False
+    if best.reading.free and match.spoken > max(_SURELY, _MUCH_BETTER * best.spoken):
+        return True
+    bar = _MUCH_BETTER if best.skill.effect == "read" else 1.0
+    return match.potential > bar * best.score
 
 
 def _likeliest(matches: Sequence[Match], phrase: Phrase) -> Match:

@@ -8,12 +8,11 @@ from constellation.aip.cards import SkillCard
 
 from .conditions import Condition, Operator, Test
 from .problems import UnplacedError
-from .schemas import Field, fields, text_field
+from .schemas import BYTES, Field, fields, text_field
 from .words import concept, concepts
 
 _FLIPPED: dict[Operator, Operator] = {">": "<", ">=": "<=", "<": ">", "<=": ">=", "==": "=="}
-_BYTES = {"kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12, "kib": 2**10, "mib": 2**20}
-_UNITS = {"percent": concept("percent"), **dict.fromkeys(_BYTES, concept("bytes"))}
+_UNITS = {"percent": concept("percent"), **dict.fromkeys(BYTES, concept("bytes"))}
 _FREE = frozenset(concept(word) for word in ("free", "available", "left"))
 _USED = concept("used")
 
@@ -59,7 +58,7 @@ def _about_number(condition: Condition, test: Test, skill: SkillCard, said: froz
     field = _number_field(condition, test, skill, said)
     operator, value = test.operator, test.value
     for word in test.words:
-        value *= _BYTES.get(word, 1)
+        value *= BYTES.get(word, 1)
     asks_free = bool(_FREE & _meanings(test.words)) and not _FREE & field.words
     tells_used = _USED in field.words | set(concepts(skill.description))
     if asks_free and tells_used and "percent" in test.words:

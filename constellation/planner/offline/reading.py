@@ -102,6 +102,10 @@ class ClauseReader:
         if parts is None:
             return []
         reading, rest = parts
+        whole = self.straight.index.matches(phrase)
+        closest = max(whole, key=lambda match: match.covered, default=None)
+        if closest and closest.skill.effect != "read" and closest.covered >= _EXPLAINED:
+            return []  # all of it speaks of that one skill
         hidden = self._harmless(reading, sentence)
         keeping = self._keeping(rest, phrase, sentence)
         return [*hidden, keeping] if keeping and hidden else []

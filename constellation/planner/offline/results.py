@@ -28,7 +28,7 @@ def referred_steps(steps: Sequence[Step], phrase: Phrase, skill: SkillCard) -> l
     """
     with_result = [step for step in steps if step.has_result and not step.conditional]
     latest = [step for step in steps if step.has_result][-1:]
-    plural = any(token.shape in _PLURAL for token in phrase.tokens)
+    plural = means_several(phrase)
     own = set(concepts(f"{skill.name} {skill.description} {' '.join(skill.examples)}"))
     said = set(phrase.concepts()) - own - _OF_RESULTS - LIGHT_CONCEPTS
     narrowed = [step for step in with_result if said & set(concepts(step.text))]
@@ -38,6 +38,11 @@ def referred_steps(steps: Sequence[Step], phrase: Phrase, skill: SkillCard) -> l
             str(phrase), "There is no earlier result that it could mean.", follows=True
         )
     return found
+
+
+def means_several(phrase: Phrase) -> bool:
+    """True if a clause speaks of earlier work in the plural."""
+    return any(token.shape in _PLURAL for token in phrase.tokens)
 
 
 def named_steps(steps: Sequence[Step], noun: Phrase) -> list[Step]:
@@ -86,7 +91,7 @@ def earlier_values(
         found += [(step, value) for name, value in step.arguments.items() if kinds[name] == kind]
     if not found:
         raise UnplacedError(str(phrase), f"No {kind} was named before.", follows=True)
-    if any(token.shape in _PLURAL for token in phrase.tokens):
+    if means_several(phrase):
         sentence = found[-1][0].sentence
         return [(step, value) for step, value in found if step.sentence == sentence]
     return found[-1:]

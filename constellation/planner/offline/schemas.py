@@ -28,6 +28,12 @@ _CONTENT_NAMES = bag(
 _TEXT_RESULTS = ("content", "contents", "text", "body", "stdout", "markdown", "summary", "message")
 _DEPTH = 3
 
+BYTES = {
+    **{"kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12},
+    **{"kib": 2**10, "mib": 2**20, "gib": 2**30, "tib": 2**40},
+}
+"""Bytes in each unit of size."""
+
 
 @dataclass(frozen=True, slots=True)
 class Parameter:

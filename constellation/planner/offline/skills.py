@@ -41,6 +41,7 @@ class Match:
 
     Attributes:
         score: between 0 and 1.
+        potential: the score it would have if no argument were missing.
         covered: share of the clause's meaning that the skill's card covers, arguments aside.
         spoken: the same, with arguments read from plain words counted as meaning.
     """
@@ -49,6 +50,7 @@ class Match:
     parameters: tuple[Parameter, ...]
     reading: Reading
     score: float
+    potential: float
     covered: float
     spoken: float
 
@@ -122,10 +124,6 @@ class SkillIndex:
             key=lambda match: (-match.score, match.skill.name),
         )
 
-    def skill(self, name: str) -> SkillCard | None:
-        entry = self._entries.get(name)
-        return entry.skill if entry else None
-
     @property
     def skills(self) -> list[SkillCard]:
         return [entry.skill for entry in self._entries.values()]
@@ -135,14 +133,14 @@ class SkillIndex:
         asked = _asked(phrase, reading.used, entry)
         fit = _fit(entry, reading, frozenset(map(concept, asked)))
         if _is_example(phrase, entry):
-            return Match(entry.skill, entry.parameters, reading, fit, 1.0, 1.0)
+            return _matched(entry, reading, fit, 1.0, 1.0)
         covered = self._coverage(asked, entry)
         spoken = self._coverage(_asked(phrase, reading.stated, entry), entry)
         score = covered * fit
         if asked and concept(asked[0]) not in LIGHT_CONCEPTS | set(entry.meanings):
             score *= _OTHER_VERB
         score *= _OTHER_NAME + (1 - _OTHER_NAME) * self._named(asked, entry)
-        return Match(entry.skill, entry.parameters, reading, score, covered, spoken)
+        return _matched(entry, reading, score, covered, spoken)
 
     def _named(self, asked: Sequence[str], entry: _Entry) -> float:
         """How much of the skill's own name the clause says."""
@@ -181,6 +179,11 @@ def _entry(skill: SkillCard) -> _Entry:
 
 def _words(text: str) -> tuple[str, ...]:
     return tuple(token.shape for token in tokenize(text) if token.kind == "word")
+
+
+def _matched(entry: _Entry, reading: Reading, score: float, covered: float, spoken: float) -> Match:
+    potential = score / _PER_MISSING ** len(reading.missing)
+    return Match(entry.skill, entry.parameters, reading, score, potential, covered, spoken)
 
 
 def _asked(phrase: Phrase, read: Collection[int], entry: _Entry) -> list[str]:

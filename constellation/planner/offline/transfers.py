@@ -20,7 +20,8 @@ from .steps import Step
 from .tokens import Phrase, Token, pattern
 from .words import concept
 
-_VERBS = frozenset(concept(word) for word in ("copy", "send", "bring", "push", "upload", "share"))
+_CARRYING = ("copy", "send", "bring", "push", "upload", "share", "download")
+_VERBS = frozenset(concept(word) for word in _CARRYING)
 _MOVES = frozenset({"move", "moving"})
 _POINTERS = frozenset({"it", "them", "that", "those"})
 _SECOND = pattern(r"to|as|into|onto")
@@ -68,7 +69,8 @@ def read_transfer(phrase: Phrase) -> Transfer | None:
         elif token.kind == "path":
             sources.append(token.text)
         before = token.shape
-    if not sources or (target and len(sources) > 1):
+    towards = any(found.place in _TOWARDS for found in phrases(phrase))
+    if not sources or (target and len(sources) > 1) or not (target or towards):
         return None
     return Transfer(tuple((path, target or path) for path in sources), removes)
 

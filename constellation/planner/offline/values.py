@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from .schemas import Parameter, time_factors, type_of
+from .schemas import BYTES, Parameter, time_factors, type_of
 from .tokens import Phrase, Token, pattern
 from .words import ANAPHORA, STOP, bag, concept, is_verb
 
@@ -23,7 +23,6 @@ _FREE_FOR = pattern(r"(?:for|about|saying|that says)(?: the (?:word|text))? (?P<
 _FREE_STOP = bag("in on at to into from as with within inside under using for")
 _GOAL = bag("in on at to into onto")
 _SWITCHES = bag("on enabled active power powered")
-_BYTES = {"kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12, "kib": 2**10, "mib": 2**20}
 
 
 @dataclass(slots=True)
@@ -108,10 +107,10 @@ class _Reader:
         self._take_kind("path", ("path",))
         self._take_kind("command", ("code", "quoted"))
         self._take_kind("code", ("code", "quoted"))
+        self._hashes()
         self._take_text(("quoted", "code"))
         self._take_kind("path", ("quoted",))
         self._named_places()
-        self._hashes()
         self._numbers()
         self._flags()
         self._results()
@@ -207,10 +206,11 @@ class _Reader:
             self._set(parameter, self.phrase.tokens[index].text, index)
 
     def _hashes(self) -> None:
-        for parameter in self._open("hash"):
-            for index, token in enumerate(self.phrase.tokens):
-                if re.fullmatch(r"(?:sha256:)?[0-9a-f]{64}", token.text):
-                    self._set(parameter, token.text, index)
+        for parameter in list(self._open("hash")):
+            for index in self._tokens("quoted", "code"):
+                value = self.phrase.tokens[index].value
+                if re.fullmatch(r"[0-9a-f]{64}", value):
+                    self._set(parameter, value, index)
 
     # ── numbers and flags ───────────────────────────────────────────────────────────────────────
 
@@ -237,8 +237,8 @@ class _Reader:
                 seconds = value * time_factors()[after]
                 return seconds / time_factors()[unit or "s"], (index, index + 1)
             return None
-        if after in _BYTES and "bytes" in said:
-            return value * _BYTES[after], (index, index + 1)
+        if after in BYTES and "bytes" in said:
+            return value * BYTES[after], (index, index + 1)
         for neighbour in (index - 1, index + 1):
             word = self._shape(neighbour)
             if word.isalpha() and concept(word) in parameter.words:
