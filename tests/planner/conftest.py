@@ -212,6 +212,8 @@ COMPUTER = (
         "artifacts.put",
         "Hand a file to the fabric as an artifact.",
         "put video.mp4 into the fabric",
+        "upload results.csv",
+        "share the file photo.jpg",
         needs={"path": TEXT},
         gives={"hash": TEXT, "size": WHOLE},
     ),
