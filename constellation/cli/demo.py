@@ -22,13 +22,14 @@ import typer
 from anyio.abc import TaskGroup
 from rich.text import Text
 
+from constellation.client import HubClient, open_hub
 from constellation.config import Settings, load_settings
 from constellation.errors import ConfigError
 from constellation.graph.export import to_mermaid
 from constellation.graph.task import TaskState
 from constellation.testing.proxy import TcpProxy, tcp_proxy
 
-from .connection import HubClient, open_hub, run_async
+from .connection import run_async
 from .exits import ExitCode
 from .output import console
 from .processes import Child, child

@@ -17,6 +17,7 @@ from typing import Literal
 import typer
 from rich.text import Text
 
+from constellation.client import open_hub
 from constellation.config import (
     DISCOVERY_FILE,
     ENV_PREFIX,
@@ -27,7 +28,7 @@ from constellation.config import (
 )
 from constellation.errors import ConstellationError, HubUnreachable
 
-from .connection import open_hub, run_async
+from .connection import run_async
 from .exits import ExitCode
 from .output import Json, emit
 from .text import clean, duration

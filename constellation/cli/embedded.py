@@ -16,10 +16,10 @@ from pathlib import Path
 
 import anyio
 
+from constellation.client import HubClient, open_hub
 from constellation.config import LocalHub, Settings
 from constellation.errors import NoCapableDevice
 
-from .connection import HubClient, open_hub
 from .processes import Child, child
 
 

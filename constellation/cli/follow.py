@@ -12,9 +12,9 @@ import anyio
 import typer
 from anyio.abc import TaskGroup
 
+from constellation.client import HubClient
 from constellation.errors import GraphError, InvalidTransition
 
-from .connection import HubClient
 from .display import Display
 from .output import console, remark
 from .questions import how_to_answer, prompt_line, read_answer, say_answer

@@ -9,10 +9,11 @@ from typing import Annotated, Any
 import typer
 from rich.text import Text
 
+from constellation.client import HubClient, open_hub
 from constellation.config import load_settings
 from constellation.graph.export import from_json, to_dot, to_mermaid
 
-from .connection import HubClient, ask_hub, open_hub, run_async
+from .connection import ask_hub, run_async
 from .options import ConstellationId
 from .output import Json, console, emit, emit_json
 from .render import result_texts, run_heading, runs_table, task_table

@@ -11,8 +11,8 @@ from typing import Any
 
 import anyio
 
-from constellation.cli.connection import HubClient, open_hub
 from constellation.cli.processes import Child, child
+from constellation.client import HubClient, open_hub
 from constellation.config import Settings
 from constellation.testing.proxy import TcpProxy, tcp_proxy
 

@@ -1,0 +1,136 @@
+"""A client of a hub: finds it, makes requests and follows what happens.
+
+Everything that a person uses stands on this: the command line and the terminal interface see no
+more of a hub than any other client.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import anyio
+
+from constellation.aip.client import Link, connect
+from constellation.aip.inbox import Event, Events
+from constellation.aip.tls import client_context
+from constellation.config import LocalHub, Settings
+from constellation.errors import ConfigError, HubUnreachable, SessionLost
+
+
+class HubClient:
+    """A connection to a hub, with its verbs.
+
+    A link that is cut is dialed again, and goes on where it was.
+
+    Attributes:
+        url: the hub's address.
+    """
+
+    def __init__(self, link: Link, url: str) -> None:
+        self._link = link
+        self.url = url
+
+    async def ask(self, verb: str, **params: Any) -> dict[str, Any]:
+        """Make a request; parameters that are None are left out.
+
+        Raises:
+            ConstellationError: what the hub answered.
+        """
+        given = {key: value for key, value in params.items() if value is not None}
+        return dict(await self._link.request(verb, given))
+
+    async def watch(
+        self, constellation: str | None = None, *, after: int | None = None
+    ) -> AsyncGenerator[Event]:
+        """Subscribe to one constellation, or to all and the devices; return the events.
+
+        Every fact is told once, also across a restart of the hub. Close what is returned if other
+        work goes on: events that nobody reads hold back what the hub sends.
+
+        Args:
+            after: tell the facts with higher numbers first; None starts with what comes next.
+        """
+        return self._events(await self._subscribe(constellation, after), constellation, after)
+
+    async def _subscribe(self, constellation: str | None, after: int | None) -> Events:
+        answer = await self.ask("subscribe", constellation=constellation, after=after)
+        return self._link.events(answer["subscription"])
+
+    async def _events(
+        self, events: Events | None, constellation: str | None, after: int | None
+    ) -> AsyncGenerator[Event]:
+        while True:
+            try:
+                if events is None:
+                    await self._link.ready()
+                    events = await self._subscribe(constellation, after)
+                async for event in events:
+                    after = event.get("seq", after)
+                    yield event
+                return
+            except SessionLost:
+                # The hub was restarted: it goes on from its journal, and so do we.
+                events = None
+            finally:
+                if events is not None:
+                    events.close()
+
+    @property
+    def clock_offset_s(self) -> float:
+        """How far the hub's clock is ahead of ours, as measured on this session."""
+        return self._link.offset_s
+
+
+def find_hub(settings: Settings) -> tuple[str, str]:
+    """The address and credential of the hub to use.
+
+    Raises:
+        HubUnreachable: none is configured and none runs on this machine.
+        ConfigError: a hub is configured without its credential.
+    """
+    client = settings.client
+    if client.url is not None:
+        if client.token is None:
+            raise ConfigError(
+                f"There is no credential for the hub {client.url}.",
+                remedy="Set CONSTELLATION_CLIENT__TOKEN, or client.token in the settings file.",
+            )
+        return client.url, client.token.get_secret_value()
+    local = LocalHub.find(settings.state_dir)
+    if local is None:
+        raise HubUnreachable(
+            "No hub is running here.",
+            remedy="Start one with `constellation hub`, or name one in CONSTELLATION_CLIENT__URL.",
+            state_dir=str(settings.state_dir),
+        )
+    return local.url, local.token.get_secret_value()
+
+
+@asynccontextmanager
+async def open_hub(settings: Settings, *, name: str = "cli") -> AsyncIterator[HubClient]:
+    """Connect to the hub for as long as the context is open.
+
+    Args:
+        name: what kind of client this is; host and process are added.
+
+    Raises:
+        HubUnreachable: it does not answer in time.
+        AuthenticationError: it refuses the credential.
+    """
+    url, token = find_hub(settings)
+    tls = client_context(settings.client.ca) if url.startswith("wss:") else None
+    full_name = f"{name}-{socket.gethostname().split('.')[0]}-{os.getpid()}"
+    async with connect(url, role="client", name=full_name, credential=token, ssl=tls) as link:
+        with anyio.move_on_after(settings.client.timeout_s) as scope:
+            await link.ready()
+        if scope.cancelled_caught:
+            raise HubUnreachable(
+                f"The hub at {url} does not answer.",
+                remedy="Check that it runs and that its address is right: `constellation doctor`.",
+                url=url,
+            )
+        yield HubClient(link, url)
