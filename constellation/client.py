@@ -35,11 +35,13 @@ class HubClient:
         self.url = url
 
     async def ask(self, verb: str, **params: Any) -> dict[str, Any]:
-        """Make a request; parameters that are None are left out.
+        """Make a request, once there is a connection; parameters that are None are left out.
 
         Raises:
             ConstellationError: what the hub answered.
+            SessionLost: the hub was restarted while it had the request, which may have happened.
         """
+        await self._link.ready()
         given = {key: value for key, value in params.items() if value is not None}
         return dict(await self._link.request(verb, given))
 
@@ -66,7 +68,6 @@ class HubClient:
         while True:
             try:
                 if events is None:
-                    await self._link.ready()
                     events = await self._subscribe(constellation, after)
                 async for event in events:
                     after = event.get("seq", after)
