@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from running import FAILS, Run
+from planner_running import FAILS, Run
 
 from constellation.aip.cards import DeviceCard
 from constellation.graph.task import TaskState

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from shapes import shape
+from planner_shapes import shape
 
 from constellation.aip.cards import DeviceCard, Effect, SkillCard
 from constellation.errors import PlanError

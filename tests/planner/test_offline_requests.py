@@ -6,9 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from shapes import shape
+from planner_shapes import shape
 
-from agents.computer import skills as computer_skills
 from constellation.aip.cards import DeviceCard
 from constellation.errors import PlanError
 from constellation.graph.constellation import Constellation
@@ -69,25 +68,6 @@ async def test_refused(
     problems = caught.value.details["problems"]
     assert [f"{problem['clause']}: {problem['reason']}" for problem in problems] == expected
     assert caught.value.message.startswith(f"I cannot place “{problems[0]['clause']}”")
-
-
-@pytest.mark.parametrize("request_text", [request for request, _ in PLANNED])
-async def test_the_computer_agents_own_cards_give_the_same_plan(
-    request_text: str, cards: tuple[DeviceCard, ...]
-) -> None:
-    published = tuple(skill.card for skill in computer_skills())
-    real = tuple(card.model_copy(update={"skills": published}) for card in cards)
-    assert shape(await _plan(request_text, real)) == shape(await _plan(request_text, cards))
-
-
-@pytest.mark.parametrize("request_text", [request for request, _ in REFUSED])
-async def test_the_computer_agents_own_cards_are_refused_the_same(
-    request_text: str, cards: tuple[DeviceCard, ...]
-) -> None:
-    published = tuple(skill.card for skill in computer_skills())
-    real = tuple(card.model_copy(update={"skills": published}) for card in cards)
-    with pytest.raises(PlanError):
-        await _plan(request_text, real)
 
 
 @pytest.mark.parametrize("request_text", [request for request, _ in PLANNED])

@@ -6,8 +6,8 @@ from textwrap import dedent
 from typing import Any
 
 import pytest
-from running import FAILS, Run
-from shapes import shape
+from planner_running import FAILS, Run
+from planner_shapes import shape
 
 from constellation.aip.cards import DeviceCard
 from constellation.errors import PlanError

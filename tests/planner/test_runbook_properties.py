@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from conftest import COMPUTER
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from planner_cards import COMPUTER
 
 from constellation.aip.cards import DeviceCard
 from constellation.errors import PlanError
