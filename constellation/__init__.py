@@ -1,7 +1,8 @@
 """Constellation: a fabric that turns a person's devices into one computer.
 
 A `Constellation` is a durable, editable DAG of tasks; a hub runs it on the connected devices.
-`connect` opens a session with a hub, as a device or as a client. The names in ``__all__`` are the
+`connect` reaches a hub from a program, `constellation.sync.connect` from one without an event
+loop; `constellation.aip.client.connect` is the session below them. The names in ``__all__`` are the
 public ones; those that bring a library with them are loaded when they are first used.
 """
 
@@ -50,8 +51,8 @@ from .errors import (
 
 if TYPE_CHECKING:
     from .aip.cards import DeviceCard, SkillCard
-    from .aip.client import connect
     from .config import Settings, load_settings
+    from .fabric import Device, Ended, Event, Fabric, Work, connect
     from .graph.constellation import Constellation
     from .graph.edits import (
         AddDependency,
@@ -67,13 +68,14 @@ if TYPE_CHECKING:
         UpdateTask,
     )
     from .graph.task import Dependency, Outcome, Requirement, RetryPolicy, Task, TaskState
+    from .planner.ports import Plan
 
 __version__ = "0.1.0"
 
 _LAZY = {
     **dict.fromkeys(("DeviceCard", "SkillCard"), "aip.cards"),
-    **dict.fromkeys(("connect",), "aip.client"),
     **dict.fromkeys(("Settings", "load_settings"), "config"),
+    **dict.fromkeys(("Device", "Ended", "Event", "Fabric", "Work", "connect"), "fabric"),
     **dict.fromkeys(("Constellation",), "graph.constellation"),
     **dict.fromkeys(
         (
@@ -94,6 +96,7 @@ _LAZY = {
     **dict.fromkeys(
         ("Dependency", "Outcome", "Requirement", "RetryPolicy", "Task", "TaskState"), "graph.task"
     ),
+    **dict.fromkeys(("Plan",), "planner.ports"),
 }
 
 __all__ = [
@@ -109,9 +112,13 @@ __all__ = [
     "ConstellationError",
     "CycleError",
     "Dependency",
+    "Device",
     "DeviceCard",
     "Edit",
     "EditConflictError",
+    "Ended",
+    "Event",
+    "Fabric",
     "GraphError",
     "HubUnreachable",
     "ImmutableTaskError",
@@ -122,6 +129,7 @@ __all__ = [
     "NoCapableDevice",
     "Outcome",
     "PermissionDenied",
+    "Plan",
     "PlanError",
     "PolicyUnavailable",
     "ProtocolError",
@@ -153,6 +161,7 @@ __all__ = [
     "UpdateDependency",
     "UpdateTask",
     "VersionError",
+    "Work",
     "connect",
     "load_settings",
 ]

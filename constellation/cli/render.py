@@ -11,7 +11,8 @@ from rich.text import Text
 
 from constellation.graph.constellation import Constellation
 from constellation.graph.node import Node
-from constellation.graph.task import ACTIVE, TERMINAL, Requirement, Task, TaskState
+from constellation.graph.results import in_plan_order, results
+from constellation.graph.task import ACTIVE, TERMINAL, Requirement, Task
 
 from .text import clean, date, duration, plural
 from .values import full, one_line
@@ -76,20 +77,6 @@ def devices_table(devices: Iterable[Mapping[str, Any]]) -> Table:
 # ── one constellation ───────────────────────────────────────────────────────────────────────────
 
 
-def in_plan_order(constellation: Constellation) -> list[Node]:
-    """Its tasks in the order in which they were planned, elements of a map below their map."""
-    elements: dict[str, list[Node]] = {}
-    for node in constellation.nodes.values():
-        if node.member_of is not None:
-            elements.setdefault(node.member_of, []).append(node)
-    return [
-        each
-        for node in constellation.nodes.values()
-        if node.member_of is None
-        for each in (node, *elements.get(node.task.id, ()))
-    ]
-
-
 def task_table(
     constellation: Constellation,
     now: float,
@@ -150,17 +137,6 @@ def _gist(node: Node, remarks: Mapping[str, str]) -> str:
     if node.state in TERMINAL:
         return one_line(node.output)
     return clean(remarks.get(node.task.id, ""))
-
-
-def results(constellation: Constellation) -> dict[str, Any]:
-    """The outputs of the completed tasks on which nothing else depends, by task."""
-    return {
-        node.task.id: node.output
-        for node in in_plan_order(constellation)
-        if node.state is TaskState.COMPLETED
-        and node.member_of is None
-        and not constellation.successors(node.task.id)
-    }
 
 
 def result_texts(constellation: Constellation) -> list[Text]:

@@ -12,6 +12,7 @@ from rich.text import Text
 
 from constellation.config import load_settings
 from constellation.errors import HubUnreachable
+from constellation.graph.results import in_plan_order, results
 from constellation.graph.task import TaskState
 
 from .connection import run_async
@@ -21,7 +22,7 @@ from .exits import ExitCode
 from .follow import Follower
 from .options import pairs
 from .output import Json, console, emit, emit_json
-from .render import ending, in_plan_order, notes_text, result_texts, results
+from .render import ending, notes_text, result_texts
 from .watched import Watched
 
 RUNBOOK_SUFFIXES = frozenset({".md", ".markdown", ".yaml", ".yml"})

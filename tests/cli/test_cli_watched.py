@@ -12,16 +12,15 @@ from constellation.cli.render import (
     counts_text,
     devices_table,
     ending,
-    in_plan_order,
     notes_text,
     plan_table,
     result_texts,
-    results,
     run_heading,
     runs_table,
     task_table,
 )
 from constellation.cli.watched import Watched
+from constellation.graph.results import in_plan_order, results
 
 
 def event(kind: str, time: float, **body: Any) -> dict[str, Any]:
