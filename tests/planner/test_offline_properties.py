@@ -64,6 +64,7 @@ def test_anything_is_planned_or_refused(request: str) -> None:
 def test_what_could_do_harm_is_never_guessed(request: str) -> None:
     """A task that is not harmless has a device, and each of its own arguments was typed."""
     skills = {skill.name: skill for skill in COMPUTER}
+    typed = " ".join(request.split())
     for edit in ((plan := _plan(request)) and plan.edits) or ():
         if isinstance(edit, AddTask) and skills[edit.task.skill].effect != "read":
             needed = edit.task.requirement
@@ -72,4 +73,4 @@ def test_what_could_do_harm_is_never_guessed(request: str) -> None:
                 *skills[edit.task.skill].input.get("required", ())
             }
             for value in edit.task.arguments.values():
-                assert not isinstance(value, str) or "${" in value or value in request
+                assert not isinstance(value, str) or "${" in value or value in typed

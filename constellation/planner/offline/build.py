@@ -12,9 +12,11 @@ from .commands import Command, CommandReader
 from .coordination import verb_of
 from .draft import Draft
 from .fallbacks import apply_fallback, read_fallback, read_repeat
+from .mood import check_asked_for, check_not_forbidden
+from .names import check_whole_names
 from .notes import command_note, gate_note
 from .places import Place, Places
-from .problems import Problem, UnplacedError
+from .problems import Problem, UnplacedError, shortened
 from .reading import ClauseReader
 from .skills import SkillIndex
 from .steps import Gate, Step
@@ -59,7 +61,7 @@ class Builder:
 
     def _take(self, clause: Clause, following: Clause | None) -> None:
         if len(clause.phrase) > MAX_WORDS:
-            raise UnplacedError(f"{clause.text[:80]}…", "It is too long for one command.")
+            raise UnplacedError(shortened(clause.text, 80), "It is too long for one command.")
         if clause.link in ("start", "then") and not clause.nested and self.stage:
             self.before, self.stage = self.stage, []
         gate = self._gate(clause)
@@ -73,7 +75,12 @@ class Builder:
         if gate:
             self.notes.append(gate_note(clause.text, gate))
         recent: list[Step] = []
-        for command in self._commands(clause, following):
+        check_not_forbidden(clause.phrase, self.index.verbs)
+        commands = self._commands(clause, following)
+        check_asked_for(clause.phrase, commands, self.index.verbs)
+        if any(command.skill.effect != "read" for command in commands):
+            check_whole_names(clause.phrase)
+        for command in commands:
             recent.append(self._add(command, clause, gate, recent))
         if begins_command(clause.phrase, self.index.verbs):
             self.verb = verb_of(clause.phrase)

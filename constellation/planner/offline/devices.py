@@ -88,7 +88,10 @@ class DeviceGrammar:
             rf"| (?:that run|running) {label}| (?:whose|where) \w+ is {label})"
         )
         quantifier = rf"(?:all|every|each|both|any|either)(?: one)?(?: of)?(?: {_ARTICLE})?"
-        but = rf"(?: ,)? (?:except|but not|excluding|other than|apart from)(?: for| on)? {listed}"
+        but = (
+            rf"(?: ,)? (?:except|but not|excluding|other than|apart from)(?: for| on)? {listed}"
+            rf"| but {listed}(?= ,| and| then|$)"
+        )
         return (
             rf"(?P<place>{_PLACE} )?(?:"
             rf"(?P<list>(?:both )?{listed})"
@@ -149,7 +152,9 @@ class DeviceGrammar:
         if match["nominal"] and not (match["place"] and _stands_alone((), following)):
             return None
         end += _is_next(phrase, end, "'s")
-        meant = self._meaning(match, str(phrase[index:end]))
+        text = str(phrase[index:end])
+        near = (*before[-1:], *phrase.tokens[end : end + 1])
+        meant = self._also_fits(match, text, near) or self._meaning(match, text)
         return replace(meant, place=(match["place"] or "").strip()), end
 
     def _unknown_at(
@@ -201,6 +206,25 @@ class DeviceGrammar:
             return _both(text, remaining)
         return self._described(match, text, remaining)
 
+    def _also_fits(
+        self, match: re.Match[str], text: str, near: Iterable[Token]
+    ) -> DevicePhrase | None:
+        """``the old server`` where both ``server`` and ``server-old`` are connected: unclear."""
+        named = self._listed(match["list"] or "")
+        if len(named) != 1:
+            return None
+        said = {token.shape for token in near} | _parts(named[0])
+        others = tuple(
+            name
+            for name in self._all
+            if name != named[0] and _parts(named[0]) < _parts(name) <= said
+        )
+        if not others:
+            return None
+        names = (*named, *others)
+        problem = f"It could mean {' or '.join(names)}."
+        return DevicePhrase(text, "unclear", problem=problem, suggestions=names)
+
     def _described(
         self, match: re.Match[str], text: str, remaining: tuple[str, ...]
     ) -> DevicePhrase:
@@ -240,6 +264,11 @@ class DeviceGrammar:
     def _listed(self, text: str) -> tuple[str, ...]:
         found = (self._names[match[0]] for match in self._name.finditer(text))
         return tuple(dict.fromkeys(found))
+
+
+def _parts(name: str) -> frozenset[str]:
+    """The words that a device's name is made of."""
+    return frozenset(re.split(r"[^a-z0-9]+", name.lower()))
 
 
 def _properties(cards: Sequence[DeviceCard]) -> dict[str, tuple[str, ...]]:

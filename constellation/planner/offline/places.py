@@ -9,6 +9,7 @@ from itertools import pairwise
 from constellation.aip.cards import DeviceCard, SkillCard
 from constellation.graph.task import Requirement
 
+from .clauses import strip_filler
 from .devices import DevicePhrase
 from .problems import UnplacedError
 from .schemas import parameters
@@ -56,7 +57,7 @@ def phrases(phrase: Phrase) -> list[DevicePhrase]:
 
 def plain_text(phrase: Phrase) -> str:
     """A clause as typed, without its device phrases."""
-    return str(Phrase([token for token in phrase.tokens if token.kind != "device"]))
+    return str(strip_filler(Phrase([t for t in phrase.tokens if t.kind != "device"])))
 
 
 class Places:

@@ -15,7 +15,8 @@ from constellation.planner.ports import Plan
 from .build import Builder
 from .clauses import split
 from .devices import DeviceGrammar
-from .problems import Problem, refusal
+from .names import check_not_torn
+from .problems import Problem, UnplacedError, refusal, shortened
 from .revise import stand_in
 from .skills import SkillIndex
 from .tokens import Phrase, tokenize
@@ -74,10 +75,14 @@ def plan_request(request: str, devices: Sequence[DeviceCard]) -> Plan:
     index = SkillIndex(cards)
     names = [card.name for card in cards]
     words = Phrase(list(tokenize(request, names)))
+    try:
+        check_not_torn(words)
+    except UnplacedError as error:
+        raise refusal([error.problem]) from None
     phrase = DeviceGrammar(cards).collapse(words, index.vocabulary)
     clauses = split(phrase, index.verbs)
     if not clauses:
-        raise refusal([Problem(request.strip()[:200], "It says nothing to do.")])
+        raise refusal([Problem(request.strip(), "It says nothing to do.")])
     builder = Builder(cards, index, phrase)
     for clause, following in zip(clauses, [*clauses[1:], None], strict=True):
         builder.take(clause, following)
@@ -87,5 +92,4 @@ def plan_request(request: str, devices: Sequence[DeviceCard]) -> Plan:
 
 
 def _title(request: str) -> str:
-    words = " ".join(request.split())
-    return words if len(words) <= _TITLE_LENGTH else f"{words[: _TITLE_LENGTH - 1].rstrip()}…"
+    return shortened(" ".join(request.split()), _TITLE_LENGTH)

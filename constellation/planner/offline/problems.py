@@ -38,11 +38,16 @@ class UnplacedError(Exception):
         self.follows = follows
 
 
+def shortened(text: str, length: int = 200) -> str:
+    """A text that fits into a message: its start and an ellipsis if it is longer."""
+    return text if len(text) <= length else f"{text[: length - 1].rstrip()}…"
+
+
 def refusal(problems: Sequence[Problem]) -> PlanError:
     """One error for all that could not be placed; ``details["problems"]`` lists it."""
     first = problems[0]
-    message = f"I cannot place “{first.clause}”: {first.reason}"
-    others = [f"“{problem.clause}”" for problem in problems[1:]]
+    message = f"I cannot place “{shortened(first.clause)}”: {first.reason}"
+    others = [f"“{shortened(problem.clause)}”" for problem in problems[1:]]
     if others:
         message += f" Nor {' nor '.join(others)}."
     remedy = f"Did you mean: {' — or — '.join(first.suggestions)}?" if first.suggestions else ""

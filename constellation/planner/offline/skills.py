@@ -161,9 +161,10 @@ class SkillIndex:
 
 
 def _entry(skill: SkillCard) -> _Entry:
+    examples = tuple(_words(example) for example in (*skill.examples, skill.description))
     texts = {
         "name": skill.name,
-        "examples": " ".join(skill.examples),
+        "examples": " ".join(word for example in examples[:-1] for word in example),
         "description": skill.description,
         "arguments": " ".join(parameter.name for parameter in parameters(skill)),
     }
@@ -173,7 +174,6 @@ def _entry(skill: SkillCard) -> _Entry:
         for word in weighty(texts[part]):
             stems.setdefault(stem(word), weight)
             meanings.setdefault(concept(word), weight)
-    examples = tuple(_words(example) for example in (*skill.examples, skill.description))
     return _Entry(skill, parameters(skill), stems, meanings, examples)
 
 

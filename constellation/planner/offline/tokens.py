@@ -16,6 +16,9 @@ from .words import STOP, concept
 
 Kind = Literal["word", "mark", "number", "quoted", "code", "url", "path", "label", "device"]
 
+_NAME = r"[^\s/,;:!\"'<>|()&`“”‘’«»…]"
+"""What a file's name is made of when it is typed without quotes."""
+
 _PATTERNS: tuple[tuple[Kind, str], ...] = (
     ("code", r"```(?:\w*\n)?(.+?)```|`([^`\n]+)`"),
     (
@@ -29,8 +32,8 @@ _PATTERNS: tuple[tuple[Kind, str], ...] = (
         "path",
         r"[A-Za-z]:\\[^\s,;\"'<>|]+"
         r"|(?<!\w)(?:~|\.{1,2})?/[^\s,;:\"'<>()`]*"
-        r"|(?!and/or\b)[\w.*?-]+(?:/[\w.*?-]+)+/?|[\w.-]+/(?!\w)"
-        r"|(?!(?:e\.g|i\.e)\b)[\w*?-][\w.*?-]*\.[A-Za-z][A-Za-z0-9]{0,7}(?!\w)"
+        rf"|(?!and/or\b){_NAME}+(?:/{_NAME}+)+/?|{_NAME}+/(?!\w)"
+        rf"|(?!(?:e\.g|i\.e)\b){_NAME}+\.[A-Za-z][A-Za-z0-9]{{0,7}}(?!\w)"
         r"|(?<![\w.])\.[A-Za-z][\w.-]*\w",
     ),
     ("number", r"-?\d+(?:\.\d+)?"),
@@ -101,7 +104,9 @@ def _token(match: re.Match[str]) -> Token:
     kind, text = match.lastgroup or "mark", match[0]
     if kind in ("code", "quoted"):
         inner = next((group for group in match.groups()[1:] if group and group != text), "")
-        return Token("code" if kind == "code" else "quoted", text, inner.strip("\n"))
+        return Token(
+            "code" if kind == "code" else "quoted", text, inner.strip("\n") if inner.strip() else ""
+        )
     if kind in ("url", "path", "label"):
         trimmed = text.rstrip(_TRAILING) or text
         if kind == "url":
@@ -148,7 +153,8 @@ class Phrase:
         return Phrase(self.tokens + other.tokens)
 
     def __str__(self) -> str:
-        text = "".join(f"{token.before}{token.text}" for token in self.tokens)
+        first, rest = self.tokens[:1], self.tokens[1:]
+        text = "".join((*(t.text for t in first), *(f"{t.before}{t.text}" for t in rest)))
         return " ".join(text.split())
 
     def offset(self, index: int) -> int:

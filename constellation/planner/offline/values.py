@@ -19,7 +19,11 @@ _NAMED_PLACE = pattern(
     r"(?:folder|directory|dir)(?: called| named)? (?P<after>[\w-]+)"
     r"|the (?P<before>[\w-]+) (?:folder|directory|dir)"
 )
-_FREE_FOR = pattern(r"(?:for|about|saying|that says)(?: the (?:word|text))? (?P<text>.+?)")
+_SUBJECTS = bag("the a an my our your its their there it they we all every")
+_FREE_FOR = pattern(
+    r"(?:(?:for|about|saying|that says)(?: the (?:word|text))?"
+    rf"|that(?= (?:{'|'.join(sorted(_SUBJECTS))}) )) (?P<text>.+?)"
+)
 _FREE_STOP = bag("in on at to into from as with within inside under using for")
 _GOAL = bag("in on at to into onto")
 _SWITCHES = bag("on enabled active power powered")
@@ -90,11 +94,13 @@ class _Reader:
         ]
 
     def _determiner(self, index: int) -> bool:
-        """``that file`` and ``everything in /tmp`` point at what follows, not at a result."""
+        """``that file``, ``that the …`` and ``everything in /tmp`` point at what follows."""
         token = self.phrase.tokens[index]
         following = self.phrase.tokens[index + 1 : index + 2]
         if token.shape == "everything":
             return bool(following) and following[0].shape in ("in", "on", "under", "below")
+        if token.shape == "that" and following and following[0].shape in _SUBJECTS:
+            return True
         return token.shape in ("that", "this", "these", "those") and bool(
             following and following[0].concept and following[0].shape not in ANAPHORA
         )

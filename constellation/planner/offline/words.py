@@ -25,7 +25,7 @@ STOP = bag(
     over about let lets let's s 's go make sure want like need i'd i'll we'd would kindly
     thanks thank hub ok okay well really actually currently right still again together
     first next finally afterwards using via use one ones new same other already currently
-    whether
+    whether called named
     """
 )
 """Words that say nothing of what is to be done."""
