@@ -21,6 +21,7 @@ In the environment a section and its key are joined by two underscores: ``CONSTE
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from difflib import get_close_matches
@@ -43,6 +44,15 @@ DISCOVERY_FILE = "hub.json"
 DEFAULT_PORT = 8470
 
 UserPath = Annotated[Path, AfterValidator(Path.expanduser)]
+
+
+def _is_address(text: str) -> str:
+    if not re.fullmatch(r"wss?://\S+", text):
+        raise ValueError("an address begins with wss:// or ws://")
+    return text
+
+
+Address = Annotated[str, AfterValidator(_is_address)]
 
 
 def config_file() -> Path:
@@ -76,7 +86,7 @@ class ClientSettings(Section):
         timeout_s: how long to wait for the hub to answer at first.
     """
 
-    url: Annotated[str, Field(pattern=r"^wss?://\S+$")] | None = None
+    url: Address | None = None
     token: SecretStr | None = None
     ca: UserPath | None = None
     timeout_s: float = Field(default=10.0, gt=0)
@@ -116,6 +126,24 @@ class Settings(BaseSettings):
     def journal_file(self) -> Path:
         """Where a hub on this state directory keeps its journal."""
         return self.state_dir / "journal.db"
+
+    def make_state_dir(self, part: str = ".") -> Path:
+        """Make the state directory, or a folder in it, for its owner only, unless it is there.
+
+        Raises:
+            ConfigError: it cannot be made.
+        """
+        folder = self.state_dir / part
+        try:
+            for each in (self.state_dir, folder):
+                each.mkdir(parents=True, exist_ok=True, mode=0o700)
+        except OSError as error:
+            raise ConfigError(
+                f"The state directory {self.state_dir} cannot be made: {error.strerror}.",
+                remedy=f"Name another one with --state-dir or {ENV_PREFIX}STATE_DIR.",
+                file=str(self.state_dir),
+            ) from None
+        return folder
 
     @classmethod
     def settings_customise_sources(
@@ -198,7 +226,8 @@ def _explain(error: ValidationError, given: Mapping[str, Any], file: Path) -> Co
         )
     else:
         wrong = "" if "token" in path else f" is {first['input']!r}"
-        message = f"{source}: {key}{wrong}: {first['msg'].lower()}."
+        reason = first["msg"].removeprefix("Value error, ")
+        message = f"{source}: {key}{wrong}: {reason[:1].lower()}{reason[1:]}."
     return ConfigError(message, remedy=remedy, source=source, key=key)
 
 
@@ -241,7 +270,7 @@ class LocalHub(BaseModel):
         path = state_dir / DISCOVERY_FILE
         try:
             found = cls.model_validate_json(path.read_bytes())
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return None
         except (OSError, ValidationError) as error:
             reason = error.strerror if isinstance(error, OSError) else "not what a hub writes"

@@ -91,6 +91,12 @@ def test_a_wrong_variable_is_named(home: Path, monkeypatch: pytest.MonkeyPatch) 
         load_settings()
 
 
+def test_a_wrong_address_is_told_in_words(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CONSTELLATION_CLIENT__URL", "http://Hub.example")
+    with pytest.raises(ConfigError, match=r"'http://Hub.example': an address begins with wss://"):
+        load_settings()
+
+
 def test_a_section_in_one_variable_must_be_readable(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

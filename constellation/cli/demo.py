@@ -147,7 +147,7 @@ def prepare(out: Path) -> None:
     """Make the folders and files that the devices work with.
 
     Raises:
-        ConfigError: the folder holds something that is not ours to remove.
+        ConfigError: the folder cannot be made, or holds something that is not ours to remove.
     """
     if out.exists() and not (out / MARK).exists() and any(out.iterdir()):
         raise ConfigError(
@@ -155,8 +155,13 @@ def prepare(out: Path) -> None:
             remedy="Name another folder with --out.",
         )
     shutil.rmtree(out, ignore_errors=True)
-    for name in (*DEVICES, "site"):
-        (out / name).mkdir(parents=True)
+    try:
+        for name in (*DEVICES, "site"):
+            (out / name).mkdir(parents=True)
+    except OSError as error:
+        raise ConfigError(
+            f"{out} cannot be made: {error.strerror}.", remedy="Name another folder with --out."
+        ) from None
     (out / MARK).touch()
     (out / "policy.toml").write_text(POLICY)
     (out / CUT / "backup.sh").write_text(BACKUP)

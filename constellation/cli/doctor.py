@@ -130,7 +130,7 @@ def check_sqlite() -> Iterator[Finding]:
 def check_terminal() -> Iterator[Finding]:
     encoding = sys.stdout.encoding or "unknown"
     if not sys.stdout.isatty():
-        yield Finding("Terminal", "ok", f"None: plain lines in {encoding}.")
+        yield Finding("Terminal", "ok", f"Output goes elsewhere: plain lines in {encoding}.")
         return
     size = os.get_terminal_size(sys.stdout.fileno())
     text = f"{os.environ.get('TERM', 'unknown')}, {size.columns}×{size.lines}, {encoding}"

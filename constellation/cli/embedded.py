@@ -84,8 +84,8 @@ async def embedded_hub(settings: Settings, root: Path) -> AsyncIterator[HubClien
 
     Raises:
         HubUnreachable: one of them did not start, or ended; the message quotes its log.
+        ConfigError: the state directory cannot be made.
     """
-    settings.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     serve = ["hub", "--host", "127.0.0.1", "--port", "0"]
     async with child("embedded-hub", serve, settings) as hub:
         await hub.ready()

@@ -70,10 +70,12 @@ class Child:
 
 @asynccontextmanager
 async def child(name: str, arguments: Sequence[str], settings: Settings) -> AsyncIterator[Child]:
-    """Run one of our commands; its stderr goes to a log named after it, its stdout to us."""
-    logs = settings.state_dir / "logs"
-    logs.mkdir(parents=True, exist_ok=True, mode=0o700)
-    path = logs / f"{name}.log"
+    """Run one of our commands; its stderr goes to a log named after it, its stdout to us.
+
+    Raises:
+        ConfigError: the state directory cannot be made.
+    """
+    path = settings.make_state_dir("logs") / f"{name}.log"
     with path.open("ab") as log:
         process = await anyio.open_process(
             [sys.executable, "-m", "constellation.cli", *arguments],

@@ -19,7 +19,9 @@ from .watched import Line, Watched
 
 
 def replay(
-    journal: Annotated[Path, typer.Argument(help="The journal file of a hub.", dir_okay=False)],
+    journal: Annotated[
+        Path, typer.Argument(help="The journal file of a hub.", exists=True, dir_okay=False)
+    ],
     constellation: Annotated[
         str | None, typer.Option("--constellation", "-c", help="Only this one.")
     ] = None,

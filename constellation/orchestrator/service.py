@@ -43,11 +43,11 @@ async def open_hub(settings: Settings) -> AsyncIterator[Hub]:
     """Run a hub for as long as the context is open; `Hub.url` says where it listens.
 
     Raises:
-        ConfigError: the address cannot be bound, or TLS files cannot be read.
+        ConfigError: the address cannot be bound, TLS files cannot be read, or the state directory
+            cannot be made.
         JournalError: the journal cannot be opened, or (later) not be written.
     """
-    state, options = settings.state_dir, settings.hub
-    state.mkdir(parents=True, exist_ok=True, mode=0o700)
+    state, options = settings.make_state_dir(), settings.hub
     with Journal(settings.journal_file, sync=options.journal_sync) as journal:
         hub = Hub(
             scheduler=Scheduler(settings=Limits(grace_s=options.grace_s)),

@@ -85,6 +85,7 @@ def test_every_command_has_help_with_an_example(name: str) -> None:
         (["approve", "c-1", "--deny", "--answer", "x"], "not both"),
         (["hub", "--tls-cert", __file__], "go together"),
         (["hub", "--journal-sync", "sometimes"], "normal"),
+        (["replay", "nowhere.db"], "'nowhere.db' does not exist"),
         (["runbook", "lint", "missing.md"], "missing.md cannot be read"),
         (["pair", "--ttl", "0"], "greater than or equal to 1"),
     ],
@@ -158,10 +159,27 @@ def test_a_hub_elsewhere_needs_a_credential(monkeypatch: pytest.MonkeyPatch) -> 
     assert "CONSTELLATION_CLIENT__TOKEN" in result.stderr
 
 
-def test_replay_of_a_missing_journal() -> None:
-    result = call("replay", "nowhere.db")
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["run", "check the disk", "--state-dir", "FILE/state"],
+        ["hub", "--state-dir", "FILE/state"],
+        ["demo", "--out", "FILE/out"],
+    ],
+)
+def test_a_folder_that_cannot_be_made_is_named(arguments: list[str], no_hub: Path) -> None:
+    (no_hub / "file").touch()
+    result = call(*(argument.replace("FILE", str(no_hub / "file")) for argument in arguments))
+    assert result.exit_code == 2
+    assert arguments[-1].replace("FILE", str(no_hub / "file")) in result.stderr
+    assert "Name another" in result.stderr
+
+
+def test_a_journal_must_be_one(no_hub: Path) -> None:
+    (no_hub / "notes.db").write_text("no journal")
+    result = call("replay", "notes.db")
     assert result.exit_code == 1
-    assert "There is no journal at nowhere.db" in result.stderr
+    assert "cannot be used as a journal" in result.stderr
 
 
 def test_the_version_is_printed() -> None:
