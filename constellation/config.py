@@ -15,6 +15,11 @@ Order, strongest first: arguments of a command, environment, file, defaults. The
     port = 8470
     journal_sync = "normal"
 
+    [planner]                      # who turns words into tasks; default: the offline planner
+    kind = "llm"                   # any OpenAI-compatible endpoint (extra ``llm``)
+    model = "gpt-5-mini"
+    base_url = "http://127.0.0.1:8000/v1"
+
 In the environment a section and its key are joined by two underscores: ``CONSTELLATION_HUB__PORT``.
 """
 
@@ -111,6 +116,33 @@ class HubSettings(Section):
     grace_s: float = Field(default=60.0, gt=0)
 
 
+class PlannerSettings(Section):
+    """Who plans requests in plain words.
+
+    Attributes:
+        kind: ``offline`` needs nothing; ``llm`` asks a language model.
+        model: its name on the server.
+        base_url, api_key: None takes ``OPENAI_BASE_URL`` and ``OPENAI_API_KEY``.
+        timeout_s: for one answer of the model.
+        repairs: how often an answer that cannot be used is sent back.
+        max_tokens: of all answers to one request together, prompts included.
+        max_tasks: how many tasks a plan may have.
+        revise_on: task states after which the model is asked whether the plan should change.
+    """
+
+    kind: Literal["offline", "llm"] = "offline"
+    model: str = ""
+    base_url: Annotated[str, Field(pattern=r"^https?://\S+$")] | None = None
+    api_key: SecretStr | None = None
+    timeout_s: float = Field(default=60.0, gt=0)
+    repairs: int = Field(default=2, ge=0, le=10)
+    max_tokens: int = Field(default=100_000, gt=0)
+    max_tasks: int = Field(default=200, gt=0)
+    revise_on: frozenset[Literal["completed", "failed", "rejected", "canceled"]] = frozenset(
+        {"failed", "rejected"}
+    )
+
+
 class Settings(BaseSettings):
     """All settings. Make them with `load_settings`, which reports mistakes as `ConfigError`."""
 
@@ -121,6 +153,7 @@ class Settings(BaseSettings):
     state_dir: UserPath = Field(default_factory=default_state_dir)
     client: ClientSettings = ClientSettings()
     hub: HubSettings = HubSettings()
+    planner: PlannerSettings = PlannerSettings()
 
     @property
     def journal_file(self) -> Path:

@@ -19,7 +19,7 @@ from constellation.aip.server import serve
 from constellation.aip.tls import server_context
 from constellation.config import DISCOVERY_FILE, HubSettings, Settings
 from constellation.errors import AuthenticationError, ConfigError
-from constellation.planner.offline import OfflinePlanner
+from constellation.planner.choice import make_planner
 
 from .artifacts import ArtifactStore
 from .hub import Hub
@@ -52,7 +52,7 @@ async def open_hub(settings: Settings) -> AsyncIterator[Hub]:
         hub = Hub(
             scheduler=Scheduler(settings=Limits(grace_s=options.grace_s)),
             journal=journal,
-            planner=OfflinePlanner(),
+            planner=make_planner(settings.planner),
             access=StoreAuthenticator(CredentialStore(state / "credentials.json"), PairingDesk()),
             new_id=new_constellation_id,
         )

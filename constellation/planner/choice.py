@@ -1,0 +1,34 @@
+"""Which planner a hub has."""
+
+from __future__ import annotations
+
+from constellation.config import PlannerSettings
+from constellation.errors import ConfigError
+
+from .offline import OfflinePlanner
+from .ports import Planner
+
+
+def make_planner(settings: PlannerSettings) -> Planner:
+    """The planner that is configured.
+
+    Raises:
+        ConfigError: it lacks a model, a key, or the extra that it needs.
+    """
+    if settings.kind == "offline":
+        return OfflinePlanner()
+    if not settings.model:
+        raise ConfigError(
+            "No model is named for planning.", remedy="Set planner.model in the settings."
+        )
+    from .llm import Budget, LlmPlanner, OpenAIModel
+
+    key = settings.api_key
+    model = OpenAIModel(
+        settings.model,
+        base_url=settings.base_url,
+        api_key=None if key is None else key.get_secret_value(),
+        timeout_s=settings.timeout_s,
+    )
+    budget = Budget(settings.repairs, settings.max_tokens, settings.max_tasks)
+    return LlmPlanner(model, budget=budget, revise_on=settings.revise_on)

@@ -1,0 +1,206 @@
+"""From what a model proposed to edits, checked against the devices that are there.
+
+Nothing of a proposal is believed: devices, skills, arguments and references are looked up, and the
+whole is tried on a scratch constellation before anybody runs it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from difflib import get_close_matches
+from typing import Any, get_args
+
+from jsonschema import Draft202012Validator
+
+from constellation.aip.cards import DeviceCard, SkillCard
+from constellation.errors import GraphError
+from constellation.graph.constellation import Constellation
+from constellation.graph.edits import (
+    AddDependency,
+    AddTask,
+    Batch,
+    CancelTask,
+    Edit,
+    RemoveTask,
+    RetryTask,
+    UpdateTask,
+)
+from constellation.graph.task import ConditionKind, Dependency, Requirement, Task
+
+from .proposal import Add, Cancel, Change, Proposal, Remove, Retry, Revision, Step, Wait
+from .reply import UnreadableError
+
+_PLAIN_CONDITIONS = frozenset(get_args(ConditionKind)) - {"when"}
+
+
+def compile_plan(
+    proposal: Proposal, cards: Sequence[DeviceCard], *, max_tasks: int
+) -> tuple[Edit, ...]:
+    """The edits of a plan.
+
+    Raises:
+        UnreadableError: lists everything that is wrong with it.
+    """
+    problems = _of_count(len(proposal.tasks), max_tasks)
+    for step in proposal.tasks:
+        problems += _of_step(step, cards)
+    _raise(problems)
+    edits = tuple(_edits_of(proposal.tasks))
+    _try(Constellation("draft"), edits)
+    return edits
+
+
+def compile_revision(
+    revision: Revision, cards: Sequence[DeviceCard], graph: Constellation, *, max_tasks: int
+) -> tuple[Edit, ...]:
+    """The edits of a change; ``graph`` is tried on and then holds them.
+
+    Raises:
+        UnreadableError: lists everything that is wrong with it.
+    """
+    added = [change.task for change in revision.changes if isinstance(change, Add)]
+    problems = _of_count(len(graph.nodes) + len(added), max_tasks)
+    edits: list[Edit] = []
+    for change in revision.changes:
+        match change:
+            case Add(task=step):
+                problems += _of_step(step, cards)
+            case Remove(id=task):
+                edits.append(RemoveTask(task))
+            case Cancel(id=task, subtree=subtree):
+                edits.append(CancelTask(task, "canceled by the planner", subtree))
+            case Retry(id=task):
+                edits.append(RetryTask(task))
+            case Change():
+                problems += _of_change(change, cards, graph)
+                edits.append(_update(change))
+    _raise(problems)
+    edits += _edits_of(added)
+    _try(graph, edits)
+    return tuple(edits)
+
+
+def _raise(problems: list[str]) -> None:
+    if problems:
+        raise UnreadableError(problems)
+
+
+def _try(graph: Constellation, edits: Sequence[Edit]) -> None:
+    try:
+        graph.apply(Batch(tuple(edits)), 0.0)
+    except GraphError as error:
+        raise UnreadableError([str(error)]) from None
+
+
+# ── what is wrong ───────────────────────────────────────────────────────────────────────────────
+
+
+def _of_count(count: int, most: int) -> list[str]:
+    return [f"The plan has {count} tasks, the most is {most}."] if count > most else []
+
+
+def _of_step(step: Step, cards: Sequence[DeviceCard]) -> list[str]:
+    return [f"Task {step.id}: {problem}" for problem in _problems_of_step(step, cards)]
+
+
+def _of_change(change: Change, cards: Sequence[DeviceCard], graph: Constellation) -> list[str]:
+    node = graph.nodes.get(change.id)
+    if node is None:
+        return [f"There is no task {change.id!r}."]
+    step = Step(
+        id=change.id,
+        skill=node.task.skill,
+        device=_device_of(node.task) if change.device is None else change.device,
+        arguments=dict(node.task.arguments if change.arguments is None else change.arguments),
+    )
+    return _of_step(step, cards)
+
+
+def _problems_of_step(step: Step, cards: Sequence[DeviceCard]) -> Iterator[str]:
+    names = [card.name for card in cards]
+    if step.device and step.device not in names:
+        yield f"there is no device {step.device!r}{_meant(step.device, names)}"
+        return
+    able = [card for card in cards if not step.device or card.name == step.device]
+    skill = next(filter(None, (card.skill(step.skill) for card in able)), None)
+    if skill is None:
+        where = step.device or "any device"
+        offered = sorted({each.name for card in able for each in card.skills})
+        yield f"{where} has no skill {step.skill!r}{_meant(step.skill, offered)}"
+        return
+    yield from _problems_of_arguments(step.arguments, skill)
+
+
+def _meant(word: str, known: Sequence[str]) -> str:
+    close = get_close_matches(word, known, 1)
+    return f"; did you mean {close[0]!r}?" if close else f"; there are {', '.join(known)}."
+
+
+def _problems_of_arguments(arguments: Mapping[str, Any], skill: SkillCard) -> Iterator[str]:
+    """What the skill's schema says against the arguments, references taken for what fits."""
+    known = {key: value for key, value in arguments.items() if not _refers(value)}
+    schema = {
+        **skill.input,
+        "required": [key for key in skill.input.get("required", ()) if key not in arguments],
+    }
+    for error in Draft202012Validator(schema).iter_errors(known):
+        where = ".".join(str(part) for part in error.absolute_path)
+        yield f"arguments{'.' if where else ''}{where}: {error.message}"
+    properties = skill.input.get("properties", {})
+    if skill.input.get("additionalProperties") is False:
+        for key in arguments.keys() - known.keys() - properties.keys():
+            yield f"{skill.name} takes no argument {key!r}"
+
+
+def _refers(value: Any) -> bool:
+    match value:
+        case str():
+            return "${" in value
+        case Mapping():
+            return any(map(_refers, value.values()))
+        case list() | tuple():
+            return any(map(_refers, value))
+    return False
+
+
+# ── what is meant ───────────────────────────────────────────────────────────────────────────────
+
+
+def _edits_of(steps: Sequence[Step]) -> Iterator[Edit]:
+    for step in steps:
+        yield AddTask(_task(step))
+    for step in steps:
+        for wait in step.after:
+            yield AddDependency(_dependency(wait, step.id))
+
+
+def _task(step: Step) -> Task:
+    return Task(
+        id=step.id,
+        name=step.name,
+        skill=step.skill,
+        arguments=step.arguments,
+        requirement=Requirement(device=step.device or None),
+        for_each=step.for_each or None,
+        optional=step.optional,
+    )
+
+
+def _device_of(task: Task) -> str:
+    return task.requirement.device or ""
+
+
+def _dependency(wait: Wait, target: str) -> Dependency:
+    if wait.on in _PLAIN_CONDITIONS:
+        condition: Any = wait.on
+        return Dependency(wait.task, target, condition)
+    return Dependency(wait.task, target, "when", wait.on)
+
+
+def _update(change: Change) -> Edit:
+    changes: dict[str, Any] = {}
+    if change.device is not None:
+        changes["requirement"] = {"device": change.device or None}
+    if change.arguments is not None:
+        changes["arguments"] = change.arguments
+    return UpdateTask(change.id, changes)

@@ -1,0 +1,164 @@
+"""A chat model behind an OpenAI-compatible endpoint; the `openai` library speaks to it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from json import JSONDecodeError
+from typing import TYPE_CHECKING, Protocol, cast
+
+from pydantic import BaseModel
+
+from constellation.errors import ConfigError, PlanError
+
+from .prompts import ChatMessage
+
+if TYPE_CHECKING:
+    from openai import AsyncOpenAI
+    from openai.types.chat import ChatCompletionMessageParam
+    from openai.types.shared_params import ResponseFormatJSONSchema
+
+
+class ModelUnavailable(PlanError):
+    """The model's endpoint cannot be used: not reached, refused, too slow, or out of budget."""
+
+    code = "plan.model"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a model said.
+
+    Attributes:
+        text: all of it.
+        tokens: how many were used for it, prompt included; estimated where the server does not say.
+    """
+
+    text: str
+    tokens: int
+
+
+class ChatModel(Protocol):
+    """Something that answers a chat with a JSON object."""
+
+    async def answer(self, chat: Sequence[ChatMessage], kind: type[BaseModel]) -> Answer:
+        """The model's answer.
+
+        Args:
+            chat: the messages so far.
+            kind: what the object shall be; servers with structured output are held to its schema.
+
+        Raises:
+            ModelUnavailable: there is no answer.
+        """
+        ...
+
+
+class OpenAIModel:
+    """A model of any server that speaks OpenAI's chat completions.
+
+    Structured output is asked for by JSON Schema; a server that refuses that is asked without from
+    then on. Answers are streamed, so that canceling stops the server's work.
+
+    Args:
+        model: its name on the server.
+        base_url, api_key: None takes ``OPENAI_BASE_URL`` and ``OPENAI_API_KEY``.
+        timeout_s: for one answer.
+
+    Raises:
+        ConfigError: the extra ``llm`` is not installed, or no key is set.
+    """
+
+    def __init__(
+        self,
+        model: str,
+        *,
+        base_url: str | None = None,
+        api_key: str | None = None,
+        timeout_s: float = 60.0,
+    ) -> None:
+        self._model = model
+        self._open = partial(_open, base_url, api_key, timeout_s)
+        self._open()
+        self._takes_schema = True
+
+    async def answer(self, chat: Sequence[ChatMessage], kind: type[BaseModel]) -> Answer:
+        """See `ChatModel.answer`."""
+        from openai import APIError, BadRequestError, UnprocessableEntityError
+
+        try:
+            # A connection for each answer costs nothing beside it, and none is left behind.
+            async with self._open() as client:
+                if self._takes_schema:
+                    try:
+                        return await self._ask(client, chat, kind)
+                    except (BadRequestError, UnprocessableEntityError):
+                        # Not every server knows the field; what else is wrong is told again.
+                        self._takes_schema = False
+                return await self._ask(client, chat, None)
+        except (APIError, JSONDecodeError) as error:
+            raise _unavailable(self._model, error) from None
+
+    async def _ask(
+        self, client: AsyncOpenAI, chat: Sequence[ChatMessage], kind: type[BaseModel] | None
+    ) -> Answer:
+        from openai import omit
+
+        parts: list[str] = []
+        tokens = 0
+        async with await client.chat.completions.create(
+            model=self._model,
+            messages=cast("list[ChatCompletionMessageParam]", list(chat)),
+            stream=True,
+            stream_options={"include_usage": True},
+            response_format=omit if kind is None else _response_format(kind),
+        ) as stream:
+            async for chunk in stream:
+                if chunk.usage is not None:
+                    tokens = chunk.usage.total_tokens
+                parts += [choice.delta.content or "" for choice in chunk.choices]
+        text = "".join(parts)
+        return Answer(text, tokens or _estimated_tokens(chat, text))
+
+
+def _open(base_url: str | None, api_key: str | None, timeout_s: float) -> AsyncOpenAI:
+    try:
+        from openai import AsyncOpenAI, OpenAIError
+    except ImportError:
+        raise ConfigError(
+            "Planning with a model needs the extra 'llm'.",
+            remedy="Install it: pip install 'constellation-fabric[llm]'.",
+        ) from None
+    try:
+        return AsyncOpenAI(base_url=base_url, api_key=api_key, timeout=timeout_s)
+    except OpenAIError as error:
+        raise ConfigError(
+            f"The model cannot be used: {error}",
+            remedy="Set OPENAI_API_KEY, or planner.api_key; a local server takes any word.",
+        ) from None
+
+
+def _response_format(kind: type[BaseModel]) -> ResponseFormatJSONSchema:
+    # Not "strict": that forbids objects with free keys, and arguments are such.
+    return {
+        "type": "json_schema",
+        "json_schema": {
+            "name": kind.__name__.lower(),
+            "schema": kind.model_json_schema(),
+            "strict": False,
+        },
+    }
+
+
+def _estimated_tokens(chat: Sequence[ChatMessage], text: str) -> int:
+    return (sum(len(message["content"]) for message in chat) + len(text)) // 4
+
+
+def _unavailable(model: str, error: Exception) -> ModelUnavailable:
+    reason = " ".join(str(error).split())[:300]
+    return ModelUnavailable(
+        f"The model {model!r} gave no answer: {reason}",
+        remedy="Check the endpoint and the key, or plan offline (planner.kind = 'offline').",
+        model=model,
+    )

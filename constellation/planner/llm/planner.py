@@ -1,0 +1,132 @@
+"""Planning with a language model: ask, check, say what is wrong, ask again, give up clearly."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from pydantic import BaseModel
+
+from constellation.aip.cards import DeviceCard
+from constellation.errors import PlanError
+from constellation.graph.edits import Edit
+from constellation.graph.export import from_json
+from constellation.planner.ports import Plan
+
+from .compiling import compile_plan, compile_revision
+from .model import ChatModel, ModelUnavailable
+from .prompts import ChatMessage, to_mend, to_plan, to_revise
+from .proposal import Proposal, Revision
+from .reply import UnreadableError, read
+
+M = TypeVar("M", bound=BaseModel)
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """What one plan or revision may cost.
+
+    Attributes:
+        repairs: how often an answer that cannot be used is sent back.
+        tokens: of all answers together, prompts included.
+        tasks: how many a plan may have.
+    """
+
+    repairs: int = 2
+    tokens: int = 100_000
+    tasks: int = 200
+
+
+class LlmPlanner:
+    """A `Planner` that asks a model.
+
+    Args:
+        model: what to ask.
+        budget: what it may cost.
+        revise_on: task states after which the model is asked whether the plan should change.
+    """
+
+    def __init__(
+        self,
+        model: ChatModel,
+        *,
+        budget: Budget | None = None,
+        revise_on: frozenset[str] = frozenset({"failed", "rejected"}),
+    ) -> None:
+        self.revise_on = revise_on
+        self._model = model
+        self._budget = budget or Budget()
+
+    async def plan(self, request: str, devices: Sequence[DeviceCard]) -> Plan:
+        """See `Planner.plan`.
+
+        Raises:
+            PlanError: the model found that it cannot be done, or gave no plan that can be used.
+            ModelUnavailable: it gave no answer.
+        """
+
+        def compiled(proposal: Proposal) -> Plan:
+            edits = compile_plan(proposal, devices, max_tasks=self._budget.tasks)
+            if not edits and not proposal.problems:
+                raise UnreadableError(["The plan has neither tasks nor problems."])
+            if proposal.problems:
+                raise _refusal(proposal)
+            return Plan(proposal.title or request[:80], edits, proposal.notes)
+
+        return await self._ask(to_plan(request, devices), Proposal, compiled)
+
+    async def revise(
+        self,
+        snapshot: Mapping[str, Any],
+        event: Mapping[str, Any],
+        devices: Sequence[DeviceCard],
+    ) -> tuple[Edit, ...]:
+        """See `Planner.revise`."""
+
+        def compiled(revision: Revision) -> tuple[Edit, ...]:
+            # Each try works on a graph of its own: trying an edit changes it.
+            return compile_revision(
+                revision, devices, from_json(snapshot), max_tasks=self._budget.tasks
+            )
+
+        chat = to_revise(snapshot["request"], from_json(snapshot), event["task"], devices)
+        return await self._ask(chat, Revision, compiled)
+
+    async def _ask(self, chat: list[ChatMessage], kind: type[M], compiled: Callable[[M], T]) -> T:
+        spent = 0
+        for _ in range(1 + self._budget.repairs):
+            answer = await self._model.answer(chat, kind)
+            spent += answer.tokens
+            try:
+                return compiled(read(answer.text, kind))
+            except UnreadableError as error:
+                problems = error.problems
+            if spent >= self._budget.tokens:
+                raise _spent(spent, self._budget.tokens)
+            chat = [*chat, *to_mend(answer.text, problems)]
+        raise PlanError(
+            f"The model gave no plan that can be used: {problems[0]}",
+            remedy="Say it in other words, or plan offline.",
+            problems=[_problem(problem) for problem in problems],
+        )
+
+
+def _refusal(proposal: Proposal) -> PlanError:
+    return PlanError(
+        f"This cannot be planned: {' '.join(proposal.problems)}",
+        remedy="See which devices and skills there are: `constellation devices`.",
+        problems=[_problem(problem) for problem in proposal.problems],
+    )
+
+
+def _problem(reason: str) -> dict[str, Any]:
+    return {"clause": "", "reason": reason, "suggestions": []}
+
+
+def _spent(spent: int, most: int) -> ModelUnavailable:
+    return ModelUnavailable(
+        f"The model used {spent} tokens and gave no plan; {most} are allowed.",
+        remedy="Raise planner.max_tokens, or say it in fewer words.",
+    )
