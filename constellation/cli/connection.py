@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 
 def run_async(function: Callable[[], Awaitable[T]]) -> T:
-    """Run an async function to its end; a group of errors is raised as the first of ours in it.
+    """Run an async function to its end; a group of errors is raised as the first known one in it.
 
     SIGTERM and SIGHUP cancel it, so that it can clean up, and then end the command.
     """
@@ -37,7 +37,7 @@ def run_async(function: Callable[[], Awaitable[T]]) -> T:
     try:
         results = anyio.run(supervised)
     except BaseExceptionGroup as group:
-        found = _first_of_ours(group)
+        found = _first_known(group)
         if found is None:
             raise
         raise found from None
@@ -56,14 +56,15 @@ async def _cancel_on_signal(
             scope.cancel()
 
 
-def _first_of_ours(group: BaseExceptionGroup[BaseException]) -> ConstellationError | None:
-    ours, others = group.split(ConstellationError)
-    if ours is None or others is not None:
+def _first_known(group: BaseExceptionGroup[BaseException]) -> BaseException | None:
+    """One of our errors, or that nobody reads our output any more; None if others are there too."""
+    known, others = group.split((ConstellationError, BrokenPipeError))
+    if known is None or others is not None:
         return None
-    first: BaseException = ours
+    first: BaseException = known
     while isinstance(first, BaseExceptionGroup):
         first = first.exceptions[0]
-    return first if isinstance(first, ConstellationError) else None
+    return first
 
 
 def ask_hub(verb: str, **params: Any) -> Mapping[str, Any]:

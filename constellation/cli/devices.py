@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 import segno
 import typer
@@ -14,6 +16,7 @@ from .output import Json, console, emit
 from .render import devices_table
 from .text import clean, duration
 
+LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 NO_DEVICES = "No device is known. Bring one in: constellation pair"
 
 
@@ -44,17 +47,27 @@ def pair(
         Text.assemble(
             "Code: ", (code, "bold"), f"  (good once, for {duration(offer['expires_s'])})"
         ),
-        Text(f"On the other machine: {_join_command(role, url, code, name)}"),
+        *_how_to_join(role, url, code, name),
         as_json=as_json,
     )
     if qr and not as_json and console().is_terminal:
         segno.make(f"{url}#pair={code}").terminal(compact=True)
 
 
-def _join_command(role: str, url: str, code: str, name: str | None) -> str:
+def _how_to_join(role: str, url: str, code: str, name: str | None) -> Iterator[Text]:
+    """Where the code goes, and what stands in the way."""
+    local = urlsplit(url).hostname in LOOPBACK
+    where = "On this machine, in another terminal" if local else "On the other machine"
+    command = f"constellation agent --hub {url} --name {name or 'NAME'} --pair {code}"
     if role != "device":
-        return f"connect to {url} with the code {code}"
-    return f"constellation agent --hub {url} --name {name or 'NAME'} --pair {code}"
+        command = f"connect to {url} with the code {code}"
+    yield Text(f"{where}: {command}")
+    if local:
+        yield Text(
+            "Only this machine reaches that address; for others start the hub with --host, "
+            "--tls-cert and --tls-key.",
+            style="dim",
+        )
 
 
 def devices(as_json: Json = False) -> None:

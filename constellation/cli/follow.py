@@ -19,6 +19,7 @@ from .display import Display
 from .output import console, remark
 from .questions import how_to_answer, prompt_line, read_answer, say_answer
 from .text import clean
+from .values import one_line
 from .watched import Watched
 
 
@@ -89,7 +90,7 @@ class Follower:
         if not self._is_open(task, question):
             return
         if self._approve and question["kind"] == "approval":
-            remark(f"Approved, as --yes says: {question['prompt']}", "yellow")
+            remark(f"Approved, as --yes says: {one_line(question['prompt'])}", "yellow")
             await self._answer(task, question, True)
         elif not sys.stdin.isatty() or not sys.stderr.isatty():
             identifier = self.watched.constellation.id

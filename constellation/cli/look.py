@@ -60,7 +60,7 @@ def show(
         return
     graph = from_json(answer["graph"])
     if mermaid or dot:
-        print(to_mermaid(graph) if mermaid else to_dot(graph))
+        print(to_mermaid(graph) if mermaid else to_dot(graph), end="")
         return
     emit(
         answer,

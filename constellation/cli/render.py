@@ -30,6 +30,11 @@ def plain_table(*columns: str) -> Table:
     return table
 
 
+def _state_of(run: Mapping[str, Any]) -> str:
+    """The state of what `list` and `show` answer; ``paused`` if nothing more is started."""
+    return "paused" if run["paused"] and run["ended_at"] is None else str(run["state"])
+
+
 def state_text(state: str) -> Text:
     return Text(state, style=STATE_STYLES.get(state, ""))
 
@@ -46,7 +51,7 @@ def runs_table(rows: Iterable[Mapping[str, Any]]) -> Table:
     """The constellations that `list` answered."""
     table = plain_table("Id", "State", "Tasks", "Created", "Name")
     for row in rows:
-        state = "paused" if row["paused"] and row["ended_at"] is None else row["state"]
+        state = _state_of(row)
         table.add_row(
             Text(row["id"]),
             state_text(state),
@@ -177,7 +182,7 @@ def notes_text(title: str, notes: Sequence[str]) -> Text:
 
 def run_heading(shown: Mapping[str, Any]) -> Text:
     """What `show` answered, without its tasks."""
-    state = shown["state"]
+    state = _state_of(shown)
     text = Text(clean(f"{shown['id']}: {shown['name'] or shown['request']}"), style="bold")
     text.append(f"\n{state}", style=f"not bold {STATE_STYLES.get(state, '')}")
     text.append(f", version {shown['version']}, created {date(shown['created_at'])}", "not bold")

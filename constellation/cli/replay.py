@@ -62,7 +62,7 @@ def replay(
                 }
             )
         elif mermaid:
-            print(to_mermaid(watched.constellation))
+            print(to_mermaid(watched.constellation), end="")
         else:
             _tell(watched, lines)
 

@@ -7,6 +7,8 @@ from datetime import datetime
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
+_UNITS = ("KiB", "MiB", "GiB", "TiB")
+
 
 def clean(text: str) -> str:
     """Show control characters instead of obeying them.
@@ -28,6 +30,14 @@ def duration(seconds: float) -> str:
         return f"{minutes} min {rest} s"
     hours, minutes = divmod(minutes, 60)
     return f"{hours} h {minutes} min"
+
+
+def size(count: float) -> str:
+    """A number of bytes as a person says it: ``12 bytes``, ``4.0 MiB``; in steps of 1,024."""
+    if count < 1024:
+        return plural(round(count), "byte")
+    bits = min(round(count).bit_length() - 1, 10 * len(_UNITS))
+    return f"{count / (1 << bits // 10 * 10):.1f} {_UNITS[bits // 10 - 1]}"
 
 
 def clock(time: float) -> str:

@@ -6,11 +6,12 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from .text import clean, plural
+from .text import clean, date, duration, plural, size
 
 # Fields that hold the text that was asked for; what stands beside them is about it.
 TEXT_FIELDS = ("stdout", "content", "text")
 LONG_LIST = 5
+_FIRST_DATE_S, _LAST_DATE_S = 1e9, 1e10
 
 
 def one_line(value: Any, limit: int = 100) -> str:
@@ -38,12 +39,26 @@ def _text_of(value: Any) -> str | None:
     return None
 
 
+def measured(name: Any, value: Any) -> Any:
+    """A number in words if the name of its field tells a unit; else the value as it is.
+
+    Seconds that are so many that they count from 1970 are a date.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float) or not isinstance(name, str):
+        return value
+    if name.endswith("bytes") and value >= 0:
+        return size(value)
+    if name.endswith("_s") and value >= 0:
+        return date(value) if _FIRST_DATE_S <= value < _LAST_DATE_S else duration(value)
+    return value
+
+
 def _gist(value: Any) -> str:
     text = _text_of(value)
     if text is not None:
         return text
     if isinstance(value, Mapping):
-        told = ((key, _short(each)) for key, each in value.items())
+        told = ((key, _short(measured(key, each))) for key, each in value.items())
         return ", ".join(f"{key}: {text}" for key, text in told if text)
     return _short(value)
 
@@ -68,7 +83,7 @@ def _scalar(value: Any) -> str:
 def _lines(value: Any) -> Iterator[str]:
     if isinstance(value, Mapping) and value:
         for key, each in value.items():
-            yield from _entry(f"{key}:", each)
+            yield from _entry(f"{key}:", measured(key, each))
     elif isinstance(value, list | tuple) and value:
         for each in value:
             yield from _entry("-", each)

@@ -74,6 +74,7 @@ def test_a_paused_constellation_starts_nothing_until_resumed(fabric: Terminal) -
     identifier = fabric.submit_question()
     fabric.run("pause", identifier)
     assert "paused" in fabric.run("ps").stdout
+    assert "\npaused, version 1" in fabric.run("show", identifier).stdout
     more = fabric.folder / "more.json"
     more.write_text(json.dumps({"id": "second", "skill": "system.info"}))
     fabric.run("edit", identifier, "--add", str(more))

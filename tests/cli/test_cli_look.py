@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 from dataclasses import replace
 from typing import Any
 
 import pytest
-from cli_terminal import TIMEOUT_S, Terminal, line_with, process
+from cli_terminal import CLI, TIMEOUT_S, Terminal, line_with, process
 
 from constellation.cli.options import complete_constellation, complete_device
 
@@ -67,6 +69,24 @@ class TestLook:
         ]
         assert facts("--after", str(every[2]["seq"])) == every[3:]
 
+    def test_a_reader_that_has_seen_enough_is_no_mistake(
+        self, fabric: Terminal, ended: str
+    ) -> None:
+        read_end, write_end = os.pipe()
+        os.close(read_end)
+        with os.fdopen(write_end, "w") as nobody:
+            told = subprocess.run(
+                [*CLI, "logs", ended, "--json"],
+                env=fabric.environment,
+                stdout=nobody,
+                stderr=subprocess.PIPE,
+                text=True,
+                timeout=TIMEOUT_S,
+                check=False,
+            )
+        assert told.returncode == 1
+        assert told.stderr == ""
+
     def test_an_unknown_constellation_exits_with_4(self, fabric: Terminal) -> None:
         for command in ("show", "logs", "cancel", "pause", "approve"):
             assert "c-nonsuch" in fabric.run(command, "c-nonsuch", exits=4).stderr
@@ -108,6 +128,7 @@ class TestDevices:
         assert "Code: " in shown
         assert "constellation agent --hub ws://127.0.0.1:" in shown
         assert "--name phone --pair " in shown
+        assert "Only this machine reaches that address" in shown
 
     def test_lint_checks_against_the_devices_of_the_hub(self, fabric: Terminal) -> None:
         book = fabric.folder / "lint.yaml"

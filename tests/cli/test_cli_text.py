@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from constellation.cli.text import clean, duration, plural
+from constellation.cli.text import clean, duration, plural, size
 
 
 @pytest.mark.parametrize(
@@ -33,6 +33,20 @@ def test_text_that_runs_backwards_is_shown() -> None:
 
 def test_tabs_and_lines_stay() -> None:
     assert clean("a\tb\nc") == "a\tb\nc"
+
+
+@pytest.mark.parametrize(
+    ("count", "text"),
+    [
+        (1, "1 byte"),
+        (1023, "1023 bytes"),
+        (1024, "1.0 KiB"),
+        (4 << 20, "4.0 MiB"),
+        (9e15, "8185.5 TiB"),
+    ],
+)
+def test_sizes(count: float, text: str) -> None:
+    assert size(count) == text
 
 
 def test_plurals() -> None:

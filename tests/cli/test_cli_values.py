@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from constellation.cli.text import date
 from constellation.cli.values import full, one_line
 
 PLAIN = st.recursive(
@@ -43,6 +44,8 @@ def test_one_line_keeps_its_limit(value: Any, limit: int) -> None:
             "path: ., entries: 2 items, names: a, b",
         ),
         ({"a": {"b": 1}, "c": None}, "a: 1 field"),
+        ({"free_bytes": 25_276_510_208, "up_s": 90.0}, "free_bytes: 23.5 GiB, up_s: 1 min 30 s"),
+        ({"bytes": True, "modified_s": 1.5e9}, f"bytes: true, modified_s: {date(1.5e9)}"),
         ([1, 2, 3, 4, 5, 6], "6 items"),
         ([1, 2], "1, 2"),
         (True, "true"),
