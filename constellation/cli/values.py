@@ -39,18 +39,22 @@ def _text_of(value: Any) -> str | None:
     return None
 
 
-def measured(name: Any, value: Any) -> Any:
-    """A number in words if the name of its field tells a unit; else the value as it is.
+def measured(field: tuple[Any, Any]) -> tuple[Any, Any]:
+    """A field whose name tells the unit of its number, in words; others as they are.
 
+    ``free_bytes: 4096`` becomes ``free: 4.0 KiB``, ``wait_s: 90`` becomes ``wait: 1 min 30 s``.
     Seconds that are so many that they count from 1970 are a date.
     """
-    if isinstance(value, bool) or not isinstance(value, int | float) or not isinstance(name, str):
-        return value
-    if name.endswith("bytes") and value >= 0:
-        return size(value)
-    if name.endswith("_s") and value >= 0:
-        return date(value) if _FIRST_DATE_S <= value < _LAST_DATE_S else duration(value)
-    return value
+    name, value = field
+    if isinstance(value, bool) or not isinstance(value, int | float) or value < 0:
+        return field
+    plain, separator, unit = str(name).rpartition("_")
+    if separator and unit == "bytes":
+        return plain, size(value)
+    if separator and unit == "s":
+        dated = _FIRST_DATE_S <= value < _LAST_DATE_S
+        return plain, date(value) if dated else duration(value)
+    return field
 
 
 def _gist(value: Any) -> str:
@@ -58,7 +62,7 @@ def _gist(value: Any) -> str:
     if text is not None:
         return text
     if isinstance(value, Mapping):
-        told = ((key, _short(measured(key, each))) for key, each in value.items())
+        told = ((key, _short(each)) for key, each in map(measured, value.items()))
         return ", ".join(f"{key}: {text}" for key, text in told if text)
     return _short(value)
 
@@ -82,8 +86,8 @@ def _scalar(value: Any) -> str:
 
 def _lines(value: Any) -> Iterator[str]:
     if isinstance(value, Mapping) and value:
-        for key, each in value.items():
-            yield from _entry(f"{key}:", measured(key, each))
+        for key, each in map(measured, value.items()):
+            yield from _entry(f"{key}:", each)
     elif isinstance(value, list | tuple) and value:
         for each in value:
             yield from _entry("-", each)

@@ -105,7 +105,7 @@ class CommandReader:
             if match.reading.free or match.reading.content:
                 return []
             commands += self._commands(match, part, sentence, following)
-        distinct = {(command.skill.name, repr(command.arguments)) for command in commands}
+        distinct = {(c.skill.name, repr(c.arguments), c.place.names) for c in commands}
         return commands if len(distinct) == len(parts) else []
 
     def _single(self, phrase: Phrase, sentence: int, following: Phrase | None) -> list[Command]:

@@ -120,4 +120,4 @@ def _stand_in(draft: Draft, step: Step, task: str, place: Place, places: Places)
         draft.avoid(task, device)
     step.stand_ins[task] = draft.add(again, {task: FAILURE})
     draft.flow.forgive(task)
-    return f"If {task} fails, the same runs {place_note(place)}."
+    return f"If “{draft.tasks[task].name}” fails, the same runs {place_note(place)}."

@@ -16,7 +16,17 @@ from constellation.aip.cards import DeviceCard, SkillCard
 from .schemas import Parameter, one_of, parameters
 from .tokens import Phrase, Token, tokenize
 from .values import Reading, read_arguments
-from .words import GENERIC, LIGHT_CONCEPTS, STOP, concept, concepts, is_verb, stem, weighty
+from .words import (
+    GENERIC,
+    LIGHT_CONCEPTS,
+    STOP,
+    TEXT_NOUNS,
+    concept,
+    concepts,
+    is_verb,
+    stem,
+    weighty,
+)
 
 THRESHOLD: Mapping[str, float] = {"read": 0.4, "write": 0.5, "dangerous": 0.55}
 """How much of a clause a skill must cover to be chosen, by what it does to the world."""
@@ -187,13 +197,24 @@ def _matched(entry: _Entry, reading: Reading, score: float, covered: float, spok
 
 
 def _asked(phrase: Phrase, read: Collection[int], entry: _Entry) -> list[str]:
-    """The words of a clause that a skill has to account for, those it read as values aside."""
+    """The words of a clause that a skill has to account for.
+
+    Those it read as values do not count, nor does what only says that a text follows.
+    """
     return [
         word
         for index, token in enumerate(phrase.tokens)
-        if index not in read
+        if index not in read and not _announces_text(phrase, index)
         for word in _weighty_in(token, entry)
     ]
+
+
+def _announces_text(phrase: Phrase, index: int) -> bool:
+    """True for ``word`` in ``write the word 'full' to …``."""
+    following = phrase.tokens[index + 1 : index + 2]
+    return phrase.tokens[index].shape in TEXT_NOUNS and bool(
+        following and following[0].kind == "quoted"
+    )
 
 
 def _weighty_in(token: Token, entry: _Entry) -> list[str]:

@@ -80,6 +80,9 @@ VERBS = bag(
 
 QUESTION = bag("what which how who where is are does do")
 
+TEXT_NOUNS = bag("word words text string line sentence phrase")
+"""What may stand before a text in quotes and says no more than the quotes do."""
+
 ANAPHORA = bag(
     """
     it that this them those these result results output outputs answer answers everything
