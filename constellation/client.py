@@ -10,7 +10,7 @@ import os
 import socket
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, BinaryIO
 
 import anyio
 
@@ -79,6 +79,26 @@ class HubClient:
             finally:
                 if events is not None:
                     events.close()
+
+    async def put_artifact(self, file: BinaryIO, name: str = "") -> tuple[str, int]:
+        """Give the hub a file; return its hash (SHA-256, hexadecimal) and its size in bytes.
+
+        Raises:
+            PermissionDenied, LimitExceeded: the hub does not take it.
+            SessionLost: the hub was restarted meanwhile; put it again.
+        """
+        await self._link.ready()
+        return await self._link.artifacts.put(file, name)
+
+    async def get_artifact(self, digest: str, file: BinaryIO) -> int:
+        """Write an artifact into a file; return its size in bytes.
+
+        Raises:
+            UnknownArtifactError: the hub does not have it.
+            SessionLost: the hub was restarted meanwhile; get it again, into an empty file.
+        """
+        await self._link.ready()
+        return await self._link.artifacts.get(digest, file)
 
     @property
     def clock_offset_s(self) -> float:

@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -281,6 +282,21 @@ class Fabric:
     async def constellations(self, *, ended: bool = False) -> list[Mapping[str, Any]]:
         """One summary for each open constellation, and for each ended one if wanted."""
         return list((await self.hub.ask("list", all=ended))["constellations"])
+
+    async def put_artifact(self, data: bytes, name: str = "") -> str:
+        """Hand bytes to the fabric; return the hash by which tasks can refer to them."""
+        digest, _ = await self.hub.put_artifact(BytesIO(data), name)
+        return digest
+
+    async def get_artifact(self, digest: str) -> bytes:
+        """The bytes of an artifact.
+
+        Raises:
+            UnknownArtifactError: the hub does not have it.
+        """
+        file = BytesIO()
+        await self.hub.get_artifact(digest, file)
+        return file.getvalue()
 
     async def devices(self) -> list[Device]:
         """The devices that the hub knows."""

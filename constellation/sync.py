@@ -109,6 +109,12 @@ class Fabric:
     def constellations(self, *, ended: bool = False) -> list[Mapping[str, Any]]:
         return self._portal.call(partial(self._fabric.constellations, ended=ended))
 
+    def put_artifact(self, data: bytes, name: str = "") -> str:
+        return self._portal.call(self._fabric.put_artifact, data, name)
+
+    def get_artifact(self, digest: str) -> bytes:
+        return self._portal.call(self._fabric.get_artifact, digest)
+
     def devices(self) -> list[Device]:
         return self._portal.call(self._fabric.devices)
 

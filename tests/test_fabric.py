@@ -20,6 +20,7 @@ from constellation.errors import (
     PlanError,
     TaskCanceled,
     TaskFailed,
+    UnknownArtifactError,
     UnknownConstellationError,
 )
 
@@ -150,6 +151,14 @@ async def test_events_come_once_and_in_order(state_dir: Path) -> None:
         assert [event.seq for event in again] == sorted(event.seq or 0 for event in again)
 
 
+async def test_artifacts(state_dir: Path) -> None:
+    async with constellation.connect(state_dir=state_dir) as fabric:
+        digest = await fabric.put_artifact(b"some bytes", "note.txt")
+        assert await fabric.get_artifact(digest) == b"some bytes"
+        with pytest.raises(UnknownArtifactError):
+            await fabric.get_artifact("0" * 64)
+
+
 async def test_devices(state_dir: Path) -> None:
     async with constellation.connect(state_dir=state_dir) as fabric:
         (device,) = await fabric.devices()
@@ -200,6 +209,7 @@ class TestWithoutAnEventLoop:
     def test_plan_and_look(self, state_dir: Path) -> None:
         with sync.connect(state_dir=state_dir) as fabric:
             assert fabric.plan("read hello.txt").edits
+            assert fabric.get_artifact(fabric.put_artifact(b"bytes")) == b"bytes"
             assert [device.presence for device in fabric.devices()] == ["connected"]
             assert fabric.constellations(ended=True)
 
