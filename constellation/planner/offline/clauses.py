@@ -50,8 +50,9 @@ _CONNECTIVE = pattern(
     rf"|(?P<and>{_JOINT}(?: {_JOINT})*)"
 )
 _FILLER = pattern(
-    r"(?:(?:please|kindly|just|first|now|also|then|next|so|ok|okay|hey|hi|hello|go and|make sure to"
-    r"|make sure you|try to|(?:can|could|would|will) you|i(?:'d| would)? (?:want|like|need) you to"
+    r"(?:(?:please|kindly|just|first|now|also|then|next|so|ok|okay|hey|hi|hello|go and"
+    r"|make sure(?: that| to| you)?|try to|(?:can|could|would|will) you"
+    r"|i(?:'d| would)? (?:want|like|need) you to"
     r"|i(?:'d| would)? (?:want|like|need) to|let's|let us|you (?:should|must|can)|you|to|,|:|and)"
     r" ?)+"
 )

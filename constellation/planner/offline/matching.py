@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
+from constellation.aip.cards import SkillCard
+
 from .problems import UnplacedError
-from .schemas import Parameter
+from .schemas import Parameter, parameters
 from .skills import MARGIN, Match, SkillIndex
 from .tokens import Phrase
 from .words import QUESTION, concepts
@@ -41,7 +43,7 @@ def choose(index: SkillIndex, phrase: Phrase, allowed: Collection[str] | None, t
     ]
     most = max((match.covered for match in matches), default=0.0)
     if most == 0 or (not accepted and most < _CLOSE):
-        raise _no_skill(index, matches, text)
+        raise _no_skill(index, matches, phrase, text)
     if not accepted:
         raise _incomplete(_likeliest(matches, phrase), text)
     best, *others = accepted
@@ -86,10 +88,19 @@ def _runs_code(match: Match) -> bool:
     return any(parameter.kind == "code" for parameter in match.parameters)
 
 
-def _no_skill(index: SkillIndex, matches: Sequence[Match], text: str) -> UnplacedError:
+def _for_code(index: SkillIndex, phrase: Phrase) -> list[SkillCard]:
+    """The skills that run what stands in backticks, if something does."""
+    if not any(token.kind == "code" for token in phrase.tokens):
+        return []
+    return [s for s in index.skills if any(p.kind in ("command", "code") for p in parameters(s))]
+
+
+def _no_skill(
+    index: SkillIndex, matches: Sequence[Match], phrase: Phrase, text: str
+) -> UnplacedError:
     if not index.skills:
         return UnplacedError(text, "No connected device has any skill.")
-    near = [match.skill for match in matches[:3]]
+    near = [match.skill for match in matches[:3]] or _for_code(index, phrase)
     examples = [example for skill in near for example in skill.examples[:1]]
     return UnplacedError(text, "None of the connected devices' skills fits it.", examples)
 

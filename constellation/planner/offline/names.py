@@ -10,12 +10,16 @@ import re
 from collections.abc import Iterator
 
 from .problems import UnplacedError
-from .tokens import Phrase, Token
+from .tokens import Phrase, Token, pattern
 from .words import bag, concepts, is_verb
 
 _DETERMINERS = bag("the this that these those every each all")
 _FILE_NOUNS = frozenset(concepts("file folder directory document script log image photo"))
 _NAMED = bag("called named titled entitled")
+_INSIDE = pattern(
+    r"(?:files?|folders?|directories|everything|anything|all|contents?|things|logs?|images|photos"
+    r"|documents) (?:in|inside|within|under|below|of|from)(?: the)?(?: folder| directory)? <path>"
+)
 _CLOSERS = frozenset('.,;:!?)"')
 
 
@@ -37,13 +41,19 @@ def check_not_torn(request: Phrase) -> None:
 
 
 def check_whole_names(phrase: Phrase) -> None:
-    """Refuse a clause in which a word beside a path may be part of a name with spaces.
+    """Refuse a clause that may mean another file than the path in it, or several.
 
     Raises:
-        UnplacedError: there is such a word.
+        UnplacedError: a word beside the path may be part of a name with spaces, the path has
+            wildcards, or what is in it is meant.
     """
+    if _INSIDE.search(phrase.shape):
+        raise UnplacedError(str(phrase), "It speaks of what is in a folder: name each file.")
     for index, token in enumerate(phrase.tokens):
         if token.kind == "path":
+            if re.search(r"[*?]", token.text):
+                reason = f"{token.text} may stand for several files: name each."
+                raise UnplacedError(str(phrase), reason)
             for doubtful in (*_before(phrase, index), *_after(phrase, index)):
                 raise UnplacedError(
                     str(phrase), f"“{doubtful}” may belong to the name {token.text}.", _QUOTED

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
+
 from .tokens import Phrase, Token, pattern
 
 _TARGET = pattern(r"(?:to|into|in|as|at) (?:the file |a file |file )?<(?:path|url)>")
+_GOES_TO = pattern(r"(?:to|into|onto|as) (?:the file |a file |file )?<(?:path|url)>")
 _FORMS = frozenset({"report", "summary", "overview", "table"})
 _ABOUT = pattern(
     r"(?:the |a |an )?(?P<form>report|summary|overview|list|table|results?|outputs?|contents?)"
@@ -17,7 +20,7 @@ def split_target(phrase: Phrase) -> tuple[Phrase, Phrase] | None:
 
     Gives ``fetch …`` and ``save it into page.html on desk``; None if the clause is not so built.
     """
-    target = _target(phrase, 1)
+    target = _last(_GOES_TO, phrase, 1)
     if target is None:
         return None
     words = [Token("word", "save"), Token("word", "it")]
@@ -29,9 +32,9 @@ def is_report(phrase: Phrase) -> bool:
     return any(token.shape in _FORMS for token in phrase.tokens)
 
 
-def _target(phrase: Phrase, start: int) -> int | None:
+def _last(target: re.Pattern[str], phrase: Phrase, start: int) -> int | None:
     """The preposition that leads to the last path or address of a clause."""
-    found = [index for index in range(start, len(phrase)) if phrase.match(_TARGET, index)]
+    found = [index for index in range(start, len(phrase)) if phrase.match(target, index)]
     return found[-1] if found else None
 
 
@@ -44,7 +47,7 @@ def split_nominal(phrase: Phrase) -> tuple[Phrase, Phrase] | None:
     start = 0
     while start < len(phrase) and phrase.tokens[start].kind != "word":
         start += 1
-    target = _target(phrase, start + 1)
+    target = _last(_TARGET, phrase, start + 1)
     if target is None or target <= start + 1:
         return None
     verb, noun = phrase[: start + 1], phrase[start + 1 : target]

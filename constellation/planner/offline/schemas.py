@@ -12,10 +12,24 @@ from constellation.aip.cards import SkillCard
 from .words import bag, concept, concepts
 
 ParameterKind = Literal[
-    "url", "path", "command", "code", "hash", "text", "number", "boolean", "choice", "list", "any"
+    "url",
+    "path",
+    "folder",
+    "pattern",
+    "command",
+    "code",
+    "hash",
+    "text",
+    "number",
+    "boolean",
+    "choice",
+    "list",
+    "any",
 ]
 
 _PATH_NAMES = bag("path file filename filepath directory dir folder")
+_FOLDER_NAMES = bag("cwd workdir")
+_PATTERN_NAMES = bag("pattern glob")
 _PLACE_NAMES = bag("source destination target src dst location")
 _COMMAND_NAMES = bag("command cmd argv commandline shell")
 _CODE_NAMES = bag("code script program expression query")
@@ -134,6 +148,8 @@ _BY_NAME: tuple[tuple[frozenset[str], ParameterKind], ...] = (
     (_COMMAND_NAMES, "command"),
     (_CODE_NAMES, "code"),
     (_PATH_NAMES, "path"),
+    (_FOLDER_NAMES, "folder"),
+    (_PATTERN_NAMES, "pattern"),
 )
 
 

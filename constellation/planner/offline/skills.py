@@ -35,7 +35,13 @@ MARGIN = 0.9
 """A second skill whose score is above this share of the best makes the choice unclear."""
 
 _SYNONYM = 0.8
-_WEIGHTS = (("name", 1.0), ("examples", 0.85), ("description", 0.6), ("arguments", 0.4))
+_WEIGHTS = (
+    ("name", 1.0),
+    ("examples", 0.85),
+    ("switches", 0.85),
+    ("description", 0.6),
+    ("arguments", 0.4),
+)
 _LIGHT = 0.25
 _PER_LEFTOVER = 0.35
 _PER_MISSING = 0.5
@@ -175,6 +181,7 @@ def _entry(skill: SkillCard) -> _Entry:
     texts = {
         "name": skill.name,
         "examples": " ".join(word for example in examples[:-1] for word in example),
+        "switches": " ".join(p.name for p in parameters(skill) if p.kind == "boolean"),
         "description": skill.description,
         "arguments": " ".join(parameter.name for parameter in parameters(skill)),
     }

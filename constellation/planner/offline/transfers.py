@@ -156,6 +156,8 @@ def _ends(phrase: Phrase, places: Places) -> tuple[Place, Place]:
     found = phrases(phrase)
     towards = [each for each in found if each.place in _TOWARDS]
     others = [each for each in found if each.place not in _TOWARDS]
+    if not towards and [each.place for each in others] == ["from", "on"]:
+        others, towards = others[:1], others[1:]  # copy a.txt from desk to b.txt on laptop
     if len(towards) > 1 or len(others) > 1:
         raise UnplacedError(clause, "It names too many devices.", _FORMS)
     if others:

@@ -8,9 +8,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from .schemas import BYTES, Parameter, time_factors, type_of
+from .freetext import free_text, pointers
+from .quantities import quantity
+from .schemas import Parameter, type_of
 from .tokens import Phrase, Token, pattern
-from .words import ANAPHORA, STOP, bag, concept, is_verb
+from .words import STOP, bag, concept, is_verb
 
 _LITERALS = frozenset({"number", "quoted", "code", "url", "path", "label"})
 _TITLE_NAMES = frozenset({"title", "name", "subject", "heading"})
@@ -19,13 +21,10 @@ _NAMED_PLACE = pattern(
     r"(?:folder|directory|dir)(?: called| named)? (?P<after>[\w-]+)"
     r"|the (?P<before>[\w-]+) (?:folder|directory|dir)"
 )
-_SUBJECTS = bag("the a an my our your its their there it they we all every")
-_FREE_FOR = pattern(
-    r"(?:(?:for|about|saying|that says)(?: the (?:word|text))?"
-    rf"|that(?= (?:{'|'.join(sorted(_SUBJECTS))}) )) (?P<text>.+?)"
+_WORKING_FOLDER = pattern(
+    r"(?:in|inside|within|under|from)(?: the)?(?: (?P<noun>folder|directory|dir))? "
+    r"(?P<path><path>|<quoted>)"
 )
-_FREE_STOP = bag("in on at to into from as with within inside under using for")
-_GOAL = bag("in on at to into onto")
 _SWITCHES = bag("on enabled active power powered")
 
 
@@ -87,30 +86,16 @@ class _Reader:
         self.parameters = parameters
         self.phrase = phrase
         self.reading = Reading()
-        self.anaphora = [
-            index
-            for index, token in enumerate(phrase.tokens)
-            if token.shape in ANAPHORA and token.kind == "word" and not self._determiner(index)
-        ]
-
-    def _determiner(self, index: int) -> bool:
-        """``that file``, ``that the …`` and ``everything in /tmp`` point at what follows."""
-        token = self.phrase.tokens[index]
-        following = self.phrase.tokens[index + 1 : index + 2]
-        if token.shape == "everything":
-            return bool(following) and following[0].shape in ("in", "on", "under", "below")
-        if token.shape == "that" and following and following[0].shape in _SUBJECTS:
-            return True
-        return token.shape in ("that", "this", "these", "those") and bool(
-            following and following[0].concept and following[0].shape not in ANAPHORA
-        )
+        self.anaphora = pointers(phrase)
 
     def read(self) -> None:
         self._choices()
         self._titles()
         self._take_kind("url", ("url",))
         self._searched_names()
+        self._patterns()
         self._take_kind("path", ("path",))
+        self._working_folder()
         self._take_kind("command", ("code", "quoted"))
         self._take_kind("code", ("code", "quoted"))
         self._hashes()
@@ -176,6 +161,23 @@ class _Reader:
                     self._set(parameter, self.phrase.tokens[index].value, index)
                     return
 
+    def _patterns(self) -> None:
+        """``list *.log``: a name with ``*`` or ``?`` in it, for a skill that takes such."""
+        for parameter in list(self._open("pattern")):
+            for index in self._tokens("path"):
+                if re.search(r"[*?]", self.phrase.tokens[index].value):
+                    self._set(parameter, self.phrase.tokens[index].value, index)
+                    break
+
+    def _working_folder(self) -> None:
+        """``run `make` in /src``: only a path that is said to be where the work is done."""
+        match = _WORKING_FOLDER.search(self.phrase.shape)
+        for parameter in list(self._open("folder")):
+            index = self.phrase.index(match.start("path")) if match else -1
+            if match and index not in self.reading.used:
+                noun = self.phrase.index(match.start("noun")) if match["noun"] else index
+                self._set(parameter, self.phrase.tokens[index].value, noun, index)
+
     def _take_kind(self, kind: str, literals: tuple[str, ...]) -> None:
         for parameter in list(self._open(kind)):
             for index in self._tokens(*literals):
@@ -223,36 +225,13 @@ class _Reader:
     def _numbers(self) -> None:
         for parameter in list(self._open("number")):
             for index in self._tokens("number"):
-                found = self._number(parameter, index)
+                alone = len(self._tokens("number")) == 1
+                found = quantity(parameter, self.phrase, index, alone=alone)
                 if found is not None:
                     value, used = found
                     whole = type_of(parameter.schema) == "integer"
                     self._set(parameter, round(value) if whole else value, *used)
                     break
-
-    def _number(self, parameter: Parameter, index: int) -> tuple[float, tuple[int, ...]] | None:
-        """The number at a token for a parameter, by its unit or its neighbour words."""
-        value = self.phrase.tokens[index].value
-        after = self._shape(index + 1)
-        said = {parameter.name.lower(), *parameter.name.lower().split("_")}
-        if after in time_factors():
-            unit = next((u for u in said if u in time_factors()), None)
-            timed = said & {"timeout", "duration", "delay", "interval", "wait"}
-            described = "second" in str(parameter.schema.get("description", "")).lower()
-            if unit or timed or described:
-                seconds = value * time_factors()[after]
-                return seconds / time_factors()[unit or "s"], (index, index + 1)
-            return None
-        if after in BYTES and "bytes" in said:
-            return value * BYTES[after], (index, index + 1)
-        for neighbour in (index - 1, index + 1):
-            word = self._shape(neighbour)
-            if word.isalpha() and concept(word) in parameter.words:
-                return value, (index, neighbour)
-        counts = "how many" in str(parameter.schema.get("description", "")).lower()
-        if (parameter.required or counts) and len(self._tokens("number")) == 1 and after != "%":
-            return value, (index,)
-        return None
 
     def _flags(self) -> None:
         for parameter in list(self._open("boolean")):
@@ -290,50 +269,12 @@ class _Reader:
         for parameter in list(self._open("text")):
             if not parameter.required:
                 continue
-            span = self._words_after_cue() or self._object()
-            if not span and not parameter.content:
-                span = self._goal()
+            span = free_text(self.phrase, self.reading.used, anywhere=not parameter.content)
             if span:
                 text = str(self.phrase[span[0] : span[-1] + 1])
                 self._set(parameter, text, *span)
                 self.reading.free.append(parameter.name)
                 self.reading.loose.update(span)
-
-    def _words_after_cue(self) -> list[int]:
-        match = _FREE_FOR.search(self.phrase.shape)
-        return self._run(self.phrase.index(match.start("text"))) if match else []
-
-    def _object(self) -> list[int]:
-        """The words after the verb, up to a preposition that leads to something else."""
-        start = 0
-        while start < len(self.phrase) and self.phrase.tokens[start].kind == "device":
-            start += 1
-        start += 1
-        while self._shape(start) in ("up", "down", "out", "off", "over", "me", "us"):
-            start += 1
-        return [] if self._shape(start) in _GOAL - {"to"} else self._run(start)
-
-    def _goal(self) -> list[int]:
-        """The words after a preposition: ``place it on the table``."""
-        for index in range(len(self.phrase)):
-            if self._shape(index) in _GOAL:
-                span = self._run(index + 1)
-                if span:
-                    return span
-        return []
-
-    def _run(self, start: int) -> list[int]:
-        """The indices of plain words from a place on, until something else begins."""
-        span: list[int] = []
-        for index in range(start, len(self.phrase)):
-            token = self.phrase.tokens[index]
-            if token.kind != "word" or index in self.reading.used:
-                break
-            if token.shape in _FREE_STOP and span:
-                break
-            span.append(index)
-        said = [index for index in span if self.phrase.tokens[index].concept]
-        return span if said and not set(span) & set(self.anaphora) else []
 
     def _conclude(self) -> None:
         reading = self.reading

@@ -22,7 +22,7 @@ STOP = bag(
     been being am do does did done has have had will would can could should shall may
     might must please just also now then so too everything very there here what which who whose how
     much many when where why if else not no any some all every each both either up out off
-    over about let lets let's s 's go make sure want like need i'd i'll we'd would kindly
+    over about let lets let's s 's go sure want like need i'd i'll we'd would kindly
     thanks thank hub ok okay well really actually currently right still again together
     first next finally afterwards using via use one ones new same other already currently
     whether called named
@@ -56,6 +56,7 @@ _SYNONYMS = (
     "page website url site web http webpage",
     "info information details overview summary",
     "usage used utilization utilisation full",
+    "free left remaining available unused",
     "patch modify edit",
     "say speak announce",
     "picture photo image snapshot",

@@ -1,0 +1,48 @@
+"""Numbers in a clause, with their units, for the parameters of a skill."""
+
+from __future__ import annotations
+
+from .schemas import BYTES, Parameter, time_factors
+from .tokens import Phrase
+from .words import concept
+
+_TIMED = frozenset({"timeout", "duration", "delay", "interval", "wait"})
+
+
+def quantity(
+    parameter: Parameter, phrase: Phrase, index: int, *, alone: bool
+) -> tuple[float, tuple[int, ...]] | None:
+    """The number at a token for a parameter, by its unit or its neighbour words.
+
+    Args:
+        parameter: what wants a number.
+        phrase: the clause.
+        index: where the number stands.
+        alone: no other number of the clause is free, so a parameter that needs one may take it.
+
+    Returns:
+        The value in the parameter's unit, and the tokens it was read from; None if it does not fit.
+    """
+    value = phrase.tokens[index].value
+    after = _shape(phrase, index + 1)
+    said = {parameter.name.lower(), *parameter.name.lower().split("_")}
+    described = str(parameter.schema.get("description", "")).lower()
+    if after in time_factors():
+        unit = next((word for word in said if word in time_factors()), None)
+        if not (unit or said & _TIMED or "second" in described):
+            return None
+        seconds = value * time_factors()[after]
+        return seconds / time_factors()[unit or "s"], (index, index + 1)
+    if after in BYTES and "bytes" in said:
+        return value * BYTES[after], (index, index + 1)
+    for neighbour in (index - 1, index + 1):
+        word = _shape(phrase, neighbour)
+        if word.isalpha() and concept(word) in parameter.words:
+            return value, (index, neighbour)
+    counts = "how many" in described
+    fits = (parameter.required or counts) and alone and after != "%"
+    return (value, (index,)) if fits else None
+
+
+def _shape(phrase: Phrase, index: int) -> str:
+    return phrase.tokens[index].shape if 0 <= index < len(phrase) else ""
