@@ -16,6 +16,7 @@ import anyio
 
 from constellation.aip.client import Link, connect
 from constellation.aip.inbox import Event, Events
+from constellation.aip.session import State
 from constellation.aip.tls import client_context
 from constellation.config import LocalHub, Settings
 from constellation.errors import ConfigError, HubUnreachable, SessionLost
@@ -99,6 +100,16 @@ class HubClient:
         """
         await self._link.ready()
         return await self._link.artifacts.get(digest, file)
+
+    @property
+    def is_connected(self) -> bool:
+        """False while the connection is cut, or the hub is being restarted."""
+        return self._link.state is State.OPEN
+
+    @property
+    def rtt_s(self) -> float:
+        """The measured round trip."""
+        return self._link.rtt_s
 
     @property
     def clock_offset_s(self) -> float:

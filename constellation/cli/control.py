@@ -10,12 +10,13 @@ import typer
 import yaml
 
 from constellation.errors import UnknownTaskError
+from constellation.telling.text import clean
+from constellation.telling.values import say_answer
 
 from .connection import ask_hub
 from .options import ConstellationId
 from .output import Json, emit
-from .questions import open_questions, read_answer, say_answer
-from .text import clean
+from .questions import open_questions, read_answer
 
 TaskId = Annotated[str, typer.Argument(metavar="TASK", help="The task's id.")]
 Reason = Annotated[str | None, typer.Option(help="Why, for the record.")]

@@ -27,6 +27,7 @@ from constellation.config import Settings, load_settings
 from constellation.errors import ConfigError
 from constellation.graph.export import to_mermaid
 from constellation.graph.task import TaskState
+from constellation.telling.watched import Watched
 from constellation.testing.proxy import TcpProxy, tcp_proxy
 
 from .connection import run_async
@@ -34,7 +35,6 @@ from .exits import ExitCode
 from .output import console
 from .processes import Child, child
 from .render import ending, notes_text, task_table
-from .watched import Watched
 
 DEVICES = ("desk", "server", "laptop")
 # The device whose cable is pulled, and the one that is killed.

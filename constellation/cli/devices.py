@@ -10,11 +10,12 @@ import segno
 import typer
 from rich.text import Text
 
+from constellation.telling.text import clean, duration
+
 from .connection import ask_hub
 from .options import DeviceName
 from .output import Json, console, emit
 from .render import devices_table
-from .text import clean, duration
 
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 NO_DEVICES = "No device is known. Bring one in: constellation pair"

@@ -16,9 +16,10 @@ from rich.console import Group
 from rich.live import Live
 from rich.text import Text
 
+from constellation.telling.watched import Line, Watched
+
 from .output import console
 from .render import counts_text, task_table
-from .watched import Line, Watched
 
 REFRESH_S = 0.2
 RESERVED_ROWS = 8

@@ -27,11 +27,11 @@ from constellation.config import (
     variables,
 )
 from constellation.errors import ConstellationError, HubUnreachable
+from constellation.telling.text import clean, duration
 
 from .connection import run_async
 from .exits import ExitCode
 from .output import Json, emit
-from .text import clean, duration
 
 DISTRIBUTION = "constellation-fabric"
 LIBRARIES = ("websockets", "msgpack", "pydantic", "anyio", "typer", "rich")

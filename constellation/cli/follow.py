@@ -14,13 +14,13 @@ from anyio.abc import TaskGroup
 
 from constellation.client import HubClient
 from constellation.errors import GraphError, InvalidTransition
+from constellation.telling.text import clean
+from constellation.telling.values import one_line, say_answer
+from constellation.telling.watched import Watched
 
 from .display import Display
 from .output import console, remark
-from .questions import how_to_answer, prompt_line, read_answer, say_answer
-from .text import clean
-from .values import one_line
-from .watched import Watched
+from .questions import how_to_answer, prompt_line, read_answer
 
 
 class Follower:

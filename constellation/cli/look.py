@@ -12,13 +12,13 @@ from rich.text import Text
 from constellation.client import HubClient, open_hub
 from constellation.config import load_settings
 from constellation.graph.export import from_json, to_dot, to_mermaid
+from constellation.telling.text import clock
+from constellation.telling.watched import Watched
 
 from .connection import ask_hub, run_async
 from .options import ConstellationId
 from .output import Json, console, emit, emit_json
 from .render import result_texts, run_heading, runs_table, task_table
-from .text import clock
-from .watched import Watched
 
 
 def ps(

@@ -9,8 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from constellation.errors import ConstellationError
-
-from .values import one_line
+from constellation.telling.values import one_line
 
 
 def complete_constellation(incomplete: str) -> Iterator[tuple[str, str]]:

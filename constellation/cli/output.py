@@ -12,8 +12,7 @@ from rich.console import Console, RenderableType
 from rich.text import Text
 
 from constellation.errors import ConstellationError
-
-from .text import clean
+from constellation.telling.text import clean
 
 PLAIN_WIDTH = 160
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import typer
 
-from .text import clean
+from constellation.telling.text import clean
 
 YES = frozenset({"y", "yes", "true", "approve", "ok"})
 NO = frozenset({"", "n", "no", "false", "deny"})
@@ -57,13 +57,6 @@ def read_answer(question: Mapping[str, Any], text: str) -> Any:
             )
         return found
     return word
-
-
-def say_answer(answer: Any) -> str:
-    """The answer in words."""
-    if isinstance(answer, bool):
-        return "yes" if answer else "no"
-    return clean(str(answer))
 
 
 def how_to_answer(constellation: str, task: str, question: Mapping[str, Any]) -> str:

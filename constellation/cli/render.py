@@ -13,10 +13,9 @@ from constellation.graph.constellation import Constellation
 from constellation.graph.node import Node
 from constellation.graph.results import in_plan_order, results
 from constellation.graph.task import ACTIVE, TERMINAL, Requirement, Task
-
-from .text import clean, date, duration, plural
-from .values import full, one_line
-from .watched import STATE_STYLES, Watched, error_text
+from constellation.telling.text import clean, date, duration, plural
+from constellation.telling.values import full, one_line
+from constellation.telling.watched import STATE_STYLES, Watched, error_text
 
 PRESENCE_STYLES = {"connected": "green", "detached": "yellow", "draining": "yellow"}
 LONGEST_RESULT_LINES = 60

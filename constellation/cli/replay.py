@@ -11,11 +11,11 @@ from rich.text import Text
 from constellation.errors import UnknownConstellationError
 from constellation.graph.export import to_json, to_mermaid
 from constellation.orchestrator.journal import Journal
+from constellation.telling.text import clean, clock, date
+from constellation.telling.watched import Line, Watched
 
 from .output import Json, console, emit_json
 from .render import ending, result_texts, task_table
-from .text import clean, clock, date
-from .watched import Line, Watched
 
 
 def replay(

@@ -14,6 +14,7 @@ from constellation.config import load_settings
 from constellation.errors import HubUnreachable
 from constellation.graph.results import in_plan_order, results
 from constellation.graph.task import TaskState
+from constellation.telling.watched import Watched
 
 from .connection import run_async
 from .display import open_display
@@ -23,7 +24,6 @@ from .follow import Follower
 from .options import pairs
 from .output import Json, console, emit, emit_json
 from .render import ending, notes_text, result_texts
-from .watched import Watched
 
 RUNBOOK_SUFFIXES = frozenset({".md", ".markdown", ".yaml", ".yml"})
 PLAN_SUFFIX = ".json"

@@ -11,11 +11,11 @@ from rich.text import Text
 
 from constellation.aip.cards import DeviceCard
 from constellation.planner.runbook import Finding, lint
+from constellation.telling.text import clean, plural
 
 from .connection import ask_hub
 from .exits import ExitCode
 from .output import Json, emit
-from .text import clean, plural
 
 STYLES = {"error": "bold red", "warning": "yellow", "hint": "cyan"}
 

@@ -110,6 +110,12 @@ class ListParams(Params):
 
 class LogsParams(ConstellationParams):
     after: int = Field(default=0, ge=0)
+    limit: int = Field(default=MAX_LOGGED_FACTS, ge=1, le=MAX_LOGGED_FACTS)
+
+
+class DevicesParams(Params):
+    names: tuple[str, ...] | None = None
+    cards: bool = True
 
 
 class SubscribeParams(Params):
@@ -317,19 +323,21 @@ def _logs(hub: Hub, peer: Peer, params: LogsParams) -> Result:
     facts: list[Result] = []
     more = False
     for seq, fact in hub.journal.facts(params.constellation, after=params.after):
-        if len(facts) == MAX_LOGGED_FACTS:
+        if len(facts) == params.limit:
             more = True
             break
         facts.append({"seq": seq, "time": fact.time, "kind": fact.kind, "body": fact.body})
     return {"facts": facts, "more": more}
 
 
-def _devices(hub: Hub, peer: Peer, params: NoParams) -> Result:
+def _devices(hub: Hub, peer: Peer, params: DevicesParams) -> Result:
+    known = hub.scheduler.devices
     rows = []
-    for name, device in hub.scheduler.devices.items():
-        session = hub.peer(name)
-        rtt_s = None if session is None else session.rtt_s
-        rows.append({**device_view(device), "rtt_s": rtt_s})
+    for name in known if params.names is None else params.names:
+        if name in known:
+            session = hub.peer(name)
+            rtt_s = None if session is None else session.rtt_s
+            rows.append({**device_view(known[name], card=params.cards), "rtt_s": rtt_s})
     return {"devices": rows}
 
 
@@ -396,7 +404,7 @@ VERBS: dict[str, Verb] = {
     "list": Verb(ListParams, "observe", _list),
     "show": Verb(ConstellationParams, "observe", _show),
     "logs": Verb(LogsParams, "observe", _logs),
-    "devices": Verb(NoParams, "observe", _devices),
+    "devices": Verb(DevicesParams, "observe", _devices),
     "status": Verb(NoParams, "observe", _status),
     "subscribe": Verb(SubscribeParams, "observe", _subscribe),
     "unsubscribe": Verb(UnsubscribeParams, "observe", _unsubscribe),

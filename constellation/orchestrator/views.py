@@ -24,12 +24,14 @@ def summary(run: Run) -> dict[str, Any]:
     }
 
 
-def device_view(device: Device) -> dict[str, Any]:
-    """What a listing shows of a device."""
-    return {
+def device_view(device: Device, *, card: bool = True) -> dict[str, Any]:
+    """What a listing shows of a device; its card is by far the largest part."""
+    view: dict[str, Any] = {
         "name": device.card.name,
         "presence": str(device.presence),
         "unavailable": device.unavailable(),
         "running": list(device.running),
-        "card": device.card.model_dump(mode="json"),
     }
+    if card:
+        view["card"] = device.card.model_dump(mode="json")
+    return view

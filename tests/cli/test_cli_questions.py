@@ -12,8 +12,8 @@ from constellation.cli.questions import (
     open_questions,
     prompt_line,
     read_answer,
-    say_answer,
 )
+from constellation.telling.values import say_answer
 
 APPROVAL = {"id": "q1", "kind": "approval", "prompt": "Run rm -rf build?"}
 CHOICE = {"id": "q2", "kind": "choice", "prompt": "Where?", "options": ["desk", 7]}

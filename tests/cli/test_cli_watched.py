@@ -19,8 +19,8 @@ from constellation.cli.render import (
     runs_table,
     task_table,
 )
-from constellation.cli.watched import Watched
 from constellation.graph.results import in_plan_order, results
+from constellation.telling.watched import Watched
 
 
 def event(kind: str, time: float, **body: Any) -> dict[str, Any]:

@@ -342,6 +342,22 @@ async def test_a_device_credential_may_not_act_as_a_client(tmp_path: Path) -> No
                 await friend.request("pair", {})
 
 
+async def test_logs_and_devices_come_in_parts(tmp_path: Path) -> None:
+    async with bench(tmp_path) as it, device_of(it.hub, it.client):
+        name = await it.submit({"id": "a"})
+        await it.until(name, "ended")
+        ask = it.client.request
+        first = await ask("logs", {"constellation": name, "limit": 2})
+        assert ([fact["kind"] for fact in first["facts"]], first["more"]) == (
+            ["created", "edited"],
+            True,
+        )
+        (bare,) = (await ask("devices", {"cards": False}))["devices"]
+        assert (bare["name"], "card" in bare) == ("desk", False)
+        (full,) = (await ask("devices", {"names": ["desk", "nobody"]}))["devices"]
+        assert full["card"]["skills"][0]["name"] == "work"
+
+
 async def test_a_revoked_device_is_gone_at_once(tmp_path: Path) -> None:
     async def serve_for_ever(it: Bench) -> None:
         async with device_of(it.hub, it.client) as device:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from constellation.cli.text import clean, duration, plural, size
+from constellation.telling.text import clean, duration, plural, size
 
 
 @pytest.mark.parametrize(

@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from constellation.graph.constellation import Constellation
+from constellation.graph.edits import Batch
+from constellation.graph.plain import batch_from_plain
 from constellation.graph.task import TaskState
 
-from .questions import say_answer
 from .text import clean, duration, plural
-from .values import one_line
+from .values import one_line, say_answer
 
 STATE_STYLES = {
     "submitted": "dim",
@@ -33,6 +34,7 @@ _EDITS = {
     "retry_task": "retried",
 }
 SHOWN_EDITS = 4
+KEPT_INVERSES = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +61,7 @@ class Watched:
         created_at, ended_at: hub's time, or None.
         paused: True if nothing more is started for now.
         remarks: for a task, its latest progress message or the reason why it waits.
+        inverses: for the versions of the latest edits, what undoes them; None if nothing does.
     """
 
     def __init__(self, identifier: str) -> None:
@@ -69,6 +72,7 @@ class Watched:
         self.ended_at: float | None = None
         self.paused = False
         self.remarks: dict[str, str] = {}
+        self.inverses: dict[int, Batch | None] = {}
 
     @property
     def state(self) -> TaskState:
@@ -104,14 +108,19 @@ class Watched:
                 self._remember(body["task"], one_line(body.get("data")))
             case "waiting":
                 yield from self._waiting(body["task"], body["reason"])
-            case "edited" | "started" | "finished" | "settled" | "requeued" | "asked" | "answered":
+            case "edited":
+                self._edit(body, time)
+                yield self._edited(body), ""
+            case "started" | "finished" | "settled" | "requeued" | "asked" | "answered":
                 self.constellation.replay(kind, body, time)
                 yield from self._changed(kind, body)
 
+    def _edit(self, body: Mapping[str, Any], time: float) -> None:
+        applied = self.constellation.apply(batch_from_plain(body["batch"]), time)
+        self.inverses[applied.version] = applied.inverse
+        self.inverses.pop(applied.version - KEPT_INVERSES, None)
+
     def _changed(self, kind: str, body: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-        if kind == "edited":
-            yield self._edited(body), ""
-            return
         task = body["task"]
         label = self._label(task)
         match kind:

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from constellation.cli.text import date
-from constellation.cli.values import full, one_line
+from constellation.telling.text import date
+from constellation.telling.values import full, one_line
 
 PLAIN = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),

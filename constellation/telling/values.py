@@ -39,6 +39,13 @@ def _text_of(value: Any) -> str | None:
     return None
 
 
+def say_answer(answer: Any) -> str:
+    """The answer to a question in words."""
+    if isinstance(answer, bool):
+        return "yes" if answer else "no"
+    return clean(str(answer))
+
+
 def measured(field: tuple[Any, Any]) -> tuple[Any, Any]:
     """A field whose name tells the unit of its number, in words; others as they are.
 

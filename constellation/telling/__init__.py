@@ -1,0 +1,1 @@
+"""What happened, in words for people: shared by everything that a person looks at."""
