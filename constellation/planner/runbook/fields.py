@@ -16,11 +16,11 @@ MAX_SECONDS = 1e9
 
 
 def did_you_mean(word: str, known: Collection[str]) -> str:
-    """A remedy that names the nearest known word, or all of them if few."""
+    """A remedy that names the nearest known word, or all of them if they are few."""
     near = difflib.get_close_matches(word, sorted(known), n=1)
     if near:
         return f"Did you mean {near[0]!r}?"
-    if 0 < len(known) <= 12:
+    if 0 < len(known) <= 24:
         return f"Known: {', '.join(sorted(known))}."
     return ""
 

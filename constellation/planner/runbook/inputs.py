@@ -77,7 +77,8 @@ def bind(runbook: Runbook, given: Mapping[str, Any]) -> dict[str, Any]:
             values[name] = declared.default
             if declared.required and declared.default is None:
                 hint = f" ({declared.description})" if declared.description else ""
-                problems.append((f"Input {name!r} is missing.", f"Give it a value{hint}."))
+                remedy = f"Give it a value{hint}, as in --input {name}=VALUE."
+                problems.append((f"Input {name!r} is missing.", remedy))
             continue
         values[name] = coerce(declared, given[name])
         if wrong := mismatch(declared, values[name]):
