@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-import yaml
 
 from constellation.errors import UnknownTaskError
 from constellation.telling.text import clean
 from constellation.telling.values import say_answer
 
 from .connection import ask_hub
+from .files import read_tree
 from .options import ConstellationId
 from .output import Json, emit
 from .questions import open_questions, read_answer
@@ -52,7 +52,7 @@ def edit(
     batch = _read_batch(file) if file is not None else {"edits": []}
     edits = list(batch["edits"])
     for path in add or ():
-        content = _read(path)
+        content = read_tree(path, "--add")
         tasks = content if isinstance(content, list) else [content]
         edits += [{"op": "add_task", "task": task} for task in tasks]
     for op, ids in (("remove_task", remove), ("cancel_task", cancel), ("retry_task", retry)):
@@ -68,19 +68,11 @@ def edit(
 
 
 def _read_batch(path: Path) -> Mapping[str, Any]:
-    content = _read(path)
+    content = read_tree(path, "FILE")
     batch = content if isinstance(content, Mapping) else {"edits": content}
     if not isinstance(batch.get("edits"), list):
         raise typer.BadParameter(f"{path} holds no list of edits.", param_hint="FILE")
     return batch
-
-
-def _read(path: Path) -> Any:
-    """Read a JSON or YAML file (JSON is read as YAML, which names the line of a mistake)."""
-    try:
-        return yaml.safe_load(path.read_text())
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise typer.BadParameter(f"{path} cannot be read: {error}") from error
 
 
 def cancel(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
@@ -20,6 +19,7 @@ from .connection import run_async
 from .display import open_display
 from .embedded import Fabric, hub_stays, open_fabric
 from .exits import ExitCode
+from .files import read_json, read_text
 from .follow import Follower
 from .options import pairs
 from .output import Json, console, emit, emit_json
@@ -67,7 +67,7 @@ def read_job(words: list[str], inputs: list[str] | None) -> dict[str, Any]:
         raise typer.BadParameter("Inputs are for runbooks.", param_hint="--input")
     if suffix in RUNBOOK_SUFFIXES and _is_file_name(text):
         values = pairs(inputs or [], "--input")
-        return {"runbook": _read(path), "source": str(path), "inputs": values}
+        return {"runbook": read_text(path, "REQUEST"), "source": str(path), "inputs": values}
     if suffix == PLAN_SUFFIX and _is_file_name(text):
         return _read_plan(path)
     return {"request": text}
@@ -78,20 +78,8 @@ def _is_file_name(text: str) -> bool:
     return " " not in text or Path(text).exists()
 
 
-def _read(path: Path) -> str:
-    try:
-        return path.read_text()
-    except FileNotFoundError:
-        raise typer.BadParameter(f"There is no file {path}.", param_hint="REQUEST") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise typer.BadParameter(f"{path} cannot be read: {error}.", param_hint="REQUEST") from None
-
-
 def _read_plan(path: Path) -> dict[str, Any]:
-    try:
-        plan = json.loads(_read(path))
-    except ValueError as error:
-        raise typer.BadParameter(f"{path} is not JSON: {error}.", param_hint="REQUEST") from None
+    plan = read_json(path, "REQUEST")
     if not isinstance(plan, dict) or not isinstance(plan.get("edits"), list):
         raise typer.BadParameter(
             f"{path} is not a plan as `constellation plan --json` prints it.", param_hint="REQUEST"

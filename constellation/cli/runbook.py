@@ -15,6 +15,7 @@ from constellation.telling.text import clean, plural
 
 from .connection import ask_hub
 from .exits import ExitCode
+from .files import read_text
 from .output import Json, emit
 
 STYLES = {"error": "bold red", "warning": "yellow", "hint": "cyan"}
@@ -39,10 +40,7 @@ def lint_runbook(
       constellation runbook lint backup.md
       constellation runbook lint backup.md --devices
     """
-    try:
-        text = file.read_text()
-    except (OSError, UnicodeDecodeError) as error:
-        raise typer.BadParameter(f"{file} cannot be read: {error}.", param_hint="FILE") from None
+    text = read_text(file, "FILE")
     findings = lint(text, file.name, _cards() if devices else None)
     errors = sum(finding.severity == "error" for finding in findings)
     emit(

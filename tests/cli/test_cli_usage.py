@@ -86,7 +86,7 @@ def test_every_command_has_help_with_an_example(name: str) -> None:
         (["hub", "--tls-cert", __file__], "go together"),
         (["hub", "--journal-sync", "sometimes"], "normal"),
         (["replay", "nowhere.db"], "'nowhere.db' does not exist"),
-        (["runbook", "lint", "missing.md"], "missing.md cannot be read"),
+        (["runbook", "lint", "missing.md"], "There is no file missing.md"),
         (["pair", "--ttl", "0"], "greater than or equal to 1"),
     ],
 )
@@ -108,6 +108,24 @@ def test_a_plan_file_must_be_one(no_hub: Path) -> None:
     result = call("run", "plan.json")
     assert result.exit_code == 2
     assert "is not a plan" in result.output
+
+
+@pytest.mark.parametrize("arguments", [["run", "deep.json"], ["edit", "c-1", "deep.json"]])
+def test_a_file_that_nests_without_end_is_refused(arguments: list[str], no_hub: Path) -> None:
+    (no_hub / "deep.json").write_text("[" * 200_000)
+    result = call(*arguments)
+    assert result.exit_code in (2, 4)
+    assert "deep.json" in result.output
+
+
+@pytest.mark.parametrize(
+    "arguments", [["run", "book.md"], ["runbook", "lint", "book.md"], ["edit", "c-1", "book.md"]]
+)
+def test_a_file_that_is_no_text_is_named(arguments: list[str], no_hub: Path) -> None:
+    (no_hub / "book.md").write_bytes(b"\xff\xfe")
+    result = call(*arguments)
+    assert result.exit_code == 2
+    assert "book.md is not text in UTF-8" in result.output
 
 
 def test_an_edit_file_must_hold_edits(no_hub: Path) -> None:
