@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+import sys
+
+INTERRUPTED = 130
+"""Exit code after Ctrl-C, as shells have it; `exits.ExitCode` has the others."""
+
 
 def main() -> None:
     """Run the command `constellation` with the arguments of this process."""
-    from .app import main as run
+    try:
+        from .app import main as run  # within, since Ctrl-C may come while it is imported
 
-    run()
+        run()
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)

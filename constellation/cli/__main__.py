@@ -1,6 +1,6 @@
 """``python -m constellation.cli``: the same as the command ``constellation``."""
 
-from .app import main
+from . import main
 
 if __name__ == "__main__":
     main()

@@ -16,13 +16,15 @@ from rich.console import Group
 from rich.live import Live
 from rich.text import Text
 
+from constellation.telling.text import clean
 from constellation.telling.watched import Line, Watched
 
-from .output import console
-from .render import counts_text, task_table
+from .output import console, remark
+from .render import counts_text, live_table
 
 REFRESH_S = 0.2
 RESERVED_ROWS = 8
+REMARK_STYLE = "yellow"
 
 
 class Display(Protocol):
@@ -30,6 +32,9 @@ class Display(Protocol):
 
     def show(self, watched: Watched, lines: Sequence[Line]) -> None:
         """Something happened."""
+
+    def remark(self, text: str) -> None:
+        """Tell the person something that did not happen there but here."""
 
     @contextmanager
     def suspended(self) -> Iterator[None]:
@@ -40,10 +45,13 @@ class Display(Protocol):
 
 
 class Silent:
-    """Shows nothing: for ``--json``."""
+    """Shows nothing but remarks: for ``--json``."""
 
     def show(self, watched: Watched, lines: Sequence[Line]) -> None:
         pass
+
+    def remark(self, text: str) -> None:
+        remark(text, REMARK_STYLE)
 
     @contextmanager
     def suspended(self) -> Iterator[None]:
@@ -85,6 +93,10 @@ class LiveTable(Silent):
         if lines:
             self._hub_time, self._seen_at = lines[-1].time, time.monotonic()
 
+    def remark(self, text: str) -> None:
+        # Above the table: another console would write over it.
+        self._console.print(Text(clean(text), style=REMARK_STYLE))
+
     @contextmanager
     def suspended(self) -> Iterator[None]:
         self._draw()
@@ -105,7 +117,7 @@ class LiveTable(Silent):
         now = self._hub_time + time.monotonic() - self._seen_at
         rows = max(self._console.height - RESERVED_ROWS, 4)
         graph = self._watched.constellation
-        table = task_table(graph, now, self._watched.remarks, limit=rows)
+        table = live_table(graph, now, self._watched.remarks, rows=rows, width=self._console.width)
         counts = {str(state): count for state, count in graph.counts.items()}
         self._live.update(Group(table, Text(counts_text(counts), style="dim")), refresh=True)
 

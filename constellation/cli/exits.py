@@ -20,6 +20,8 @@ from constellation.errors import (
     UnknownDeviceError,
 )
 
+from . import INTERRUPTED
+
 
 class ExitCode(IntEnum):
     """Exit codes of ``constellation``; the same table stands in ``constellation --help``."""
@@ -36,7 +38,7 @@ class ExitCode(IntEnum):
     """A request could not be planned, an edit was refused, or a name is unknown."""
     FORBIDDEN = 5
     """The credential is missing or wrong, or does not allow it."""
-    INTERRUPTED = 130
+    INTERRUPTED = INTERRUPTED
     """Stopped by Ctrl-C; SIGTERM makes it 143."""
 
 

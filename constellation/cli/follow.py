@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import sys
 from collections.abc import Mapping
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from typing import Any
 
 import anyio
@@ -19,7 +19,7 @@ from constellation.telling.values import one_line, say_answer
 from constellation.telling.watched import Watched
 
 from .display import Display
-from .output import console, remark
+from .output import console
 from .questions import how_to_answer, prompt_line, read_answer
 
 
@@ -72,10 +72,11 @@ class Follower:
                     waiting.cancel()
                     return
                 self.interrupted = True
-                remark("Canceling. Ctrl-C again stops waiting.", "yellow")
-                await self._hub.ask(
-                    "cancel", constellation=self.watched.constellation.id, reason="interrupted"
-                )
+                self._display.remark("Canceling. Ctrl-C again stops waiting.")
+                with suppress(GraphError, InvalidTransition):  # it ended at the same moment
+                    await self._hub.ask(
+                        "cancel", constellation=self.watched.constellation.id, reason="interrupted"
+                    )
 
     # ── questions ───────────────────────────────────────────────────────────────────────────────
 
@@ -90,13 +91,16 @@ class Follower:
         if not self._is_open(task, question):
             return
         if self._approve and question["kind"] == "approval":
-            remark(f"Approved, as --yes says: {one_line(question['prompt'])}", "yellow")
+            self._display.remark(f"Approved, as --yes says: {one_line(question['prompt'])}")
             await self._answer(task, question, True)
         elif not sys.stdin.isatty() or not sys.stderr.isatty():
-            identifier = self.watched.constellation.id
-            remark(f"To answer: {how_to_answer(identifier, task, question)}", "yellow")
+            self._say_how_to_answer(task, question)
         else:
             await self._ask_person(task, question)
+
+    def _say_how_to_answer(self, task: str, question: Mapping[str, Any]) -> None:
+        command = how_to_answer(self.watched.constellation.id, task, question)
+        self._display.remark(f"To answer: {command}")
 
     def _is_open(self, task: str, question: Mapping[str, Any]) -> bool:
         # Events of the past are told again at the start: only the question open now is asked.
@@ -109,8 +113,12 @@ class Follower:
             try:
                 async with self._terminal:
                     with self._display.suspended():
-                        value = await _read_from_terminal(task, question)
-                await self._answer(task, question, value)
+                        name = self.watched.constellation.nodes[task].task.name or task
+                        value = await _read_from_terminal(name, question)
+                if value is None:
+                    self._say_how_to_answer(task, question)
+                else:
+                    await self._answer(task, question, value)
             finally:
                 del self._asking[task]
 
@@ -125,19 +133,26 @@ class Follower:
             )
         except (GraphError, InvalidTransition) as error:
             # Somebody else answered, or the task ended while the person thought.
-            remark(f"The answer {say_answer(value)} came too late: {error.message}", "yellow")
+            self._display.remark(f"The answer {say_answer(value)} came too late: {error.message}")
 
 
-async def _read_from_terminal(task: str, question: Mapping[str, Any]) -> Any:
-    """Ask on the terminal until the answer makes sense; canceled without a trace."""
+async def _read_from_terminal(name: str, question: Mapping[str, Any]) -> Any:
+    """Ask on the terminal until the answer makes sense; canceled without a trace.
+
+    Returns:
+        The answer; None if the terminal gives no more lines (Ctrl-D).
+    """
     err = console(stderr=True)
-    err.print(f"\n{clean(task)} asks: {clean(str(question['prompt']))}", style="bold", markup=False)
+    err.print(f"\n{clean(name)} asks: {clean(str(question['prompt']))}", style="bold", markup=False)
     while True:
         err.print(prompt_line(question), end="", markup=False)
         err.file.flush()
         # A thread in `input` could not be left behind; the terminal is readable per line.
         await anyio.wait_readable(sys.stdin)
         line = sys.stdin.readline()
+        if not line:
+            err.print()
+            return None
         try:
             return read_answer(question, line)
         except typer.BadParameter as error:

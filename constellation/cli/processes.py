@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Sequence
@@ -28,11 +29,13 @@ class Child:
         name: for messages.
         process: its handle.
         log: where its stderr goes.
+        log_start: where in the log it began.
     """
 
     name: str
     process: Process
     log: Path
+    log_start: int
 
     async def ready(self) -> None:
         """Wait for the line in which it says that it is ready; it prints nothing after it.
@@ -48,7 +51,8 @@ class Child:
 
     def trouble(self, what: str) -> HubUnreachable:
         """An error that says what happened to it, with the end of its log."""
-        last = self.log.read_text(errors="replace").strip().splitlines()[-3:]
+        said = self.log.read_bytes()[self.log_start :].decode(errors="replace")
+        last = said.strip().removeprefix("Error: ").splitlines()[-3:]
         reason = " ".join(last) or "it said nothing."
         return HubUnreachable(
             f"The {self.name} {what}: {reason}",
@@ -60,7 +64,9 @@ class Child:
         """End it politely, then by force; a second call does nothing."""
         process = self.process
         if process.returncode is None:
-            process.terminate()
+            # Not its own `terminate`: that looks whether it has ended and takes its exit code away
+            # from the event loop, which then complains on our stderr.
+            os.kill(process.pid, signal.SIGTERM)
             with anyio.move_on_after(STOP_TIMEOUT_S):
                 await process.wait()
         if process.returncode is None:
@@ -77,6 +83,7 @@ async def child(name: str, arguments: Sequence[str], settings: Settings) -> Asyn
     """
     path = settings.make_state_dir("logs") / f"{name}.log"
     with path.open("ab") as log:
+        start = log.tell()
         process = await anyio.open_process(
             [sys.executable, "-m", "constellation.cli", *arguments],
             stdin=subprocess.DEVNULL,
@@ -85,7 +92,7 @@ async def child(name: str, arguments: Sequence[str], settings: Settings) -> Asyn
             # Ctrl-C in the terminal is for us: we cancel the work first, then stop the children.
             start_new_session=True,
         )
-    started = Child(name, process, path)
+    started = Child(name, process, path, start)
     try:
         yield started
     finally:

@@ -81,33 +81,55 @@ def devices_table(devices: Iterable[Mapping[str, Any]]) -> Table:
 # ── one constellation ───────────────────────────────────────────────────────────────────────────
 
 
-def task_table(
-    constellation: Constellation,
-    now: float,
-    remarks: Mapping[str, str] = {},
-    limit: int | None = None,
-) -> Table:
-    """Its tasks with state, device, time and result; the most telling ``limit`` of them.
+def task_table(constellation: Constellation, now: float, remarks: Mapping[str, str] = {}) -> Table:
+    """Its tasks with state, device, time and result.
 
     Args:
         now: the hub's time, for tasks that still run.
         remarks: what to show instead of a result, by task.
     """
-    nodes = in_plan_order(constellation)
-    shown = nodes if limit is None else _most_telling(nodes, limit)
     table = plain_table("Task", "State", "Device", "Time", "")
+    for node in in_plan_order(constellation):
+        table.add_row(*_task_cells(node, now, remarks))
+    return table
+
+
+def live_table(
+    constellation: Constellation, now: float, remarks: Mapping[str, str], *, rows: int, width: int
+) -> Table:
+    """The most telling of its tasks, each in one line, as far as they fit into a terminal."""
+    columns, name_width = _layout(width)
+    nodes = in_plan_order(constellation)
+    shown = _most_telling(nodes, rows)
+    table = plain_table(*("Task", "State", "Device", "Time", "")[:columns])
     for node in shown:
-        table.add_row(
-            Text(clean(("  " if node.member_of else "") + (node.task.name or node.task.id))),
-            state_text(node.state),
-            Text(clean(node.device or "")),
-            _time_taken(node, now),
-            Text(_gist(node, remarks), overflow="ellipsis", no_wrap=limit is not None),
-        )
+        cells = _task_cells(node, now, remarks)[:columns]
+        for cell, widest in zip(cells, (name_width, 14, 12, 14, width), strict=False):
+            cell.truncate(widest, overflow="ellipsis")
+            cell.no_wrap, cell.overflow = True, "ellipsis"
+        table.add_row(*cells)
     hidden = len(nodes) - len(shown)
     if hidden:
         table.add_row(Text(f"… and {hidden} more", style="dim"))
     return table
+
+
+def _layout(width: int) -> tuple[int, int]:
+    """How many columns a terminal has room for, and how wide the first, the task, may be."""
+    if width < 60:
+        return 2, max(width - 18, 8)
+    return (4, width - 46) if width < 90 else (5, width * 2 // 5)
+
+
+def _task_cells(node: Node, now: float, remarks: Mapping[str, str]) -> tuple[Text, ...]:
+    name = ("  " if node.member_of else "") + (node.task.name or node.task.id)
+    return (
+        Text(clean(name)),
+        state_text(node.state),
+        Text(clean(node.device or "")),
+        Text(_time_taken(node, now)),
+        Text(_gist(node, remarks)),
+    )
 
 
 def _most_telling(nodes: list[Node], limit: int) -> list[Node]:

@@ -164,8 +164,18 @@ class TestTerminal:
         with on_a_terminal(alone, "run", ECHO) as (screen, running):
             read_until(screen, "[y/N]")
             running.send_signal(signal.SIGINT)
-            read_to_end(screen)
+            assert "Canceling. Ctrl-C again stops waiting." in read_to_end(screen)
             assert running.wait(timeout=TIMEOUT_S) == 130
+
+    def test_the_end_of_input_answers_nothing(self, alone: Terminal) -> None:
+        with on_a_terminal(alone, "run", ECHO) as (screen, running):
+            read_until(screen, "[y/N]")
+            os.write(screen, b"\x04")  # Ctrl-D
+            assert "constellation approve" in read_until(screen, "[--deny]")
+            (row,) = alone.json("ps")["constellations"]
+            alone.run("approve", row["id"])
+            read_to_end(screen)
+            assert running.wait(timeout=TIMEOUT_S) == 0
 
     def test_an_answer_from_elsewhere_ends_the_question(self, alone: Terminal) -> None:
         with on_a_terminal(alone, "run", ECHO) as (screen, running):

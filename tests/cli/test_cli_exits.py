@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 
 from constellation import errors
@@ -34,3 +37,20 @@ def test_the_code_of_an_error(kind: type[errors.ConstellationError], code: int) 
 
 def test_codes_are_distinct() -> None:
     assert len({int(code) for code in ExitCode}) == len(ExitCode)
+
+
+def test_ctrl_c_while_the_program_is_loaded_says_nothing() -> None:
+    script = (
+        "import sys\n"
+        "class Impatient:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name == 'constellation.cli.app':\n"
+        "            raise KeyboardInterrupt\n"
+        "sys.meta_path.insert(0, Impatient())\n"
+        "from constellation.cli import main\n"
+        "main()\n"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (ended.returncode, ended.stdout, ended.stderr) == (ExitCode.INTERRUPTED, "", "")

@@ -6,12 +6,14 @@ import io
 from collections.abc import Mapping
 from typing import Any
 
+import pytest
 from rich.console import Console, RenderableType
 
 from constellation.cli.render import (
     counts_text,
     devices_table,
     ending,
+    live_table,
     notes_text,
     plan_table,
     result_texts,
@@ -183,10 +185,25 @@ class TestTables:
         planned = edited(1, *(task(f"t{n}") for n in range(20)))
         started = event("started", 101.0, task="t17", attempt=1, device="desk")
         watched, _ = told([PLANNED[0], planned, started])
-        shown = printed(task_table(watched.constellation, 102.0, limit=3))
+        shown = printed(live_table(watched.constellation, 102.0, {}, rows=3, width=100))
         assert "t17" in shown
         assert "… and 17 more" in shown
         assert len(shown.splitlines()) < 8
+
+    @pytest.mark.parametrize("width", [20, 40, 60, 80, 100, 200])
+    def test_a_live_table_fits_its_terminal_with_one_line_for_each_task(self, width: int) -> None:
+        name = "check the disks and the memory of a machine with a rather long name"
+        planned = edited(1, *(task(f"t{n}", name=name) for n in range(4)))
+        started = event("started", 101.0, task="t0", attempt=1, device="d" * 64)
+        finished = event("finished", 109.0, task="t0", attempt=1, state="completed", output=name)
+        watched, _ = told([PLANNED[0], planned, started, finished])
+        table = live_table(watched.constellation, 110.0, {}, rows=9, width=width)
+        lines = printed(table, width=width).splitlines()
+        assert len(lines) == 2 + 4
+        assert max(map(len, lines)) <= width
+        assert all("check" in line for line in lines[2:])
+        assert "completed" in lines[2] or width < 28
+        assert ("8.0 s" in lines[2]) == (width >= 60)
 
     def test_elements_of_a_map_stand_below_it(self) -> None:
         events = [
