@@ -21,6 +21,9 @@ from constellation.aip.tls import client_context
 from constellation.config import LocalHub, Settings
 from constellation.errors import ConfigError, HubUnreachable, SessionLost
 
+# The hub gives fewer tasks at once where they are large.
+PART_TASKS = 1_000
+
 
 class HubClient:
     """A connection to a hub, with its verbs.
@@ -45,6 +48,29 @@ class HubClient:
         await self._link.ready()
         given = {key: value for key, value in params.items() if value is not None}
         return dict(await self._link.request(verb, given))
+
+    async def show(self, constellation: str) -> dict[str, Any]:
+        """A constellation with its whole graph, however large, asked for in parts.
+
+        Raises:
+            UnknownConstellationError: there is none of that id.
+        """
+        shown = await self._part(constellation, 0)
+        while (after := shown["next"]) is not None:
+            part = await self._part(constellation, after)
+            if part["version"] != shown["version"]:
+                # It was edited meanwhile: positions in the graph may have moved.
+                shown = await self._part(constellation, 0)
+                continue
+            graph = shown["graph"]
+            part["graph"]["nodes"] = graph["nodes"] + part["graph"]["nodes"]
+            part["graph"]["dependencies"] = graph["dependencies"] + part["graph"]["dependencies"]
+            shown = part
+        del shown["next"]
+        return shown
+
+    async def _part(self, constellation: str, after: int) -> dict[str, Any]:
+        return await self.ask("show", constellation=constellation, after=after, limit=PART_TASKS)
 
     async def watch(
         self, constellation: str | None = None, *, after: int | None = None

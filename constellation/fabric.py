@@ -150,7 +150,7 @@ class Work:
 
     async def show(self) -> Constellation:
         """The graph as it stands, with the state of every task."""
-        return from_json((await self._hub.ask("show", constellation=self.id))["graph"])
+        return from_json((await self._hub.show(self.id))["graph"])
 
     async def result(self) -> Ended:
         """Wait until it has ended.

@@ -117,3 +117,21 @@ async def test_facts_are_told_once_across_a_restart_of_the_hub(tmp_path: Path) -
             await until_told(before + 1)
             tasks.cancel_scope.cancel()
     assert told == sorted(set(told))
+
+
+async def test_a_graph_is_shown_whole_though_it_comes_in_parts(tmp_path: Path) -> None:
+    mine = settings(tmp_path, hub={"port": 0})
+    large = {"skill": "nobody.has.it", "arguments": {"x": "x" * 500_000}}
+    edits = [{"op": "add_task", "task": {"id": f"t{n}", **large}} for n in range(20)]
+    edits += [
+        {"op": "add_dependency", "dependency": {"source": f"t{n}", "target": f"t{n + 1}"}}
+        for n in range(19)
+    ]
+    async with service.open_hub(mine), open_hub(mine) as client:
+        name = (await client.ask("submit", edits=edits[:10]))["constellation"]
+        await client.ask("edit", constellation=name, edits=edits[10:20])
+        await client.ask("edit", constellation=name, edits=edits[20:])
+        shown = await client.show(name)
+    assert [node["task"]["id"] for node in shown["graph"]["nodes"]] == [f"t{n}" for n in range(20)]
+    assert len(shown["graph"]["dependencies"]) == 19
+    assert shown["version"] == shown["graph"]["version"] == 3

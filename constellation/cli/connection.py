@@ -10,7 +10,7 @@ import anyio
 import typer
 from anyio.abc import TaskStatus
 
-from constellation.client import open_hub
+from constellation.client import HubClient, open_hub
 from constellation.config import load_settings
 from constellation.errors import ConstellationError
 
@@ -69,10 +69,21 @@ def _first_known(group: BaseExceptionGroup[BaseException]) -> BaseException | No
 
 def ask_hub(verb: str, **params: Any) -> Mapping[str, Any]:
     """Connect, make one request, disconnect."""
+    return _with_hub(lambda hub: hub.ask(verb, **params))
+
+
+def ask_for_run(constellation: str) -> Mapping[str, Any]:
+    """Connect, ask for a constellation with its graph, disconnect."""
+    return _with_hub(lambda hub: hub.show(constellation))
+
+
+def _with_hub(
+    function: Callable[[HubClient], Awaitable[Mapping[str, Any]]],
+) -> Mapping[str, Any]:
     settings = load_settings()
 
     async def ask() -> Mapping[str, Any]:
         async with open_hub(settings) as hub:
-            return await hub.ask(verb, **params)
+            return await function(hub)
 
     return run_async(ask)

@@ -12,7 +12,7 @@ from constellation.errors import UnknownTaskError
 from constellation.telling.text import clean
 from constellation.telling.values import say_answer
 
-from .connection import ask_hub
+from .connection import ask_for_run, ask_hub
 from .files import read_tree
 from .options import ConstellationId
 from .output import Json, emit
@@ -155,7 +155,7 @@ def approve(
     """
     if deny and answer is not None:
         raise typer.BadParameter("Give --deny or --answer, not both.", param_hint="--deny")
-    question = _choose(open_questions(ask_hub("show", constellation=constellation)), task)
+    question = _choose(open_questions(ask_for_run(constellation)), task)
     value = read_answer(question, answer) if answer is not None else not deny
     ask_hub(
         "answer",

@@ -15,7 +15,7 @@ from constellation.graph.export import from_json, to_dot, to_mermaid
 from constellation.telling.text import clock
 from constellation.telling.watched import Watched
 
-from .connection import ask_hub, run_async
+from .connection import ask_for_run, ask_hub, run_async
 from .options import ConstellationId
 from .output import Json, console, emit, emit_json
 from .render import result_texts, run_heading, runs_table, task_table
@@ -54,7 +54,7 @@ def show(
     """
     if mermaid + dot + as_json > 1:
         raise typer.BadParameter("Choose one of --mermaid, --dot and --json.")
-    answer = ask_hub("show", constellation=constellation)
+    answer = ask_for_run(constellation)
     if as_json:
         emit_json(answer)
         return

@@ -59,6 +59,7 @@ from .observers import Observers
 from .pipeline import Pipeline
 from .requests import error_response, read_request
 from .scheduler import Scheduler
+from .telemetry import Telemetry
 
 CATCH_UP_S = 0.05
 
@@ -75,6 +76,7 @@ class Hub:
 
     Attributes:
         url: where it listens, once it does.
+        telemetry: what it counts of itself.
         started_at: Unix seconds.
     """
 
@@ -95,7 +97,14 @@ class Hub:
         self.url = ""
         self.started_at = time.time()
         self.observers = Observers(journal)
-        self.pipeline = Pipeline(scheduler, journal, act=self._act, publish=self._publish)
+        self.telemetry = Telemetry()
+        self.pipeline = Pipeline(
+            scheduler,
+            journal,
+            act=self._act,
+            publish=self._publish,
+            telemetry=self.telemetry,
+        )
         self._devices: dict[str, Peer] = {}
         self._tasks: TaskGroup | None = None
         self._catching_up = False
@@ -130,6 +139,10 @@ class Hub:
     def peer(self, device: str) -> Peer | None:
         """The session of a connected device."""
         return self._devices.get(device)
+
+    def observe(self) -> dict[str, Any]:
+        """What the hub counts of itself, as plain data."""
+        return self.telemetry.to_plain(self.scheduler, self._devices)
 
     # ── instructions ────────────────────────────────────────────────────────────────────────────
 
@@ -197,6 +210,8 @@ class Hub:
 
     def opened(self, peer: Peer, hello: Hello, resumed: bool) -> None:
         """A peer connected; a device's card is in its hello."""
+        if not resumed:
+            self.telemetry.sessions[peer.role] += 1
         if peer.role != "device":
             return
         self._devices[peer.name] = peer
@@ -216,6 +231,7 @@ class Hub:
     def closed(self, peer: Peer, reason: str) -> None:
         """The session is gone for good."""
         self.observers.forget(peer)
+        self.telemetry.sessions[peer.role] -= 1
         if self._devices.get(peer.name) is peer:
             del self._devices[peer.name]
             self.feed(DeviceLost(peer.name, reason))

@@ -3,6 +3,9 @@
 One hub writes it; anyone may read it at the same time. A commit stores all facts of one wake-up in
 as few rows as possible: one row for each stretch of facts about the same constellation.
 
+A starting hub replays the constellations that had not ended, each from its snapshot if it has one.
+What has ended costs a start nothing: its facts stay, and it is rebuilt when somebody looks at it.
+
 What a crash can take, by `Sync`:
 
 - ``normal`` (default): WAL without a sync for each commit. Survives a killed process at any
@@ -13,44 +16,62 @@ What a crash can take, by `Sync`:
 
 from __future__ import annotations
 
-import fcntl
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
+from itertools import groupby
+from operator import attrgetter
 from pathlib import Path
-from typing import IO, Any, Literal
+from types import MappingProxyType
+from typing import IO, Any, Literal, NamedTuple
+from zlib import crc32
 
 import msgpack
 
 from constellation.errors import JournalError
 
 from .events import Fact
+from .journal_file import SCHEMA, complaining, damaged, lock, open_reader, open_writer
 
 Sync = Literal["normal", "full", "off"]
 
-SCHEMA_VERSION = 1
-CHECKPOINT_BYTES = 16 * 1024 * 1024
+SCHEMA_VERSION = 2
+MAINTAIN_BYTES = 16 * 1024 * 1024
+MAINTAIN_FACTS = 20_000
 
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS events (
-    seq INTEGER PRIMARY KEY,      -- number of the first fact in the row
-    count INTEGER NOT NULL,
-    constellation TEXT NOT NULL,
-    facts BLOB NOT NULL           -- msgpack [[time, kind, body], …]
-);
-CREATE INDEX IF NOT EXISTS events_by_constellation ON events (constellation, seq);
-CREATE TABLE IF NOT EXISTS snapshots (
-    constellation TEXT PRIMARY KEY,
-    seq INTEGER NOT NULL,         -- number of the last fact it includes
-    ended INTEGER NOT NULL,
-    summary BLOB NOT NULL,
-    state BLOB NOT NULL
-);
-CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value BLOB NOT NULL);
+_CONSTELLATION = attrgetter("constellation")
+_NOTHING: Mapping[str, Mapping[str, Any]] = MappingProxyType({})
+_INSERT = "INSERT INTO events VALUES (?, ?, ?, ?, ?)"
+# The row that holds a number is the last one that begins at or before it.
+_ALL_FACTS = """
+SELECT seq, constellation, crc, facts FROM events
+WHERE seq >= coalesce((SELECT max(seq) FROM events WHERE seq <= :first), 0) ORDER BY seq
+"""
+_FACTS_OF_ONE = """
+SELECT seq, constellation, crc, facts FROM events WHERE constellation = :constellation
+AND seq >= coalesce(
+    (SELECT max(seq) FROM events WHERE constellation = :constellation AND seq <= :first), 0
+) ORDER BY seq
 """
 
 
+class Saved(NamedTuple):
+    """What a constellation is replayed from.
+
+    Attributes:
+        constellation: its id.
+        state: its snapshot; None if it has none.
+        seq: number of the last fact that the snapshot includes, or 0.
+    """
+
+    constellation: str
+    state: dict[str, Any] | None
+    seq: int
+
+
 def _pack(value: Any) -> bytes:
-    return msgpack.packb(value, use_bin_type=True)  # type: ignore[no-any-return]
+    packed: bytes = msgpack.packb(value, use_bin_type=True)
+    return packed
 
 
 def _unpack(data: bytes) -> Any:
@@ -65,52 +86,34 @@ class Journal:
         sync: see the module's docstring.
         read_only: open beside a running hub, for looking only.
 
+    Attributes:
+        seq: number of the last fact; of a reader, when it was opened.
+
     Raises:
-        JournalError: the file is no journal, is of a newer version, or another hub writes it.
+        JournalError: the file is no journal, is of another version, is damaged, cannot be read or
+            written, or another hub writes it.
     """
 
     def __init__(self, path: Path, *, sync: Sync = "normal", read_only: bool = False) -> None:
         self.path = path
         self.sync = sync
+        self.seq = 0
         self._lock: IO[str] | None = None
-        self._unflushed_bytes = 0
+        self._writer: sqlite3.Connection | None = None
+        self._reader: sqlite3.Connection | None = None
+        self._unfolded_bytes = 0
+        self._unfolded_facts = 0
         try:
-            if read_only:
-                if not path.is_file():
-                    raise JournalError(f"There is no journal at {path}.", path=str(path))
-                self._db = sqlite3.connect(
-                    f"{path.absolute().as_uri()}?mode=ro", uri=True, check_same_thread=False
-                )
-            else:
-                path.parent.mkdir(parents=True, exist_ok=True)
-                self._lock = _lock(path)
-                self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-                path.chmod(0o600)
-                self._db.execute("PRAGMA journal_mode=WAL")
-                self._db.execute(f"PRAGMA synchronous={sync.upper()}")
-                # Moving pages from the log into the file takes syncs: `maintain` does it off the
-                # path of the commits.
-                self._db.execute("PRAGMA wal_autocheckpoint=0")
-                self._db.executescript(_SCHEMA)
-                self._set_meta("version", SCHEMA_VERSION, only_if_missing=True)
-            version = self._meta("version")
-            self.seq = self._last_seq()
-        except sqlite3.DatabaseError as error:
-            self.close()
-            raise JournalError(
-                f"{path} cannot be used as a journal: {error}.",
-                remedy="Name another file, or restore this one from a backup.",
-                path=str(path),
-            ) from error
+            with complaining(path, "opened"):
+                if not read_only:
+                    self._prepare()
+                self._reader = open_reader(path)
+                self._check_version()
+                row = self._one("SELECT seq + count - 1 FROM events ORDER BY seq DESC LIMIT 1")
+                self.seq = 0 if row is None else int(row[0])
         except JournalError:
             self.close()
             raise
-        if version != SCHEMA_VERSION:
-            self.close()
-            raise JournalError(
-                f"{path} is a journal of version {version}; this program reads {SCHEMA_VERSION}.",
-                path=str(path),
-            )
 
     @classmethod
     def open(cls, path: Path) -> Journal:
@@ -122,154 +125,201 @@ class Journal:
         """True if a commit waits for the disk, and so belongs off the event loop."""
         return self.sync == "full"
 
+    def _prepare(self) -> None:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self._lock = lock(self.path)
+        self._writer = open_writer(self.path, self.sync)
+        if self._writer.execute("SELECT count(*) FROM sqlite_schema").fetchone() == (0,):
+            # All or nothing: whoever is killed here leaves an empty file, not half a journal.
+            self._writer.executescript(f"BEGIN; {SCHEMA}")
+            _set_meta(self._writer, "version", SCHEMA_VERSION)
+            self._writer.execute("COMMIT")
+
+    def _check_version(self) -> None:
+        version = self._meta("version")
+        if version != SCHEMA_VERSION:
+            raise JournalError(
+                f"{self.path} is a journal of version {version}; this program reads "
+                f"{SCHEMA_VERSION}.",
+                remedy="Use the program that wrote it, or another --state-dir.",
+                path=str(self.path),
+            )
+
     # ── writing ─────────────────────────────────────────────────────────────────────────────────
 
-    def commit(self, facts: Sequence[Fact]) -> int:
+    def commit(
+        self, facts: Sequence[Fact], ended: Mapping[str, Mapping[str, Any]] = _NOTHING
+    ) -> int:
         """Write facts in one transaction; return the number of the last one.
+
+        Args:
+            facts: in the order in which they were made.
+            ended: of each constellation that ended with them, what listings show of it.
 
         Raises:
             JournalError: nothing was written (disk full, file gone). The caller must not act.
         """
-        rows = []
+        rows, created = [], []
         seq = self.seq
-        start = 0
-        for end in range(1, len(facts) + 1):
-            name = facts[start].constellation
-            if end < len(facts) and facts[end].constellation == name:
-                continue
-            blob = _pack([(fact.time, fact.kind, fact.body) for fact in facts[start:end]])
-            rows.append((seq + 1, end - start, name, blob))
-            self._unflushed_bytes += len(blob)
-            seq += end - start
-            start = end
-        try:
-            self._db.execute("BEGIN")
-            self._db.executemany("INSERT INTO events VALUES (?, ?, ?, ?)", rows)
-            self._db.execute("COMMIT")
-        except sqlite3.Error as error:
-            if self._db.in_transaction:
-                self._db.rollback()
-            raise JournalError(
-                f"The journal {self.path} cannot be written: {error}.",
-                remedy="Free disk space or mend the file system, then start the hub again.",
-                path=str(self.path),
-            ) from error
+        for name, group in groupby(facts, _CONSTELLATION):
+            plain = [(fact.time, fact.kind, fact.body) for fact in group]
+            blob = _pack(plain)
+            rows.append((seq + 1, len(plain), name, crc32(blob), blob))
+            if plain[0][1] == "created":
+                created.append((name, seq + 1))
+            self._unfolded_bytes += len(blob)
+            seq += len(plain)
+        with complaining(self.path, "written"):
+            self._write(rows, created, ended)
+        self._unfolded_facts += seq - self.seq
         self.seq = seq
         return seq
 
-    def save_snapshot(
+    def _write(
         self,
-        constellation: str,
-        state: Mapping[str, Any],
-        *,
-        ended: bool,
-        summary: Mapping[str, Any],
+        rows: list[tuple[int, int, str, int, bytes]],
+        created: list[tuple[str, int]],
+        ended: Mapping[str, Mapping[str, Any]],
     ) -> None:
-        """Store the state of one constellation as of the last commit.
-
-        ``summary`` is what listings show, so that they need not read the state.
-        """
-        blob = _pack(state)
-        self._db.execute(
-            "INSERT OR REPLACE INTO snapshots VALUES (?, ?, ?, ?, ?)",
-            (constellation, self.seq, ended, _pack(summary), blob),
-        )
-        self._unflushed_bytes += len(blob)
-
-    def save_learned(self, learned: Mapping[str, Any]) -> None:
-        """Store what the scheduler learned of devices and skills."""
-        self._set_meta("learned", learned)
+        db = self._writing()
+        if len(rows) == 1 and not created and not ended:
+            # One statement is a transaction already.
+            db.execute(_INSERT, rows[0])
+            return
+        db.execute("BEGIN")
+        try:
+            db.executemany(_INSERT, rows)
+            db.executemany("INSERT INTO constellations (id, created) VALUES (?, ?)", created)
+            db.executemany(
+                "UPDATE constellations SET summary = ? WHERE id = ?",
+                [(_pack(summary), name) for name, summary in ended.items()],
+            )
+            db.execute("COMMIT")
+        except sqlite3.Error:
+            if db.in_transaction:
+                db.rollback()
+            raise
 
     @property
     def wants_maintenance(self) -> bool:
-        """True if the write-ahead log has grown enough to be worth folding in."""
-        return self._unflushed_bytes > CHECKPOINT_BYTES
+        """True if so much was written that `maintain` is worth its while."""
+        return self._unfolded_bytes > MAINTAIN_BYTES or self._unfolded_facts > MAINTAIN_FACTS
 
-    def maintain(self) -> None:
-        """Fold the write-ahead log into the file. Safe in another thread while commits go on."""
-        self._unflushed_bytes = 0
-        connection = sqlite3.connect(self.path, isolation_level=None)
-        try:
-            connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
-        finally:
-            connection.close()
+    def maintain(self, learned: Mapping[str, Any]) -> None:
+        """Fold the write-ahead log into the file, and store what the scheduler has learned.
+
+        It may run in another thread while commits go on.
+
+        Raises:
+            JournalError: the file cannot be written.
+        """
+        self._unfolded_bytes = self._unfolded_facts = 0
+        with complaining(self.path, "written"), closing(open_writer(self.path, self.sync)) as db:
+            _set_meta(db, "learned", learned)
+            db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+
+    def save_snapshot(self, constellation: str, state: Mapping[str, Any], seq: int) -> None:
+        """Store the state of an open constellation after the fact of that number.
+
+        It may run in another thread while commits go on. Snapshots only save time: without them
+        the same is replayed from the first fact on.
+
+        Raises:
+            JournalError: the file cannot be written.
+        """
+        row = (constellation, seq, _pack(state))
+        with complaining(self.path, "written"), closing(open_writer(self.path, self.sync)) as db:
+            db.execute("INSERT OR REPLACE INTO snapshots VALUES (?, ?, ?)", row)
 
     # ── reading ─────────────────────────────────────────────────────────────────────────────────
 
     def facts(self, constellation: str | None = None, after: int = 0) -> Iterator[tuple[int, Fact]]:
-        """Yield ``(number, fact)`` in order, of one constellation or of all, after a number."""
-        where = "seq + count > ?" + (" AND constellation = ?" if constellation else "")
-        arguments: tuple[Any, ...] = (after + 1, constellation) if constellation else (after + 1,)
-        query = f"SELECT seq, constellation, facts FROM events WHERE {where} ORDER BY seq"
-        try:
-            for first, name, blob in self._db.execute(query, arguments):
+        """Yield ``(number, fact)`` in order, of one constellation or of all, after a number.
+
+        Raises:
+            JournalError: the journal is damaged.
+        """
+        query = _ALL_FACTS if constellation is None else _FACTS_OF_ONE
+        arguments = {"constellation": constellation, "first": after + 1}
+        with complaining(self.path, "read"):
+            for first, name, crc, blob in self._reading().execute(query, arguments):
+                if crc32(blob) != crc:
+                    raise damaged(self.path, f"the row of fact {first} is not what was written")
                 for seq, (time, kind, body) in enumerate(_unpack(blob), first):
                     if seq > after:
                         yield seq, Fact(time, name, kind, body)
-        except (sqlite3.DatabaseError, ValueError, msgpack.UnpackException) as error:
-            raise JournalError(
-                f"The journal {self.path} is damaged: {error}.",
-                remedy="Restore it from a backup.",
-                path=str(self.path),
-            ) from error
 
-    def tail(self) -> Iterator[tuple[int, Fact]]:
-        """Yield the facts that no snapshot includes: what a starting hub replays."""
-        covered = {
-            name: (seq, bool(ended))
-            for name, seq, ended in self._db.execute(
-                "SELECT constellation, seq, ended FROM snapshots"
-            )
-        }
-        open_seqs = [seq for seq, ended in covered.values() if not ended]
-        start = self._meta("replay_from") or 0
-        if open_seqs:
-            start = min(start, *open_seqs)
-        for seq, fact in self.facts(after=start):
-            if seq > covered.get(fact.constellation, (0, False))[0]:
-                yield seq, fact
+    def open_constellations(self) -> list[str]:
+        """The ids of constellations that had not ended, oldest first."""
+        query = "SELECT id FROM constellations WHERE summary IS NULL ORDER BY created"
+        return [name for (name,) in self._all(query)]
 
-    def covered(self) -> None:
-        """Note that every open constellation has a snapshot: replay may start after this commit."""
-        self._set_meta("replay_from", self.seq)
+    def saved(self, constellation: str) -> Saved:
+        """The snapshot of a constellation, if there is one.
 
-    def open_snapshots(self) -> Iterator[dict[str, Any]]:
-        """Yield the stored states of constellations that had not ended."""
-        for (blob,) in self._db.execute(
-            "SELECT state FROM snapshots WHERE NOT ended ORDER BY constellation"
-        ):
-            yield _unpack(blob)
+        Raises:
+            JournalError: the journal is damaged.
+        """
+        row = self._one(
+            "SELECT state, seq FROM snapshots WHERE constellation = ?", (constellation,)
+        )
+        if row is None:
+            return Saved(constellation, None, 0)
+        return Saved(constellation, self._read(row[0]), row[1])
 
-    def snapshot(self, constellation: str) -> dict[str, Any] | None:
-        """The stored state of one constellation, or None."""
-        row = self._db.execute(
-            "SELECT state FROM snapshots WHERE constellation = ?", (constellation,)
-        ).fetchone()
-        return None if row is None else _unpack(row[0])
-
-    def summaries(self) -> list[dict[str, Any]]:
-        """The summaries of all ended constellations, oldest first."""
-        rows = self._db.execute("SELECT summary FROM snapshots WHERE ended ORDER BY seq")
-        return [_unpack(blob) for (blob,) in rows]
+    def summaries(self, limit: int) -> list[dict[str, Any]]:
+        """What listings show of the latest constellations that have ended, oldest first."""
+        query = (
+            "SELECT summary FROM constellations WHERE summary IS NOT NULL "
+            "ORDER BY created DESC LIMIT ?"
+        )
+        return [self._read(blob) for (blob,) in reversed(self._all(query, (limit,)))]
 
     def known(self, constellation: str) -> bool:
         """True if any fact about this constellation was ever written."""
-        row = self._db.execute(
-            "SELECT 1 FROM events WHERE constellation = ? LIMIT 1", (constellation,)
-        ).fetchone()
-        return row is not None
+        return self._one("SELECT 1 FROM constellations WHERE id = ?", (constellation,)) is not None
 
     def learned(self) -> dict[str, Any] | None:
-        """What `save_learned` stored last."""
-        return self._meta("learned")  # type: ignore[no-any-return]
+        """What `maintain` was given last."""
+        learned: dict[str, Any] | None = self._meta("learned")
+        return learned
+
+    def _meta(self, key: str) -> Any:
+        row = self._one("SELECT value FROM meta WHERE key = ?", (key,))
+        return None if row is None else self._read(row[0])
+
+    def _read(self, blob: bytes) -> Any:
+        try:
+            return _unpack(blob)
+        except (ValueError, msgpack.UnpackException) as error:
+            raise damaged(self.path, str(error)) from error
+
+    def _one(self, query: str, arguments: tuple[Any, ...] = ()) -> Any:
+        with complaining(self.path, "read"):
+            return self._reading().execute(query, arguments).fetchone()
+
+    def _all(self, query: str, arguments: tuple[Any, ...] = ()) -> list[Any]:
+        with complaining(self.path, "read"):
+            return self._reading().execute(query, arguments).fetchall()
+
+    # ── the file ────────────────────────────────────────────────────────────────────────────────
+
+    def _writing(self) -> sqlite3.Connection:
+        if self._writer is None:
+            raise JournalError(f"The journal {self.path} is not open for writing.")
+        return self._writer
+
+    def _reading(self) -> sqlite3.Connection:
+        if self._reader is None:
+            raise JournalError(f"The journal {self.path} is closed.")
+        return self._reader
 
     def close(self) -> None:
         """Close the file; a second call does nothing."""
-        if hasattr(self, "_db"):
-            self._db.close()
-        if self._lock is not None:
-            self._lock.close()
-            self._lock = None
+        for connection in (self._reader, self._writer, self._lock):
+            if connection is not None:
+                connection.close()
+        self._reader = self._writer = self._lock = None
 
     def __enter__(self) -> Journal:
         return self
@@ -277,30 +327,6 @@ class Journal:
     def __exit__(self, *exc: object) -> None:
         self.close()
 
-    def _last_seq(self) -> int:
-        row = self._db.execute(
-            "SELECT seq + count - 1 FROM events ORDER BY seq DESC LIMIT 1"
-        ).fetchone()
-        return 0 if row is None else int(row[0])
 
-    def _meta(self, key: str) -> Any:
-        row = self._db.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
-        return None if row is None else _unpack(row[0])
-
-    def _set_meta(self, key: str, value: Any, *, only_if_missing: bool = False) -> None:
-        verb = "IGNORE" if only_if_missing else "REPLACE"
-        self._db.execute(f"INSERT OR {verb} INTO meta VALUES (?, ?)", (key, _pack(value)))
-
-
-def _lock(path: Path) -> IO[str]:
-    lock = path.with_name(path.name + ".lock").open("w")
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        lock.close()
-        raise JournalError(
-            f"Another hub is writing {path}.",
-            remedy="Stop it, or give this one its own --state-dir.",
-            path=str(path),
-        ) from None
-    return lock
+def _set_meta(db: sqlite3.Connection, key: str, value: Any) -> None:
+    db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, _pack(value)))

@@ -9,20 +9,60 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Callable
+from functools import partial
+from operator import attrgetter
+from typing import Any
 
 from anyio import to_thread
 from anyio.abc import TaskGroup
 
 from constellation.errors import JournalError
 
+from .archive import read_back, replay, save_snapshot
 from .events import Event, Fact, Instruction, Tick
 from .journal import Journal
 from .run import Run
 from .scheduler import Scheduler
+from .telemetry import Telemetry
 from .views import summary
 
-SNAPSHOT_FACTS = 20_000
+# A start replays at most this many facts, or this many for each task of the open constellations.
+REPLAYED_FACTS = 20_000
+REPLAYED_FACTS_PER_TASK = 4
+# How long an ended constellation that somebody looked at stays in memory.
+LOOKED_AT_S = 30.0
+
+_CONSTELLATION = attrgetter("constellation")
+
+
+class Wake:
+    """What gathers in one wake-up.
+
+    Attributes:
+        instructions: of the scheduler, but for the facts.
+        facts: to be written first.
+        afterwards: called once all is done.
+    """
+
+    __slots__ = ("afterwards", "facts", "instructions")
+
+    def __init__(self) -> None:
+        self.instructions: list[Instruction] = []
+        self.facts: list[Fact] = []
+        self.afterwards: list[Callable[[], object]] = []
+
+    def __bool__(self) -> bool:
+        return bool(self.instructions or self.facts or self.afterwards)
+
+    def add(self, instructions: list[Instruction]) -> None:
+        """Take in what the scheduler returned."""
+        for each in instructions:
+            if type(each) is Fact:
+                self.facts.append(each)
+            else:
+                self.instructions.append(each)
 
 
 class Pipeline:
@@ -33,6 +73,7 @@ class Pipeline:
         journal: where facts go before anything is acted on.
         act: does one instruction that is not a `Fact`.
         publish: told of facts just committed, with the number of the last.
+        telemetry: counts what happens.
     """
 
     def __init__(
@@ -42,20 +83,26 @@ class Pipeline:
         *,
         act: Callable[[Instruction], None],
         publish: Callable[[list[Fact], int], None],
+        telemetry: Telemetry,
     ) -> None:
         self.scheduler = scheduler
         self.journal = journal
         self._act_on = act
         self._publish = publish
-        self._instructions: list[Instruction] = []
-        self._afterwards: list[Callable[[], object]] = []
+        self._telemetry = telemetry
+        self._wake = Wake()
         self._wanted = asyncio.Event()
         self._failed: asyncio.Future[None] | None = None
         self._tasks: TaskGroup | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._timer_due = 0.0
         self._epoch = time.time() - time.monotonic()
-        self._changed: dict[str, None] = {}
-        self._facts_since_snapshot = 0
+        self._looked_at: dict[str, Run] = {}
+        # How many facts of each open constellation a start would replay.
+        self._unsaved: Counter[str] = Counter()
+        self._unsaved_facts = 0
+        self._unsaved_limit = REPLAYED_FACTS
+        self._keeping_house = False
 
     def now(self) -> float:
         """Seconds: monotonic while the hub lives, near Unix time across restarts."""
@@ -72,16 +119,11 @@ class Pipeline:
         learned = self.journal.learned()
         if learned is not None:
             self.scheduler.restore_learned(learned)
-        for state in self.journal.open_snapshots():
-            self.scheduler.restore_run(state)
-        for _, fact in self.journal.tail():
-            self.scheduler.restore(fact)
-            self._changed[fact.constellation] = None
-            self._facts_since_snapshot += 1
-        for name in [name for name, run in self.scheduler.runs.items() if run.ended_at is not None]:
-            self._archive(name)
-        self._instructions += self.scheduler.recover(self.now())
-        return self._facts_since_snapshot
+        for name in self.journal.open_constellations():
+            self._unsaved[name] = replay(self.journal, name, self.scheduler).facts
+        self._unsaved_facts = self._unsaved.total()
+        self._wake.add(self.scheduler.recover(self.now()))
+        return self._unsaved_facts
 
     async def run(self, tasks: TaskGroup) -> None:
         """Serve until the journal fails or the task is canceled.
@@ -97,10 +139,14 @@ class Pipeline:
         await self._failed
 
     def close(self) -> None:
-        """Write snapshots, so that the next start is quick, and close the journal."""
+        """Store what was learned, and close the journal; a second call does nothing.
+
+        Raises:
+            JournalError: the journal cannot be written.
+        """
         if self._timer is not None:
             self._timer.cancel()
-        self._save_snapshots()
+        self.journal.maintain(self.scheduler.snapshot_learned())
         self.journal.close()
 
     # ── events in, instructions out ─────────────────────────────────────────────────────────────
@@ -111,64 +157,66 @@ class Pipeline:
         Raises:
             ConstellationError: the event was refused; nothing changed.
         """
-        self._instructions += self.scheduler.handle(event, self.now())
+        self._wake.add(self.scheduler.handle(event, self.now()))
 
     def afterwards(self, callback: Callable[[], object]) -> None:
         """Call back once everything fed so far is in the journal and acted on."""
-        self._afterwards.append(callback)
+        self._wake.afterwards.append(callback)
 
     def flush(self) -> None:
         """End a wake-up: commit what is to be remembered, then act."""
         if self.journal.syncs:
             self._wanted.set()
             return
-        while self._instructions or self._afterwards:
-            instructions, afterwards, facts = self._take()
+        while wake := self._take():
             try:
-                if facts:
-                    self.journal.commit(facts)
+                self._commit(wake.facts, self._ended(wake))
             except JournalError as error:
                 self._fail(error)
                 return
-            self._act(instructions, afterwards, facts)
+            self._act(wake)
         self._arm_timer()
 
     async def _commit_in_thread(self) -> None:
         while True:
             await self._wanted.wait()
             self._wanted.clear()
-            instructions, afterwards, facts = self._take()
+            wake = self._take()
             try:
-                if facts:
-                    await to_thread.run_sync(self.journal.commit, facts)
+                await to_thread.run_sync(self._commit, wake.facts, self._ended(wake))
             except JournalError as error:
                 self._fail(error)
                 return
-            self._act(instructions, afterwards, facts)
-            if self._instructions or self._afterwards:
+            self._act(wake)
+            if self._wake:
                 self._wanted.set()
             self._arm_timer()
 
-    def _take(self) -> tuple[list[Instruction], list[Callable[[], object]], list[Fact]]:
-        instructions, self._instructions = self._instructions, []
-        afterwards, self._afterwards = self._afterwards, []
-        return instructions, afterwards, [each for each in instructions if isinstance(each, Fact)]
+    def _take(self) -> Wake:
+        wake, self._wake = self._wake, Wake()
+        return wake
 
-    def _act(
-        self,
-        instructions: list[Instruction],
-        afterwards: list[Callable[[], object]],
-        facts: list[Fact],
-    ) -> None:
-        for each in instructions:
-            if not isinstance(each, Fact):
-                self._act_on(each)
+    def _ended(self, wake: Wake) -> dict[str, dict[str, Any]]:
+        """Summaries of the constellations that end with these facts."""
+        runs = self.scheduler.runs
+        names = [fact.constellation for fact in wake.facts if fact.kind == "ended"]
+        return {name: summary(runs[name]) for name in names}
+
+    def _commit(self, facts: list[Fact], ended: dict[str, dict[str, Any]]) -> None:
         if facts:
-            self._publish(facts, self.journal.seq)
-        for callback in afterwards:
+            began = time.perf_counter()
+            self.journal.commit(facts, ended)
+            self._telemetry.committed(facts, time.perf_counter() - began)
+
+    def _act(self, wake: Wake) -> None:
+        for each in wake.instructions:
+            self._act_on(each)
+        if wake.facts:
+            self._publish(wake.facts, self.journal.seq)
+        for callback in wake.afterwards:
             callback()
-        if facts:
-            self._keep_house(facts)
+        if wake.facts:
+            self._count(wake.facts)
 
     def _fail(self, error: JournalError) -> None:
         # What cannot be remembered must not be done: the hub stops, and devices keep their results.
@@ -178,65 +226,84 @@ class Pipeline:
     # ── time ────────────────────────────────────────────────────────────────────────────────────
 
     def _arm_timer(self) -> None:
+        """See to it that we wake by the scheduler's deadline.
+
+        A timer that is set too early is left: it fires, finds nothing due, and is set anew. So a
+        deadline that moves away with every task costs no timer each.
+        """
+        due = self.scheduler.deadline()
+        if due is None or (self._timer is not None and self._timer_due <= due):
+            return
         if self._timer is not None:
             self._timer.cancel()
-            self._timer = None
-        due = self.scheduler.deadline()
-        if due is not None:
-            loop = asyncio.get_running_loop()
-            self._timer = loop.call_later(max(0.0, due - self.now()), self._tick)
+        loop = asyncio.get_running_loop()
+        self._timer_due = due
+        self._timer = loop.call_later(max(0.0, due - self.now()), self._tick)
 
     def _tick(self) -> None:
         self._timer = None
         self.feed(Tick())
         self.flush()
 
-    # ── snapshots ───────────────────────────────────────────────────────────────────────────────
+    # ── what ended, and what is long ────────────────────────────────────────────────────────────
 
-    def find_run(self, constellation: str) -> Run | None:
-        """A constellation, open or ended; an ended one is read back from the journal."""
-        run = self.scheduler.runs.get(constellation)
-        if run is None:
-            state = self.journal.snapshot(constellation)
-            run = None if state is None else Run.restore(state)
+    async def find_run(self, constellation: str) -> Run | None:
+        """A constellation, open or ended; an ended one is read back from the journal.
+
+        Raises:
+            JournalError: the journal is damaged.
+        """
+        run = self.scheduler.runs.get(constellation) or self._looked_at.get(constellation)
+        if run is None and self.journal.known(constellation):
+            run = await to_thread.run_sync(read_back, self.journal.path, constellation)
+            if run is not None and run.ended_at is not None:
+                # One is enough: it is for those who look at a large one part by part.
+                self._looked_at = {constellation: run}
+                loop = asyncio.get_running_loop()
+                loop.call_later(LOOKED_AT_S, self._looked_at.pop, constellation, None)
         return run
 
-    def _keep_house(self, facts: list[Fact]) -> None:
-        self._facts_since_snapshot += len(facts)
-        for fact in facts:
-            self._changed[fact.constellation] = None
+    def _count(self, facts: list[Fact]) -> None:
+        """Constellations that have ended leave memory; those with many facts get a snapshot."""
+        self._unsaved.update(map(_CONSTELLATION, facts))
+        self._unsaved_facts += len(facts)
         for fact in facts:
             if fact.kind == "ended":
-                self._archive(fact.constellation)
-        if self._facts_since_snapshot > SNAPSHOT_FACTS:
-            open_tasks = sum(len(run.constellation.nodes) for run in self.scheduler.runs.values())
-            if self._facts_since_snapshot > 2 * open_tasks:
-                self._save_snapshots()
-        if self.journal.wants_maintenance and self._tasks is not None:
-            self._tasks.start_soon(to_thread.run_sync, self.journal.maintain)
-
-    def _archive(self, constellation: str) -> None:
-        """An ended constellation leaves memory."""
-        self._save_snapshot(constellation, ended=True)
-        self.scheduler.forget(constellation)
-        self._changed.pop(constellation, None)
-
-    def _save_snapshots(self) -> None:
-        if self._instructions:
-            # The scheduler is ahead of the journal: a snapshot now would hold facts twice.
+                self._unsaved_facts -= self._unsaved.pop(fact.constellation)
+                self.scheduler.forget(fact.constellation)
+        if self._tasks is None or self._keeping_house:
             return
-        for constellation in self._changed:
-            if constellation in self.scheduler.runs:
-                self._save_snapshot(constellation, ended=False)
-        self._changed.clear()
-        self.journal.save_learned(self.scheduler.snapshot_learned())
-        self.journal.covered()
-        self._facts_since_snapshot = 0
+        if self._unsaved_facts > self._unsaved_limit or self.journal.wants_maintenance:
+            self._keeping_house = True
+            self._tasks.start_soon(self._keep_house)
 
-    def _save_snapshot(self, constellation: str, *, ended: bool) -> None:
-        self.journal.save_snapshot(
-            constellation,
-            self.scheduler.snapshot_run(constellation),
-            ended=ended,
-            summary=summary(self.scheduler.runs[constellation]),
-        )
+    async def _keep_house(self) -> None:
+        try:
+            await to_thread.run_sync(self.journal.maintain, self.scheduler.snapshot_learned())
+            for constellation in self._worth_a_snapshot():
+                await self._save_snapshot(constellation)
+        except JournalError as error:
+            self._fail(error)
+        finally:
+            self._keeping_house = False
+
+    def _worth_a_snapshot(self) -> list[str]:
+        """The open constellations of which a start would replay too many facts."""
+        tasks = {name: len(run.constellation.nodes) for name, run in self.scheduler.runs.items()}
+        allowed = REPLAYED_FACTS_PER_TASK * sum(tasks.values())
+        self._unsaved_limit = max(REPLAYED_FACTS, allowed)
+        if self._unsaved_facts <= self._unsaved_limit:
+            return []
+        # If there are too many in all, then at least one constellation has too many for itself.
+        return [
+            name
+            for name, facts in self._unsaved.items()
+            if facts > REPLAYED_FACTS_PER_TASK * tasks[name]
+        ]
+
+    async def _save_snapshot(self, constellation: str) -> None:
+        included = self._unsaved[constellation]
+        await to_thread.run_sync(partial(save_snapshot, self.journal, constellation))
+        if constellation in self._unsaved:
+            self._unsaved[constellation] -= included
+            self._unsaved_facts -= included

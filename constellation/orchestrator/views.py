@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any
+from itertools import islice
+from typing import Any, NamedTuple
+
+import msgpack
+
+from constellation.errors import LimitExceeded
+from constellation.graph.document import nodes_to_plain
+from constellation.graph.export import to_json
 
 from .device import Device
 from .run import Run
+
+# What one answer holds at most; bodies of messages are bounded by `Limits.max_body`.
+PART_BYTES = 2 * 1024 * 1024
+PART_TASKS = 1_000
+WHOLE_TASKS = 10_000
 
 
 def summary(run: Run) -> dict[str, Any]:
@@ -22,6 +34,62 @@ def summary(run: Run) -> dict[str, Any]:
         "created_at": run.created_at,
         "ended_at": run.ended_at,
     }
+
+
+class Part(NamedTuple):
+    """A part of a graph.
+
+    Attributes:
+        graph: as `to_json` gives it, with some of the tasks and the dependencies that leave them.
+        next: the position at which the next part begins; None if there is none.
+    """
+
+    graph: dict[str, Any]
+    next: int | None
+
+
+def graph_part(run: Run, after: int, limit: int | None) -> Part:
+    """The tasks of a constellation from a position on; all of them if ``limit`` is None.
+
+    A part ends early when it becomes large. Positions hold as long as the version stays the same.
+
+    Raises:
+        LimitExceeded: all were asked for, and they are too many for one answer.
+    """
+    graph = run.constellation
+    if limit is None:
+        if len(graph.nodes) > WHOLE_TASKS:
+            raise LimitExceeded(
+                f"{run.id} has {len(graph.nodes):,} tasks, which is too much for one answer.",
+                remedy="Ask for it in parts, with `limit` and `after`.",
+            )
+        return Part(to_json(graph), None)
+    nodes: list[Any] = []
+    dependencies: list[Any] = []
+    size = 0
+    for name, node in islice(graph.nodes.items(), after, after + min(limit, PART_TASKS)):
+        plain = nodes_to_plain({name: node})
+        size += packed_bytes(plain)
+        if nodes and size > PART_BYTES:
+            break
+        nodes += plain["nodes"]
+        dependencies += plain["dependencies"]
+    end = after + len(nodes)
+    head = {
+        "id": run.id,
+        "version": graph.version,
+        "state": str(graph.state),
+        "top": graph.order.top,
+    }
+    return Part(
+        {**head, "nodes": nodes, "dependencies": dependencies},
+        end if end < len(graph.nodes) else None,
+    )
+
+
+def packed_bytes(plain: Any) -> int:
+    """How large plain data is in a message, roughly for those who speak JSON."""
+    return len(msgpack.packb(plain, use_bin_type=True))
 
 
 def device_view(device: Device, *, card: bool = True) -> dict[str, Any]:

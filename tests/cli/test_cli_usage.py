@@ -197,7 +197,7 @@ def test_a_journal_must_be_one(no_hub: Path) -> None:
     (no_hub / "notes.db").write_text("no journal")
     result = call("replay", "notes.db")
     assert result.exit_code == 1
-    assert "cannot be used as a journal" in result.stderr
+    assert "file is not a database" in result.stderr
 
 
 def test_the_version_is_printed() -> None:

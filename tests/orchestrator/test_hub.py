@@ -9,6 +9,7 @@ from typing import Any
 
 import anyio
 import pytest
+from disk_kit import full_disk
 
 from constellation.aip.cards import DeviceCard, SkillCard
 from constellation.aip.client import Link, connect
@@ -20,6 +21,7 @@ from constellation.errors import (
     ImmutableTaskError,
     InvalidTransition,
     JournalError,
+    LimitExceeded,
     PermissionDenied,
     PlanError,
     RemoteProtocolError,
@@ -442,10 +444,7 @@ async def test_a_journal_that_cannot_be_written_stops_the_hub(tmp_path: Path) ->
     async def fill_the_disk() -> None:
         async with bench(tmp_path) as it, device_of(it.hub, it.client, answer=None) as device:
             devices.append(device)
-            db = it.hub.journal._db
-            pages = db.execute("PRAGMA page_count").fetchone()[0]
-            db.execute(f"PRAGMA max_page_count = {pages}")
-            with anyio.fail_after(10):
+            with full_disk(tmp_path), anyio.fail_after(10):
                 await it.submit({"id": "a", "arguments": {"x": "x" * 500_000}})
 
     with pytest.raises(BaseExceptionGroup) as caught:
@@ -480,3 +479,58 @@ async def test_a_question_answered_twice_is_refused(tmp_path: Path) -> None:
         await it.client.request("answer", answer)
         with pytest.raises((UnknownTaskError, InvalidTransition)):
             await it.client.request("answer", answer)
+
+
+async def test_a_graph_comes_in_parts_of_bounded_size(tmp_path: Path) -> None:
+    async with bench(tmp_path) as it:
+        tasks = [{"id": f"t{n}", "arguments": {"x": "x" * 700_000}} for n in range(6)]
+        name = await it.submit(*tasks, {"id": "last", "arguments": {"x": "${t0.output}"}})
+        ask = it.client.request
+        first = await ask("show", {"constellation": name, "limit": 1})
+        assert [node["task"]["id"] for node in first["graph"]["nodes"]] == ["t0"]
+        assert [edge["target"] for edge in first["graph"]["dependencies"]] == ["last"]
+        assert first["next"] == 1
+        positions = [0]
+        while (position := positions[-1]) is not None:
+            part = await ask("show", {"constellation": name, "limit": 100, "after": position})
+            positions.append(part["next"])
+        assert positions == [0, 2, 4, None]
+        logs = await ask("logs", {"constellation": name})
+        assert ([fact["kind"] for fact in logs["facts"]], logs["more"]) == (["created"], True)
+
+
+async def test_a_graph_too_large_for_one_answer_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    async with bench(tmp_path) as it:
+        name = await it.submit(*({"id": f"t{n}"} for n in range(10_001)))
+        with pytest.raises(LimitExceeded) as caught:
+            await it.client.request("show", {"constellation": name})
+        assert "in parts" in caught.value.remedy
+
+
+async def test_listings_are_bounded(tmp_path: Path) -> None:
+    async with bench(tmp_path) as it, device_of(it.hub, it.client):
+        for name in ("first", "second"):
+            await it.submit({"id": "a"}, id=name)
+            await it.until(name, "ended")
+        await it.submit({"id": "a", "skill": "nobody.has.it"}, id="open")
+        listed = await it.client.request("list", {"all": True, "limit": 1})
+        assert ([row["id"] for row in listed["constellations"]], listed["more"]) == (
+            ["second", "open"],
+            True,
+        )
+
+
+async def test_the_hub_tells_what_it_counts(tmp_path: Path) -> None:
+    async with bench(tmp_path) as it, device_of(it.hub, it.client):
+        name = await it.submit({"id": "a"}, {"id": "b", "arguments": {"y": "${a.output}"}})
+        await it.until(name, "ended")
+        await it.submit({"id": "a", "skill": "nobody.has.it"})
+        counted = (await it.client.request("status", {}))["telemetry"]
+        assert counted["tasks"] == {"completed": 2}
+        assert counted["attempts"] == {"started": 2}
+        assert counted["facts"]["created"] == 2
+        assert counted["sessions"] == {"client": 1, "device": 1}
+        assert (counted["constellations"], counted["ready"]) == (1, 1)
+        assert counted["devices"]["desk"]["presence"] == "connected"
+        assert sum(counted["commit_s"]["counts"]) == sum(counted["commit_facts"]["counts"]) > 0
+        assert counted["commit_facts"]["sum"] == sum(counted["facts"].values())

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
+from disk_kit import full_disk
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -19,6 +22,10 @@ from constellation.orchestrator.journal import Journal
 
 def fact(constellation: str, n: int) -> Fact:
     return Fact(float(n), constellation, "started", {"task": f"t{n}", "attempt": 1})
+
+
+def created(constellation: str, n: int) -> Fact:
+    return Fact(float(n), constellation, "created", {})
 
 
 def test_facts_come_back_in_order_with_their_numbers(tmp_path: Path) -> None:
@@ -73,28 +80,64 @@ def test_a_second_writer_is_refused_and_a_reader_is_not(tmp_path: Path) -> None:
 def test_what_is_no_journal_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "journal.db"
     path.write_bytes(b"not a database at all, but long enough to look like one" * 100)
-    with pytest.raises(JournalError, match="cannot be used as a journal"):
+    with pytest.raises(JournalError, match="cannot be opened: file is not a database"):
         Journal(path)
     with pytest.raises(JournalError, match="no journal"):
         Journal.open(tmp_path / "missing.db")
 
 
-def test_a_damaged_row_is_reported(tmp_path: Path) -> None:
-    with Journal(tmp_path / "journal.db") as journal:
+@pytest.mark.parametrize("change", ["facts = x'c1'", "facts = x'90'", "crc = crc + 1"])
+def test_a_damaged_row_is_reported(tmp_path: Path, change: str) -> None:
+    path = tmp_path / "journal.db"
+    with Journal(path) as journal:
         journal.commit([fact("a", 1)])
-        journal._db.execute("UPDATE events SET facts = x'c1'")
-        with pytest.raises(JournalError, match="damaged"):
+        journal.commit([fact("b", 2)])
+    with closing(sqlite3.connect(path)) as db, db:
+        db.execute(f"UPDATE events SET {change} WHERE seq = 2")
+    with Journal(path) as journal:
+        assert list(journal.facts("a")) == [(1, fact("a", 1))]
+        with pytest.raises(JournalError, match="damaged: the row of fact 2"):
             list(journal.facts())
+
+
+def test_a_truncated_file_is_refused_and_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "journal.db"
+    with Journal(path) as journal:
+        for n in range(50):
+            journal.commit([Fact(float(n), "a", "finished", {"output": "x" * 10_000})])
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(JournalError, match="cannot be opened: database disk image") as caught:
+        Journal(path)
+    assert "backup" in caught.value.remedy
+    assert path.read_bytes() == whole[: len(whole) // 2]
+
+
+@pytest.mark.parametrize("place", ["file/journal.db", "folder", "/proc/nowhere/journal.db"])
+def test_a_place_that_cannot_be_written_is_named(tmp_path: Path, place: str) -> None:
+    (tmp_path / "file").write_text("")
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(JournalError, match=f"{place} cannot be opened") as caught:
+        Journal(tmp_path / place)
+    assert "--state-dir" in caught.value.remedy
+
+
+def test_a_journal_of_another_version_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "journal.db"
+    Journal(path).close()
+    with closing(sqlite3.connect(path)) as db, db:
+        db.execute("UPDATE meta SET value = x'63' WHERE key = 'version'")
+    for opening in (Journal, Journal.open):
+        with pytest.raises(JournalError, match="version 99; this program reads"):
+            opening(path)
 
 
 def test_a_failed_commit_writes_nothing_and_says_so(tmp_path: Path) -> None:
     with Journal(tmp_path / "journal.db") as journal:
         journal.commit([fact("a", 1)])
-        pages = journal._db.execute("PRAGMA page_count").fetchone()[0]
-        journal._db.execute(f"PRAGMA max_page_count = {pages}")
-        with pytest.raises(JournalError, match="full"):
+        with full_disk(tmp_path), pytest.raises(JournalError, match="cannot be written") as caught:
             journal.commit([Fact(2.0, "a", "finished", {"output": "x" * 1_000_000})])
-        journal._db.execute("PRAGMA max_page_count = 1000000")
+        assert "disk space" in caught.value.remedy
         assert journal.commit([fact("a", 3)]) == 2
         assert [each.time for _, each in journal.facts()] == [1.0, 3.0]
 
@@ -104,28 +147,39 @@ def test_the_file_is_private(tmp_path: Path) -> None:
         assert (tmp_path / "journal.db").stat().st_mode & 0o077 == 0
 
 
-def test_the_tail_holds_what_no_snapshot_covers(tmp_path: Path) -> None:
-    with Journal(tmp_path / "journal.db") as journal:
-        journal.commit([fact("a", 1), fact("b", 2), fact("c", 3)])
-        journal.save_snapshot("a", {"v": 1}, ended=False, summary={"id": "a"})
-        journal.save_snapshot("b", {"v": 2}, ended=True, summary={"id": "b"})
-        journal.save_snapshot("c", {"v": 3}, ended=False, summary={"id": "c"})
-        journal.covered()
-        journal.commit([fact("a", 4), fact("d", 5)])
-        assert [each.time for _, each in journal.tail()] == [4.0, 5.0]
-        assert list(journal.open_snapshots()) == [{"v": 1}, {"v": 3}]
-        assert journal.summaries() == [{"id": "b"}]
-        assert journal.snapshot("b") == {"v": 2}
-        assert journal.snapshot("d") is None
-        assert journal.known("d")
-        assert not journal.known("e")
+def test_what_has_ended_is_listed_and_what_has_not_is_replayed(tmp_path: Path) -> None:
+    path = tmp_path / "journal.db"
+    with Journal(path) as journal:
+        journal.commit([created("a", 1), created("b", 2), fact("b", 3), created("c", 4)])
+        journal.commit([fact("c", 5)], {"c": {"id": "c"}})
+        journal.commit([fact("b", 6)], {"b": {"id": "b"}})
+        assert journal.open_constellations() == ["a"]
+        assert journal.summaries(10) == [{"id": "b"}, {"id": "c"}]
+        assert journal.summaries(1) == [{"id": "c"}]
+        assert all(journal.known(name) for name in "abc")
+        assert not journal.known("d")
+    with Journal(path) as journal:
+        assert journal.open_constellations() == ["a"]
 
 
-def test_without_snapshots_the_tail_is_everything(tmp_path: Path) -> None:
+def test_a_snapshot_stands_for_the_facts_up_to_its_number(tmp_path: Path) -> None:
     with Journal(tmp_path / "journal.db") as journal:
-        journal.commit([fact("a", 1), fact("b", 2)])
-        journal.save_snapshot("b", {}, ended=True, summary={})
-        assert [each.constellation for _, each in journal.tail()] == ["a"]
+        journal.commit([created("a", 1), fact("a", 2)])
+        assert journal.saved("a") == ("a", None, 0)
+        journal.save_snapshot("a", {"v": 1}, 1)
+        journal.save_snapshot("a", {"v": 2}, 2)
+        assert journal.saved("a") == ("a", {"v": 2}, 2)
+        assert journal.saved("b") == ("b", None, 0)
+
+
+def test_a_reader_sees_only_what_is_committed(tmp_path: Path) -> None:
+    with Journal(tmp_path / "journal.db") as journal:
+        journal.commit([created("a", 1)])
+        begun = journal.facts()
+        assert next(begun) == (1, created("a", 1))
+        journal.commit([fact("a", 2)])
+        assert list(begun) == []
+        assert [seq for seq, _ in journal.facts()] == [1, 2]
 
 
 def test_maintenance_folds_the_log_in_while_the_writer_goes_on(tmp_path: Path) -> None:
@@ -135,11 +189,12 @@ def test_maintenance_folds_the_log_in_while_the_writer_goes_on(tmp_path: Path) -
             journal.commit([Fact(float(n), "a", "finished", {"output": "x" * 1_000_000})])
         assert journal.wants_maintenance
         before = path.stat().st_size
-        journal.maintain()
+        journal.maintain({"durations": {}})
         assert path.stat().st_size > before
         assert not journal.wants_maintenance
         journal.commit([fact("a", 99)])
         assert journal.seq == 21
+        assert journal.learned() == {"durations": {}}
 
 
 _WRITER = """

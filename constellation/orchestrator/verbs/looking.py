@@ -1,0 +1,110 @@
+"""Verbs that look, and change nothing."""
+
+from __future__ import annotations
+
+import time
+from importlib.metadata import version
+from typing import TYPE_CHECKING
+
+from constellation.orchestrator.views import (
+    PART_BYTES,
+    device_view,
+    graph_part,
+    packed_bytes,
+    summary,
+)
+
+from .common import Result, Verb, unknown
+from .params import (
+    DevicesParams,
+    ListParams,
+    LogsParams,
+    NoParams,
+    ShowParams,
+    SubscribeParams,
+    UnsubscribeParams,
+)
+
+if TYPE_CHECKING:
+    from constellation.aip.server import Peer
+    from constellation.orchestrator.hub import Hub
+
+
+def _list(hub: Hub, peer: Peer, params: ListParams) -> Result:
+    rows = [summary(run) for run in hub.scheduler.runs.values()]
+    if not params.all:
+        return {"constellations": rows, "more": False}
+    ended = hub.journal.summaries(params.limit + 1)
+    return {"constellations": ended[-params.limit :] + rows, "more": len(ended) > params.limit}
+
+
+async def _show(hub: Hub, peer: Peer, params: ShowParams) -> Result:
+    run = await hub.pipeline.find_run(params.constellation)
+    if run is None:
+        raise unknown(params.constellation)
+    part = graph_part(run, params.after, params.limit)
+    return {**summary(run), "graph": part.graph, "next": part.next}
+
+
+def _logs(hub: Hub, peer: Peer, params: LogsParams) -> Result:
+    if not hub.knows(params.constellation):
+        raise unknown(params.constellation)
+    facts: list[Result] = []
+    size = 0
+    for seq, fact in hub.journal.facts(params.constellation, after=params.after):
+        row = {"seq": seq, "time": fact.time, "kind": fact.kind, "body": fact.body}
+        size += packed_bytes(row)
+        if facts and (len(facts) == params.limit or size > PART_BYTES):
+            return {"facts": facts, "more": True}
+        facts.append(row)
+    return {"facts": facts, "more": False}
+
+
+def _devices(hub: Hub, peer: Peer, params: DevicesParams) -> Result:
+    known = hub.scheduler.devices
+    rows = []
+    for name in known if params.names is None else params.names:
+        if name in known:
+            session = hub.peer(name)
+            rtt_s = None if session is None else session.rtt_s
+            rows.append({**device_view(known[name], card=params.cards), "rtt_s": rtt_s})
+    return {"devices": rows}
+
+
+def _status(hub: Hub, peer: Peer, params: NoParams) -> Result:
+    return {
+        "version": version("constellation-fabric"),
+        "url": hub.url,
+        "uptime_s": time.time() - hub.started_at,
+        "journal": {
+            "path": str(hub.journal.path),
+            "sync": hub.journal.sync,
+            "seq": hub.journal.seq,
+        },
+        "constellations": len(hub.scheduler.runs),
+        "devices": len(hub.cards()),
+        "telemetry": hub.observe(),
+    }
+
+
+def _subscribe(hub: Hub, peer: Peer, params: SubscribeParams) -> Result:
+    if params.constellation is not None and not hub.knows(params.constellation):
+        raise unknown(params.constellation)
+    subscription = hub.observers.subscribe(peer, params.constellation, params.after)
+    hub.pipeline.afterwards(hub.serve_observers)
+    return {"subscription": subscription.id}
+
+
+def _unsubscribe(hub: Hub, peer: Peer, params: UnsubscribeParams) -> Result:
+    return {"known": hub.observers.unsubscribe(peer, params.subscription)}
+
+
+VERBS = {
+    "list": Verb(ListParams, "observe", _list),
+    "show": Verb(ShowParams, "observe", _show),
+    "logs": Verb(LogsParams, "observe", _logs),
+    "devices": Verb(DevicesParams, "observe", _devices),
+    "status": Verb(NoParams, "observe", _status),
+    "subscribe": Verb(SubscribeParams, "observe", _subscribe),
+    "unsubscribe": Verb(UnsubscribeParams, "observe", _unsubscribe),
+}

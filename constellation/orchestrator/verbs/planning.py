@@ -1,0 +1,78 @@
+"""Verbs that plan and submit."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from constellation.errors import PlanError
+from constellation.graph.edits import Batch, Edit
+from constellation.graph.plain import batch_from_plain, batch_to_plain
+from constellation.orchestrator.events import Submitted
+from constellation.planner.ports import Plan
+from constellation.planner.runbook import load as load_runbook
+
+from .common import Result, Verb
+from .params import (
+    PlanParams,
+    SubmitParams,
+)
+
+if TYPE_CHECKING:
+    from constellation.aip.server import Peer
+    from constellation.orchestrator.hub import Hub
+
+
+async def _make_plan(hub: Hub, params: PlanParams) -> Plan:
+    cards = hub.cards()
+    if params.runbook is not None:
+        return load_runbook(params.runbook, params.source).plan(params.inputs, cards)
+    if params.request is not None:
+        return await hub.planner.plan(params.request, cards)
+    raise PlanError("There is nothing to plan.", remedy="Give a request or a runbook.")
+
+
+def _plain_edits(edits: tuple[Edit, ...]) -> list[Any]:
+    return list(batch_to_plain(Batch(edits))["edits"])
+
+
+async def _plan(hub: Hub, peer: Peer, params: PlanParams) -> Result:
+    plan = await _make_plan(hub, params)
+    return {
+        "title": plan.title,
+        "edits": _plain_edits(plan.edits),
+        "notes": list(plan.notes),
+        "revise_on": sorted(hub.planner.revise_on),
+    }
+
+
+async def _submit(hub: Hub, peer: Peer, params: SubmitParams) -> Result:
+    if params.id is not None and hub.knows(params.id):
+        # The same request again, from a client that could not know whether the first one arrived.
+        return {"constellation": params.id, "title": params.name, "notes": [], "again": True}
+    if params.edits is not None:
+        plan = Plan(params.name, batch_from_plain({"edits": params.edits}).edits, ())
+        revise_on = frozenset(params.revise_on)
+    else:
+        plan = await _make_plan(hub, params)
+        revise_on = frozenset(params.revise_on) or hub.planner.revise_on
+    identifier = params.id or hub.new_id()
+    hub.feed(
+        Submitted(
+            constellation=identifier,
+            batch=Batch(plan.edits, author=peer.name),
+            name=params.name or plan.title,
+            request=params.request or "",
+            owner=peer.name,
+            priority=params.priority,
+            weight=params.weight,
+            revise_on=revise_on,
+            paused=params.paused,
+        )
+    )
+    return {"constellation": identifier, "title": plan.title, "notes": list(plan.notes)}
+
+
+VERBS = {
+    "plan": Verb(PlanParams, "operate", _plan),
+    "submit": Verb(SubmitParams, "operate", _submit),
+}
