@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 import threading
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
@@ -201,6 +202,7 @@ async def staged(out: Path, settings: Settings) -> AsyncIterator[Scene]:
             tcp_proxy("127.0.0.1", urlsplit(hub.url).port or 0) as proxy,
             Scene(out, settings, hub, proxy) as scene,
         ):
+            say(f"A hub is up at {hub.url}. Three devices join it, each a process of its own.")
             for name in DEVICES:
                 await scene.add(name)
                 say(f"{name} was paired with a code and is connected.")
@@ -244,10 +246,16 @@ def tell(watched: Watched, out: Path, settings: Settings) -> None:
         f"\nThe report:        {out / 'desk' / 'report.md'}"
         f"\nThe graph:         {out / 'constellation.mmd'} (Mermaid)"
         f"\nThe journal:       {settings.journal_file}"
-        f"\nThe whole story:   constellation replay {settings.journal_file}",
+        f"\nThe whole story:   {_command()} replay {settings.journal_file}",
         highlight=False,
         soft_wrap=True,
     )
+
+
+def _command() -> str:
+    """How `constellation` is called here: it may be installed where no shell looks for it."""
+    beside = Path(sys.executable).with_name("constellation")
+    return "constellation" if shutil.which("constellation") or not beside.exists() else str(beside)
 
 
 def demo(

@@ -128,7 +128,8 @@ def _task_cells(node: Node, now: float, remarks: Mapping[str, str]) -> tuple[Tex
         state_text(node.state),
         Text(clean(node.device or "")),
         Text(_time_taken(node, now)),
-        Text(_gist(node, remarks)),
+        # What went wrong is told in full, what came out only as far as there is room.
+        Text(_gist(node, remarks), no_wrap=node.error is None, overflow="ellipsis"),
     )
 
 

@@ -114,7 +114,7 @@ def run(
     Examples:
       constellation run "show the system information of every machine"
       constellation run backup.md --input target=/srv/backup
-      constellation run "run the tests on desk, then notify me" --yes
+      constellation run "run 'make test' on desk; if it fails, notify me on laptop" --yes
       constellation run "list the files" --json | jq .outputs
     """
     job = read_job(request, inputs)

@@ -89,8 +89,8 @@ def _runs_code(match: Match) -> bool:
 
 
 def _for_code(index: SkillIndex, phrase: Phrase) -> list[SkillCard]:
-    """The skills that run what stands in backticks, if something does."""
-    if not any(token.kind == "code" for token in phrase.tokens):
+    """The skills that run what stands in quotes or backticks, if something does."""
+    if not any(token.kind in ("quoted", "code") for token in phrase.tokens):
         return []
     return [s for s in index.skills if any(p.kind in ("command", "code") for p in parameters(s))]
 
@@ -121,8 +121,8 @@ def _incomplete(match: Match, text: str) -> UnplacedError:
 def _ask_for(parameter: Parameter) -> str:
     """A missing argument, and how to state it."""
     how = {
-        "command": "the command, in backticks",
-        "code": "the code, in backticks",
+        "command": "the command, in quotes",
+        "code": "the code, in quotes",
         "path": "a path",
         "url": "an address such as https://…",
         "text": f"the {parameter.name}, in quotes",

@@ -22,6 +22,7 @@ from .tokens import Phrase, Token
 
 _EXPLAINED = 0.9
 """Share of a clause that its skill must cover for the clause to name nothing else."""
+_POINTING = ("it ", "that ", "this ")
 
 
 class ClauseReader:
@@ -124,10 +125,16 @@ class ClauseReader:
     def _announcing(
         self, phrase: Phrase, sentence: int, condition: Condition | None
     ) -> list[Command]:
-        """``notify me if the disk is full``: the condition is the message."""
+        """``notify me if the disk is full``: the condition is the message.
+
+        Of ``if it fails`` the message names the work as well.
+        """
         if condition is None:
             return []
-        message = Phrase([Token("quoted", condition.text, condition.text)])
+        steps = self.straight.draft.steps
+        pointing = condition.about_outcome and condition.text.lower().startswith(_POINTING)
+        about = f"{steps[-1].text}: " if pointing and steps else ""
+        message = Phrase([Token("quoted", condition.text, about + condition.text)])
         commands = self._tried(phrase + message, sentence)
         lasting = any(p.kind == "path" for c in commands for p in parameters(c.skill))
         mild = all(command.skill.effect != "dangerous" for command in commands)
