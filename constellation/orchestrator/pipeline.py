@@ -12,7 +12,6 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from functools import partial
-from operator import attrgetter
 from typing import Any
 
 from anyio import to_thread
@@ -34,8 +33,6 @@ REPLAYED_FACTS_PER_TASK = 4
 # How long an ended constellation that somebody looked at stays in memory.
 LOOKED_AT_S = 30.0
 
-_CONSTELLATION = attrgetter("constellation")
-
 
 class Wake:
     """What gathers in one wake-up.
@@ -43,14 +40,16 @@ class Wake:
     Attributes:
         instructions: of the scheduler, but for the facts.
         facts: to be written first.
+        ended: constellations that end with these facts.
         afterwards: called once all is done.
     """
 
-    __slots__ = ("afterwards", "facts", "instructions")
+    __slots__ = ("afterwards", "ended", "facts", "instructions")
 
     def __init__(self) -> None:
         self.instructions: list[Instruction] = []
         self.facts: list[Fact] = []
+        self.ended: list[str] = []
         self.afterwards: list[Callable[[], object]] = []
 
     def __bool__(self) -> bool:
@@ -61,6 +60,8 @@ class Wake:
         for each in instructions:
             if type(each) is Fact:
                 self.facts.append(each)
+                if each.kind == "ended":
+                    self.ended.append(each.constellation)
             else:
                 self.instructions.append(each)
 
@@ -170,7 +171,8 @@ class Pipeline:
             return
         while wake := self._take():
             try:
-                self._commit(wake.facts, self._ended(wake))
+                if wake.facts:
+                    self._commit(wake.facts, self._summaries(wake.ended))
             except JournalError as error:
                 self._fail(error)
                 return
@@ -183,7 +185,9 @@ class Pipeline:
             self._wanted.clear()
             wake = self._take()
             try:
-                await to_thread.run_sync(self._commit, wake.facts, self._ended(wake))
+                if wake.facts:
+                    ended = self._summaries(wake.ended)
+                    await to_thread.run_sync(self._commit, wake.facts, ended)
             except JournalError as error:
                 self._fail(error)
                 return
@@ -196,17 +200,14 @@ class Pipeline:
         wake, self._wake = self._wake, Wake()
         return wake
 
-    def _ended(self, wake: Wake) -> dict[str, dict[str, Any]]:
-        """Summaries of the constellations that end with these facts."""
+    def _summaries(self, ended: list[str]) -> dict[str, dict[str, Any]]:
         runs = self.scheduler.runs
-        names = [fact.constellation for fact in wake.facts if fact.kind == "ended"]
-        return {name: summary(runs[name]) for name in names}
+        return {name: summary(runs[name]) for name in ended}
 
     def _commit(self, facts: list[Fact], ended: dict[str, dict[str, Any]]) -> None:
-        if facts:
-            began = time.perf_counter()
-            self.journal.commit(facts, ended)
-            self._telemetry.committed(facts, time.perf_counter() - began)
+        began = time.perf_counter()
+        self.journal.commit(facts, ended)
+        self._telemetry.committed(facts, time.perf_counter() - began)
 
     def _act(self, wake: Wake) -> None:
         for each in wake.instructions:
@@ -216,7 +217,7 @@ class Pipeline:
         for callback in wake.afterwards:
             callback()
         if wake.facts:
-            self._count(wake.facts)
+            self._count(wake)
 
     def _fail(self, error: JournalError) -> None:
         # What cannot be remembered must not be done: the hub stops, and devices keep their results.
@@ -263,14 +264,15 @@ class Pipeline:
                 loop.call_later(LOOKED_AT_S, self._looked_at.pop, constellation, None)
         return run
 
-    def _count(self, facts: list[Fact]) -> None:
+    def _count(self, wake: Wake) -> None:
         """Constellations that have ended leave memory; those with many facts get a snapshot."""
-        self._unsaved.update(map(_CONSTELLATION, facts))
-        self._unsaved_facts += len(facts)
-        for fact in facts:
-            if fact.kind == "ended":
-                self._unsaved_facts -= self._unsaved.pop(fact.constellation)
-                self.scheduler.forget(fact.constellation)
+        unsaved = self._unsaved
+        for fact in wake.facts:
+            unsaved[fact.constellation] += 1
+        self._unsaved_facts += len(wake.facts)
+        for constellation in wake.ended:
+            self._unsaved_facts -= unsaved.pop(constellation)
+            self.scheduler.forget(constellation)
         if self._tasks is None or self._keeping_house:
             return
         if self._unsaved_facts > self._unsaved_limit or self.journal.wants_maintenance:

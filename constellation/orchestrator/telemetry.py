@@ -9,7 +9,6 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from .device import Device
@@ -19,7 +18,6 @@ from .scheduler import Scheduler
 if TYPE_CHECKING:
     from constellation.aip.server import Peer
 
-_KIND = attrgetter("kind")
 _COMMIT_BOUNDS_S = (1e-5, 3e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 3e-1, 1.0)
 _SIZE_BOUNDS = (1, 3, 10, 30, 100, 300, 1_000, 3_000, 10_000)
 
@@ -72,9 +70,13 @@ class Telemetry:
         """Facts were written to the journal, which took so long."""
         self.commit_s.observe(seconds)
         self.commit_facts.observe(len(facts))
-        self.facts.update(map(_KIND, facts))
-        self.outcomes.update([each.body["state"] for each in facts if each.kind == "finished"])
-        self.requeued.update([each.body["cause"] for each in facts if each.kind == "requeued"])
+        for fact in facts:
+            kind = fact.kind
+            self.facts[kind] += 1
+            if kind == "finished":
+                self.outcomes[fact.body["state"]] += 1
+            elif kind == "requeued":
+                self.requeued[fact.body["cause"]] += 1
 
     def to_plain(self, scheduler: Scheduler, peers: Mapping[str, Peer]) -> dict[str, Any]:
         """All of it, with what the hub holds now, as plain data.
