@@ -11,6 +11,7 @@ from functools import partial
 import anyio
 
 from constellation.aip.client import Link, connect
+from constellation.aip.eventloop import loop_options
 from constellation.aip.messages import Message
 from constellation.aip.tls import client_context
 
@@ -207,7 +208,8 @@ def serve(
     Raises:
         ConstellationError: see `run_agent`.
     """
-    anyio.run(partial(run_agent, settings, skills=skills, ready=ready))
+    main = partial(run_agent, settings, skills=skills, ready=ready)
+    anyio.run(main, backend_options=loop_options())
     if threads_are_busy():
         # A thread that does not look at `Context.canceled` would keep the process. Every result
         # is handed in or written down by now.

@@ -18,7 +18,7 @@ NO_BENCH = frozenset({"__main__", "echo", "fabric", "harness", "noop_skill", "pe
 
 WIDTH = 140
 
-app = typer.Typer(add_completion=False)
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 
 def names() -> list[str]:

@@ -8,18 +8,19 @@ import multiprocessing
 import time
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
-from importlib.util import find_spec
 from multiprocessing.connection import Connection
 
 import anyio
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.asyncio.server import ServerConnection, serve
 
+from constellation.aip.eventloop import loop_options
+
 MESSAGE = bytes(300)
 IN_FLIGHT = 256
 
 # As hub and agents have it.
-BACKEND = {"use_uvloop": find_spec("uvloop") is not None}
+BACKEND = loop_options()
 
 
 @dataclass(frozen=True, slots=True)

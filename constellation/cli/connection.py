@@ -10,6 +10,7 @@ import anyio
 import typer
 from anyio.abc import TaskStatus
 
+from constellation.aip.eventloop import loop_options
 from constellation.client import HubClient, open_hub
 from constellation.config import load_settings
 from constellation.errors import ConstellationError
@@ -35,7 +36,7 @@ def run_async(function: Callable[[], Awaitable[T]]) -> T:
         return results
 
     try:
-        results = anyio.run(supervised)
+        results = anyio.run(supervised, backend_options=loop_options())
     except BaseExceptionGroup as group:
         found = _first_known(group)
         if found is None:
