@@ -1,0 +1,144 @@
+"""The application: one connection, a stack of screens, and a bounded number of paints a second."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from typing import Any, ClassVar
+
+from textual.app import App, SystemCommand
+from textual.binding import Binding, BindingType
+from textual.screen import Screen
+
+from constellation.config import Settings
+from constellation.errors import ConstellationError
+
+from .commands import Places
+from .connection import Connection
+from .model.fabric import Fabric
+from .model.run import Run
+from .screens.approvals import Approvals
+from .screens.constellation import ConstellationScreen
+from .screens.device import DeviceScreen
+from .screens.help import Help
+from .screens.journal import Journal
+from .screens.overview import Overview
+from .screens.pairing import Pairing
+from .screens.request import RequestLine
+from .screens.task import TaskScreen
+from .screens.view import View
+from .theme import DAY, NIGHT
+
+PAINTS_PER_S = 15
+WIDE = 110  # columns from which there is room for two things side by side
+
+
+class ConstellationApp(App[None]):
+    """A person's view of a hub.
+
+    Args:
+        settings: where the hub is.
+
+    Attributes:
+        fabric: what is known of it.
+        connection: the way to it.
+    """
+
+    TITLE = "Constellation"
+    CSS_PATH = "app.tcss"
+    COMMANDS: ClassVar[set[Any]] = App.COMMANDS | {Places}
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("slash,n", "request", "New request", key_display="/"),
+        Binding("a", "approvals", "Approvals"),
+        Binding("j", "journal", "Journal"),
+        Binding("P", "pair", "Pair a device", key_display="P", show=False),
+        Binding("question_mark,f1", "help", "Help", key_display="?"),
+        Binding("q", "quit", "Quit"),
+    ]
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__()
+        self.HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (WIDE, "-wide")]
+        self.fabric = Fabric()
+        self.connection = Connection(settings, self.fabric)
+        self._painted: tuple[object, ...] = ()
+
+    @property
+    def now(self) -> float:
+        """The hub's time, Unix seconds."""
+        hub = self.connection.hub
+        return time.time() + (0.0 if hub is None else hub.clock_offset_s)
+
+    def on_mount(self) -> None:
+        self.register_theme(NIGHT)
+        self.register_theme(DAY)
+        self.theme = NIGHT.name
+        self.push_screen(Overview())
+        self.run_worker(self.connection.run())
+        self.set_interval(1 / PAINTS_PER_S, self._paint)
+
+    def _paint(self) -> None:
+        """Paint what has changed, at most once in a while, however much has happened."""
+        view = next((each for each in reversed(self.screen_stack) if isinstance(each, View)), None)
+        fabric, link = self.fabric, self.connection
+        state = (
+            view,
+            fabric.revision,
+            fabric.devices.revision,
+            link.is_up,
+            link.trouble,
+            int(self.now),
+        )
+        if view is not None and state != self._painted:
+            self._painted = state
+            view.paint()
+
+    # ── orders ──────────────────────────────────────────────────────────────────────────────────
+
+    async def order(self, verb: str, **params: Any) -> dict[str, Any] | None:
+        """Ask the hub for something; a refusal is shown with its remedy, and None returned."""
+        try:
+            return await self.connection.ask(verb, **params)
+        except ConstellationError as error:
+            self.complain(error)
+            return None
+
+    def complain(self, error: ConstellationError) -> None:
+        """Show why something was refused, and what to do."""
+        self.notify(f"{error.message}\n{error.remedy}".strip(), title="Refused", severity="error")
+
+    # ── where to go ─────────────────────────────────────────────────────────────────────────────
+
+    def open_run(self, run: Run) -> None:
+        """Show a constellation."""
+        self.push_screen(ConstellationScreen(run.id))
+
+    def open_task(self, run: Run, task: str) -> None:
+        """Show a task."""
+        self.push_screen(TaskScreen(run.id, task))
+
+    def open_device(self, name: str) -> None:
+        """Show a device."""
+        self.push_screen(DeviceScreen(name))
+
+    def action_request(self) -> None:
+        self.push_screen(RequestLine())
+
+    def action_approvals(self) -> None:
+        self.push_screen(Approvals())
+
+    def action_journal(self) -> None:
+        self.push_screen(Journal())
+
+    def action_pair(self) -> None:
+        self.push_screen(Pairing())
+
+    def action_help(self) -> None:
+        self.push_screen(Help())
+
+    def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
+        yield from super().get_system_commands(screen)
+        yield SystemCommand("New request", "Say what is to be done", self.action_request)
+        yield SystemCommand("Approvals", "What waits for you", self.action_approvals)
+        yield SystemCommand("Journal", "The facts as they come", self.action_journal)
+        yield SystemCommand("Pair a device", "With a code and a QR code", self.action_pair)

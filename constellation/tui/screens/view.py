@@ -1,0 +1,95 @@
+"""What all screens have in common: a line on top that says where one is, and painting."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar, TypeVar, cast
+
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.screen import ModalScreen, Screen
+from textual.widgets import Footer, Static
+
+from constellation.telling.text import duration
+from constellation.tui.look import GREEN, GREY, ORANGE, YELLOW
+
+if TYPE_CHECKING:
+    from constellation.tui.app import ConstellationApp
+
+T = TypeVar("T")
+
+
+class View(Screen[None]):
+    """A screen that shows what is known of the hub.
+
+    Those that derive from it fill `body` and `paint`; `paint` is called when something has changed.
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "app.pop_screen", "Back")]
+
+    @property
+    def face(self) -> ConstellationApp:
+        """The application."""
+        return cast("ConstellationApp", self.app)
+
+    def compose(self) -> ComposeResult:
+        yield Static(id="bar")
+        yield from self.body()
+        yield Footer(show_command_palette=False)
+
+    def body(self) -> ComposeResult:
+        """What stands between the first line and the last."""
+        yield from ()
+
+    def heading(self) -> Text:
+        """Where one is."""
+        return Text("")
+
+    def paint(self) -> None:
+        """Draw what is known now."""
+        bar = self.query_one("#bar", Static)
+        bar.update(_justified(self.heading(), self._link(), self.size.width - 2))
+
+    def on_mount(self) -> None:
+        self.call_after_refresh(self.paint)
+
+    def on_resize(self) -> None:
+        self.call_after_refresh(self.paint)
+
+    def _link(self) -> Text:
+        """How the connection stands, and what waits for a person."""
+        link, fabric = self.face.connection, self.face.fabric
+        waiting = sum(len(run.questions) for run in fabric.runs.values())
+        text = Text()
+        if waiting:
+            text.append(f"? {waiting} for you  ", f"bold {YELLOW}")
+        if link.hub is None:
+            text.append("◌ no hub" if link.trouble else "◌ connecting", ORANGE)
+        elif link.is_up:
+            text.append("● ", GREEN).append(link.url.split("//")[-1].removesuffix("/aip"))
+            text.append(f"  {duration(link.hub.rtt_s)}", GREY)
+        else:
+            text.append("◌ reconnecting", ORANGE)
+        return text
+
+
+class Dialog(ModalScreen[T]):
+    """A box over the screen; escape leaves it."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "leave", "Back")]
+
+    @property
+    def face(self) -> ConstellationApp:
+        """The application."""
+        return cast("ConstellationApp", self.app)
+
+    def action_leave(self) -> None:
+        self.dismiss(None)
+
+
+def _justified(left: Text, right: Text, width: int) -> Text:
+    """Two texts at the two ends of a line."""
+    room = max(0, width - right.cell_len - 2)
+    left = left.copy()
+    left.truncate(room, overflow="ellipsis", pad=True)
+    return Text.assemble(left, "  ", right, no_wrap=True)

@@ -1,0 +1,89 @@
+"""What ran where and when: a row for each lane of a device, scaled to the width."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from rich.segment import Segment
+from rich.style import Style
+from textual.geometry import Size
+from textual.scroll_view import ScrollView
+from textual.strip import Strip
+
+from constellation.graph.constellation import Constellation
+from constellation.telling.text import duration
+from constellation.tui.look import COLOURS, GREY
+from constellation.tui.model.lanes import Lane, Span, lanes_of
+
+NAME_WIDTH = 14
+INK = "#0e121b"
+
+
+@dataclass(frozen=True, slots=True)
+class _Scale:
+    start: float
+    end: float
+    width: int
+
+    def cell(self, time: float) -> int:
+        share = (time - self.start) / max(self.end - self.start, 1e-9)
+        return min(self.width - 1, max(0, int(share * self.width)))
+
+
+class Timeline(ScrollView, can_focus=True):
+    """The attempts of a constellation by device."""
+
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self._lanes: list[Lane] = []
+        self._span = (0.0, 1.0)
+
+    def show(self, graph: Constellation, now: float) -> None:
+        """Draw a constellation up to ``now``, the hub's time."""
+        self._lanes = lanes_of(graph, now)
+        spans = [span for lane in self._lanes for span in lane.spans]
+        if spans:
+            self._span = (min(each.start for each in spans), max(each.end for each in spans))
+        self.virtual_size = Size(self.size.width, len(self._lanes) + 1)
+        self.refresh()
+
+    def render_line(self, y: int) -> Strip:
+        width = self.size.width
+        scale = _Scale(*self._span, max(10, width - NAME_WIDTH - 1))
+        if y == 0:
+            segments = [Segment(self._axis(scale), Style(color=GREY))]
+        else:
+            index = y - 1 + self.scroll_offset.y
+            segments = []
+            if index < len(self._lanes):
+                segments = list(_segments(self._lanes[index], scale))
+        base = [Segment(each.text, self.rich_style + (each.style or Style())) for each in segments]
+        return Strip(base).adjust_cell_length(width, self.rich_style)
+
+    def _axis(self, scale: _Scale) -> str:
+        if not self._lanes:
+            return " Nothing has run yet."
+        start, end = self._span
+        half, whole = duration((end - start) / 2), duration(end - start)
+        left = f"0{half:>{(scale.width + len(half)) // 2 - 1}}"
+        return " " * NAME_WIDTH + left + whole.rjust(max(0, scale.width - len(left)))
+
+
+def _segments(lane: Lane, scale: _Scale) -> Iterator[Segment]:
+    yield Segment(f" {lane.title}"[: NAME_WIDTH - 1].ljust(NAME_WIDTH))
+    at = 0
+    for span in lane.spans:
+        first, last = scale.cell(span.start), scale.cell(span.end)
+        first = max(first, at)
+        if last < first:
+            continue
+        yield Segment(" " * (first - at))
+        style = Style(color=INK, bgcolor=COLOURS[span.state])
+        yield Segment(_bar(span, last - first + 1), style)
+        at = last + 1
+
+
+def _bar(span: Span, width: int) -> str:
+    text = f" {span.label} " if width > len(span.label) + 1 else span.label
+    return text[:width].ljust(width)
