@@ -39,7 +39,7 @@ def test_examples(text: str, source: str) -> None:
 
 def test_there_are_examples_of_both_forms() -> None:
     assert len(MARKDOWN) == 2
-    assert len(YAML) == 2
+    assert len(YAML) == 3
 
 
 def test_every_field_is_described() -> None:

@@ -41,6 +41,16 @@ CASES = {
         """,
         ["5:5 warning order.unclear"],
     ),
+    "a result that would be run": (
+        """
+        steps:
+          - {id: a, skill: http.get, with: {url: "http://x/"}}
+          - {id: b, run: "echo ${a.output.body}"}
+          - {id: c, skill: python.run, with: {code: "print('${b.output.stdout}')"}}
+          - {run: "echo $X ${a.state}", with: {env: {X: "${a.output.body}"}}}
+        """,
+        ["3:5 warning result.run", "4:5 warning result.run"],
+    ),
     "a step that needs both outcomes": (
         """
         steps:
@@ -54,7 +64,7 @@ CASES = {
         """
         steps:
           - {id: a, run: x}
-          - {id: b, run: "echo ${a.output.stdout}", needs: {step: a, when: failure}}
+          - {id: b, run: cat, with: {stdin: "${a.output.stdout}"}, needs: {step: a, when: failure}}
         """,
         ["3:5 warning condition.unreachable"],
     ),
@@ -84,7 +94,11 @@ CASES = {
         [],
     ),
     "data is a reason to wait": (
-        "steps: [{id: a, skill: s, on: desk}, {id: b, run: '${a.output}', on: server}]",
+        """
+        steps:
+          - {id: a, skill: s, on: desk}
+          - {id: b, run: cat, with: {stdin: "${a.output}"}, on: server}
+        """,
         [],
     ),
     "what cannot be read": (
@@ -133,7 +147,7 @@ WITH_DEVICES = {
         steps:
           - {id: a, skill: system.disks, on: desk}
           - {id: b, skill: system.memory, on: desk}
-          - {run: "echo ${a.output} ${b.output}", on: desk}
+          - {run: cat, with: {stdin: "${a.output} ${b.output}"}, on: desk}
         """,
         ["3:5 hint step.parallel"],
     ),

@@ -8,7 +8,7 @@ from typing import Literal
 
 from constellation.aip.cards import DeviceCard
 
-from .expressions import texts
+from .expressions import all_references, names_step, texts
 from .findings import Finding, Findings
 from .lint_cards import effect_of, lint_cards
 from .model import Runbook, Step
@@ -16,6 +16,9 @@ from .order import Placed, data_sources, placed, result_sources
 from .reader import read
 
 Fate = Literal["success", "failure"]
+
+CODE_ARGUMENTS = ("command", "code")
+"""Arguments of skills that are run, and not only read."""
 
 _BARE = re.compile(r"\$\{\s*([A-Za-z0-9_-]+)\s*\}")
 
@@ -34,7 +37,7 @@ def lint(
     if runbook is not None and not findings.errors:
         steps = {step.id: step for step in runbook.steps}
         places = list(placed(runbook))
-        for rule in (_unused_inputs, _lookalikes, _unclear_order, _unreachable):
+        for rule in (_unused_inputs, _lookalikes, _results_run, _unclear_order, _unreachable):
             rule(runbook, places, steps, findings)
         _could_be_parallel(places, steps, cards, findings)
         _unused_steps(places, steps, cards, findings)
@@ -78,6 +81,24 @@ def _lookalikes(
                     "reference.plain",
                     f"${{{name}}} in step {step.id!r} is plain text, not a reference.",
                     f"Write ${{{meant}}} if you mean it.",
+                    "warning",
+                )
+
+
+def _results_run(
+    _runbook: Runbook, _places: list[Placed], steps: dict[str, Step], findings: Findings
+) -> None:
+    """A result inside a command: what another machine put out would be run."""
+    for step in steps.values():
+        code = [step.arguments.get(name) for name in CODE_ARGUMENTS]
+        for reference in all_references(code):
+            owner = names_step(reference.head, steps)
+            if owner and reference.takes_output:
+                findings.add(
+                    step.mark(),
+                    "result.run",
+                    f"The result of {owner!r} becomes part of what step {step.id!r} runs.",
+                    'Pass it beside the command: with: {env: {NAME: …}}, and use "$NAME".',
                     "warning",
                 )
 
