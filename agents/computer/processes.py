@@ -20,6 +20,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache, partial
+from typing import cast
 from uuid import uuid4
 
 import psutil
@@ -157,8 +158,8 @@ class _Program(asyncio.SubprocessProtocol):
         self._transport: asyncio.SubprocessTransport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        if isinstance(transport, asyncio.SubprocessTransport):
-            self._transport = transport
+        # uvloop's transports have asyncio's methods, not its classes.
+        self._transport = cast(asyncio.SubprocessTransport, transport)
 
     def pipe_data_received(self, fd: int, data: bytes) -> None:
         self._take(fd, data, last=False)
@@ -176,8 +177,8 @@ class _Program(asyncio.SubprocessProtocol):
 
     def feed(self, transport: asyncio.SubprocessTransport, text: str) -> None:
         """Write its standard input and close it."""
-        pipe = transport.get_pipe_transport(0)
-        if isinstance(pipe, asyncio.WriteTransport):
+        pipe = cast(asyncio.WriteTransport | None, transport.get_pipe_transport(0))
+        if pipe is not None:
             pipe.write(text.encode())
             pipe.write_eof()
 
