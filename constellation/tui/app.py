@@ -91,7 +91,7 @@ class ConstellationApp(App[None]):
         )
         if view is not None and state != self._painted:
             self._painted = state
-            view.paint()
+            view.repaint()
 
     # ── orders ──────────────────────────────────────────────────────────────────────────────────
 

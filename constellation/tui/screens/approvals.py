@@ -70,7 +70,7 @@ class Approvals(View):
 
     @on(Rows.Moved)
     def _moved(self) -> None:
-        self.paint()
+        self.repaint()
 
     @on(Rows.Chosen)
     def _answer(self) -> None:

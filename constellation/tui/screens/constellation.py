@@ -96,7 +96,6 @@ class ConstellationScreen(View):
                 yield Static(id="side-text")
 
     def on_mount(self) -> None:
-        super().on_mount()
         self.query_one(Dag).focus()
         self._load()
 
@@ -169,12 +168,12 @@ class ConstellationScreen(View):
     @on(Rows.Moved)
     @on(TabbedContent.TabActivated)
     def _moved(self) -> None:
-        self.paint()
+        self.repaint()
 
     def action_tab(self, name: str) -> None:
         selected = self._selected()
         self.query_one(TabbedContent).active = name
-        self.paint()
+        self.repaint()
         focus = {"graph": "#dag", "tasks": "#task-rows", "time": "#timeline"}
         self.query_one(focus.get(name, "#story-rows")).focus()
         if selected is not None:

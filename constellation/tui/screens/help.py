@@ -61,7 +61,7 @@ class Help(View):
 
     @on(Input.Changed)
     def _changed(self) -> None:
-        self.paint()
+        self.repaint()
 
 
 def _signs() -> Text:

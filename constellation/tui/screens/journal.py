@@ -58,7 +58,7 @@ class Journal(View):
 
     def action_follow(self) -> None:
         self._follows = True
-        self.paint()
+        self.repaint()
 
     @on(Rows.Chosen)
     def _open(self) -> None:

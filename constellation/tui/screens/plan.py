@@ -78,7 +78,7 @@ class PlanScreen(View):
                 self._apply(edits)
         except ConstellationError as error:
             self.face.complain(error)
-        self.paint()
+        self.repaint()
 
     @on(Dag.Chosen)
     def action_change(self) -> None:

@@ -59,7 +59,6 @@ class TaskScreen(View):
             yield Static(id="story-text")
 
     def on_mount(self) -> None:
-        super().on_mount()
         self.query_one("#story-box").focus()
 
     def heading(self) -> Text:

@@ -27,6 +27,10 @@ class View(Screen[None]):
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "app.pop_screen", "Back")]
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._is_complete = False
+
     @property
     def face(self) -> ConstellationApp:
         """The application."""
@@ -51,10 +55,16 @@ class View(Screen[None]):
         bar.update(_justified(self.heading(), self._link(), self.size.width - 2))
 
     def on_mount(self) -> None:
-        self.call_after_refresh(self.paint)
+        self._is_complete = True
+        self.call_after_refresh(self.repaint)
 
     def on_resize(self) -> None:
-        self.call_after_refresh(self.paint)
+        self.call_after_refresh(self.repaint)
+
+    def repaint(self) -> None:
+        """Paint, unless some of its parts are still to be made."""
+        if self._is_complete:
+            self.paint()
 
     def _link(self) -> Text:
         """How the connection stands, and what waits for a person."""

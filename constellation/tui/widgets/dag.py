@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import accumulate
 from typing import ClassVar
 
+from rich.cells import cell_len
 from rich.segment import Segment
 from rich.style import Style
 from rich.text import Text
@@ -28,14 +29,14 @@ MARGIN = 1
 
 @dataclass(frozen=True, slots=True)
 class Zoom:
-    """How large a task is drawn: cells across, rows down to the next, whether with its device."""
+    """How large a task is drawn: cells across at most, rows down to the next, with its device."""
 
     width: int
     pitch: int
     placed: bool
 
 
-ZOOMS = (Zoom(1, 1, False), Zoom(14, 1, False), Zoom(24, 2, False), Zoom(32, 3, True))
+ZOOMS = (Zoom(1, 1, False), Zoom(14, 1, False), Zoom(30, 2, False), Zoom(44, 3, True))
 BLANK = Layout((), {}, 0)
 
 
@@ -81,6 +82,7 @@ class Dag(ScrollView, can_focus=True):
         self._gutters: list[Gutter] = []
         self._starts: list[int] = []
         self._zoom = 2
+        self._longest = 0
         self._shape: tuple[object, ...] = ()
         self._critical: frozenset[str] = frozenset()
 
@@ -93,6 +95,7 @@ class Dag(ScrollView, can_focus=True):
             self._layout = lay_out(graph)
             self._gutters = [Gutter(layer) for layer in self._layout.layers]
             self._critical = frozenset(critical_chain(graph))
+            self._longest = max((cell_len(label(node)) for node in graph.nodes.values()), default=0)
             self._measure()
             if self.selected not in graph.nodes:
                 self.selected = next(iter(graph.nodes), None)
@@ -103,9 +106,14 @@ class Dag(ScrollView, can_focus=True):
         if task in self._layout.places:
             self._select(self._layout.places[task])
 
+    @property
+    def _width(self) -> int:
+        """Cells that a task takes: no more than the longest name, with its sign and gaps, needs."""
+        return min(ZOOMS[self._zoom].width, self._longest + 3)
+
     def _measure(self) -> None:
         zoom = ZOOMS[self._zoom]
-        widths = [zoom.width + gutter.channels + 3 for gutter in self._gutters]
+        widths = [self._width + gutter.channels + 3 for gutter in self._gutters]
         *self._starts, end = accumulate(widths, initial=MARGIN)
         self.virtual_size = Size(end + MARGIN, self._layout.height * zoom.pitch + MARGIN)
 
@@ -119,7 +127,7 @@ class Dag(ScrollView, can_focus=True):
         at = left
         for number, start in enumerate(self._starts):
             gutter = self._gutters[number]
-            end = start + zoom.width + gutter.channels + 3
+            end = start + self._width + gutter.channels + 3
             if end <= left or start >= left + width:
                 continue
             if start > at:
@@ -132,14 +140,14 @@ class Dag(ScrollView, can_focus=True):
 
     def _piece(self, number: int, slot: int, row: int) -> Sequence[Segment]:
         """A layer's part of a row, with the gutter behind it."""
-        zoom, gutter = ZOOMS[self._zoom], self._gutters[number]
+        gutter = self._gutters[number]
         line = self.rich_style + self.get_component_rich_style("dag--line", partial=True)
         found = self._layout.layers[number].get(slot)
         wires = gutter.row(slot) if row == 0 else gutter.between(slot)
         if found is None:
-            return [Segment(" " * zoom.width + wires, line)]
+            return [Segment(" " * self._width + wires, line)]
         if found.passes:
-            return [Segment(("─" if row == 0 else " ") * zoom.width + wires, line)]
+            return [Segment(("─" if row == 0 else " ") * self._width + wires, line)]
         return [*self._cells(self._graph.nodes[found.task], row), Segment(wires, line)]
 
     def _cells(self, node: Node, row: int) -> list[Segment]:
@@ -151,16 +159,16 @@ class Dag(ScrollView, can_focus=True):
         if row > 0:
             text = f"  {place(node)}" if zoom.placed and row == 1 else ""
             grey = self.rich_style + Style(color=GREY)
-            return [Segment(_fit(text, zoom.width), grey)]
+            return [Segment(_fit(text, self._width), grey)]
         sign = Segment(SYMBOLS[node.state], base + colour + Style(bold=True))
-        if zoom.width == 1:
+        if self._width == 1:
             return [sign]
         style = base
         if node.id in self._critical:
             style += self.get_component_rich_style("dag--critical", partial=True)
         elif node.ended:
             style += Style(color=GREY)
-        return [sign, Segment(_fit(f" {label(node)}", zoom.width - 1), style)]
+        return [sign, Segment(_fit(f" {label(node)}", self._width - 1), style)]
 
     # ── moving ──────────────────────────────────────────────────────────────────────────────────
 
@@ -214,7 +222,7 @@ class Dag(ScrollView, can_focus=True):
     def _at(self, offset: Offset) -> Place | None:
         zoom = ZOOMS[self._zoom]
         for number, start in enumerate(self._starts):
-            if start <= offset.x < start + zoom.width:
+            if start <= offset.x < start + self._width:
                 found = self._layout.layers[number].get(offset.y // zoom.pitch)
                 return None if found is None or found.passes else found
         return None
@@ -232,7 +240,7 @@ class Dag(ScrollView, can_focus=True):
     def _bring_into_view(self, found: Place) -> None:
         zoom = ZOOMS[self._zoom]
         region = Region(
-            self._starts[found.layer] - MARGIN, found.slot * zoom.pitch, zoom.width + 2, 2
+            self._starts[found.layer] - MARGIN, found.slot * zoom.pitch, self._width + 2, 2
         )
         self.scroll_to_region(region, animate=False, force=True)
 
