@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any, BinaryIO
 
 import anyio
@@ -37,6 +37,7 @@ class HubClient:
     def __init__(self, link: Link, url: str) -> None:
         self._link = link
         self.url = url
+        self._listeners: list[Callable[[bool], None]] = []
 
     async def ask(self, verb: str, **params: Any) -> dict[str, Any]:
         """Make a request, once there is a connection; parameters that are None are left out.
@@ -127,6 +128,21 @@ class HubClient:
         await self._link.ready()
         return await self._link.artifacts.get(digest, file)
 
+    @contextmanager
+    def link_told(self, told: Callable[[bool], None]) -> Iterator[None]:
+        """While this is open, call ``told`` with False when the connection is cut, with True when
+        it is back; in the event loop, so it must not block.
+        """
+        self._listeners.append(told)
+        try:
+            yield
+        finally:
+            self._listeners.remove(told)
+
+    def _link_changed(self, connected: bool) -> None:
+        for told in self._listeners:
+            told(connected)
+
     @property
     def is_connected(self) -> bool:
         """False while the connection is cut, or the hub is being restarted."""
@@ -182,7 +198,21 @@ async def open_hub(settings: Settings, *, name: str = "cli") -> AsyncIterator[Hu
     url, token = find_hub(settings)
     tls = client_context(settings.client.ca) if url.startswith("wss:") else None
     full_name = f"{name}-{socket.gethostname().split('.')[0]}-{os.getpid()}"
-    async with connect(url, role="client", name=full_name, credential=token, ssl=tls) as link:
+    clients: list[HubClient] = []
+
+    def tell(connected: bool) -> None:
+        for client in clients:
+            client._link_changed(connected)
+
+    async with connect(
+        url,
+        role="client",
+        name=full_name,
+        credential=token,
+        ssl=tls,
+        on_open=lambda resumed, lost: tell(True),
+        on_detached=lambda reason: tell(False),
+    ) as link:
         with anyio.move_on_after(settings.client.timeout_s) as scope:
             await link.ready()
         if scope.cancelled_caught:
@@ -191,4 +221,5 @@ async def open_hub(settings: Settings, *, name: str = "cli") -> AsyncIterator[Hu
                 remedy="Check that it runs and that its address is right: `constellation doctor`.",
                 url=url,
             )
-        yield HubClient(link, url)
+        clients.append(HubClient(link, url))
+        yield clients[0]

@@ -3,14 +3,19 @@
 It lives on the same state directory as `constellation hub` would, so other terminals find it, and
 the journal stays behind. It ends with the command that started it: tasks that run then are stopped
 and say so, and what still waits is taken up by the next hub on that directory.
+
+It serves that command alone: a second one at the same time gets a fabric of its own, in a folder of
+the state directory. It must not lean on a hub that goes away, nor on an agent with another root.
 """
 
 from __future__ import annotations
 
+import fcntl
+import os
 import platform
 import re
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -64,7 +69,10 @@ class Fabric:
 
 def hub_stays(settings: Settings) -> bool:
     """True if a hub is configured, or up on this machine, that outlives this command."""
-    return settings.client.url is not None or LocalHub.find(settings.state_dir) is not None
+    if settings.client.url is not None:
+        return True
+    with _locked(settings.state_dir, fcntl.LOCK_SH) as unclaimed:
+        return unclaimed and LocalHub.find(settings.state_dir) is not None
 
 
 @asynccontextmanager
@@ -73,9 +81,40 @@ async def open_fabric(settings: Settings, root: Path) -> AsyncIterator[Fabric]:
     if hub_stays(settings):
         async with open_hub(settings) as hub:
             yield Fabric(hub)
-    else:
-        async with embedded_hub(settings, root) as hub:
-            yield Fabric(hub, settings.journal_file)
+        return
+    settings.make_state_dir()
+    with _locked(settings.state_dir, fcntl.LOCK_EX) as claimed:
+        own = settings
+        if not claimed:
+            own = settings.model_copy(
+                update={"state_dir": settings.make_state_dir(f"runs/{os.getpid()}")}
+            )
+        async with embedded_hub(own, root) as hub:
+            yield Fabric(hub, own.journal_file)
+
+
+@contextmanager
+def _locked(state_dir: Path, how: int) -> Iterator[bool]:
+    """Hold the lock with which a command claims a state directory for its embedded hub.
+
+    Args:
+        how: ``LOCK_EX`` claims it, ``LOCK_SH`` looks whether it is claimed.
+
+    Yields:
+        False if another command has claimed it. A claim ends with the process that made it.
+    """
+    try:
+        lock = (state_dir / "embedded.lock").open("w")
+    except OSError:
+        yield True  # there is no such directory yet, or the hub will say what is wrong with it
+        return
+    with lock:
+        try:
+            fcntl.flock(lock, how | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+        else:
+            yield True
 
 
 @asynccontextmanager

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing, suppress
 from typing import Any
 
@@ -12,6 +12,7 @@ import anyio
 import typer
 from anyio.abc import TaskGroup
 
+from constellation.aip.inbox import Event
 from constellation.client import HubClient
 from constellation.errors import GraphError, InvalidTransition
 from constellation.telling.text import clean
@@ -54,8 +55,13 @@ class Follower:
         The first Ctrl-C asks the hub to cancel it; the second stops waiting.
         """
         events = await self._hub.watch(self.watched.constellation.id, after=0)
+        with self._hub.link_told(self._tell_of_link):
+            await self._follow(events)
+        return self.watched.ended_at is not None
+
+    async def _follow(self, events: AsyncGenerator[Event]) -> None:
         async with aclosing(events), anyio.create_task_group() as tasks:
-            tasks.start_soon(self._obey_ctrl_c, tasks.cancel_scope)
+            tasks.start_soon(self._obey_ctrl_c, tasks)
             tasks.start_soon(self._display.animate)
             async for event in events:
                 self._display.show(self.watched, self.watched.take(event))
@@ -63,20 +69,30 @@ class Follower:
                 if self.watched.ended_at is not None:
                     break
             tasks.cancel_scope.cancel()
-        return self.watched.ended_at is not None
 
-    async def _obey_ctrl_c(self, waiting: anyio.CancelScope) -> None:
+    async def _obey_ctrl_c(self, tasks: TaskGroup) -> None:
         with anyio.open_signal_receiver(signal.SIGINT) as signals:
             async for _ in signals:
                 if self.interrupted:
-                    waiting.cancel()
+                    tasks.cancel_scope.cancel()
                     return
                 self.interrupted = True
                 self._display.remark("Canceling. Ctrl-C again stops waiting.")
-                with suppress(GraphError, InvalidTransition):  # it ended at the same moment
-                    await self._hub.ask(
-                        "cancel", constellation=self.watched.constellation.id, reason="interrupted"
-                    )
+                tasks.start_soon(self._cancel)  # the hub may be away: that must not hold us up
+
+    async def _cancel(self) -> None:
+        with suppress(GraphError, InvalidTransition):  # it ended at the same moment
+            await self._hub.ask(
+                "cancel", constellation=self.watched.constellation.id, reason="interrupted"
+            )
+
+    def _tell_of_link(self, connected: bool) -> None:
+        if connected:
+            self._display.remark("The hub is back.")
+        else:
+            self._display.remark(
+                "The hub does not answer. What runs on the devices goes on; waiting for the hub."
+            )
 
     # ── questions ───────────────────────────────────────────────────────────────────────────────
 

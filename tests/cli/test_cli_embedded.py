@@ -8,7 +8,7 @@ import re
 import signal
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 import psutil
 import pytest
@@ -55,6 +55,36 @@ def test_other_terminals_find_the_embedded_hub(alone: Terminal) -> None:
         alone.run("approve", identifier)
         out, _ = running.communicate(timeout=TIMEOUT_S)
     assert out == "hello from the device\n"
+
+
+def test_a_second_run_leans_neither_on_the_hub_of_the_first_nor_on_its_root(
+    alone: Terminal,
+) -> None:
+    for name in ("first", "second"):
+        (alone.folder / name).mkdir()
+        (alone.folder / name / "note.txt").write_text(f"{name}\n")
+    with process(alone, "run", ECHO, "--root", "first") as first:
+        line_with(first.stderr, "To answer:")
+        assert "constellation hub" in alone.run("run", ECHO, "--detach", exits=3).stderr
+        with process(alone, "run", "read note.txt", "--root", "second") as second:
+            out, err = second.communicate(timeout=TIMEOUT_S)
+        assert (second.returncode, out) == (0, "second\n"), err
+        told = re.search(r"replay (\S+) --constellation (c-\w+)", err)
+        assert told is not None
+        assert "second" in alone.run("replay", told[1], "-c", told[2]).stdout
+        (row,) = alone.json("ps")["constellations"]
+        alone.run("approve", row["id"])
+        out, _ = first.communicate(timeout=TIMEOUT_S)
+    assert out == "hello from the device\n"
+
+
+def test_runs_that_start_at_the_same_moment_do_not_meet(alone: Terminal) -> None:
+    (alone.folder / "note.txt").write_text("buy milk\n")
+    with ExitStack() as stack:
+        started = [stack.enter_context(process(alone, "run", "read note.txt")) for _ in range(3)]
+        for running in started:
+            out, err = running.communicate(timeout=TIMEOUT_S)
+            assert (running.returncode, out) == (0, "buy milk\n"), err
 
 
 def test_detach_needs_a_hub_that_stays(alone: Terminal) -> None:

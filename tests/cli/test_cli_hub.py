@@ -98,8 +98,30 @@ def test_whoever_follows_goes_on_after_the_hub_is_killed(alone: Terminal) -> Non
                 identifier = line_with(running.stderr, "To answer:").split()[-3]
                 hub.kill()
                 hub.communicate(timeout=TIMEOUT_S)
+                line_with(running.stderr, "The hub does not answer.")
                 with process(alone, "hub", "--port", port) as again:
                     line_with(again.stdout, "Hub ready")
+                    line_with(running.stderr, "The hub is back.")
                     alone.run("approve", identifier)
-                    out, _ = running.communicate(timeout=TIMEOUT_S)
+                    out, rest = running.communicate(timeout=TIMEOUT_S)
     assert (running.returncode, out) == (0, "hello from the device\n")
+    assert "does not answer" not in rest
+
+
+def test_who_waits_for_a_hub_that_is_gone_may_leave(alone: Terminal) -> None:
+    with process(alone, "hub", "--port", "0", "--json") as hub:
+        assert hub.stdout is not None
+        url = json.loads(hub.stdout.readline())["url"]
+        code = alone.json("pair", "--name", "desk")["code"]
+        with process(alone, "agent", "--hub", url, "--name", "desk", "--pair", code) as agent:
+            line_with(agent.stdout, "desk")
+            with process(alone, "run", ECHO) as running:
+                line_with(running.stderr, "To answer:")
+                hub.kill()
+                hub.communicate(timeout=TIMEOUT_S)
+                line_with(running.stderr, "The hub does not answer.")
+                running.send_signal(signal.SIGINT)
+                line_with(running.stderr, "Ctrl-C again stops waiting.")
+                running.send_signal(signal.SIGINT)
+                running.communicate(timeout=TIMEOUT_S)
+    assert running.returncode == 130
