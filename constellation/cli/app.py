@@ -50,6 +50,14 @@ class Commands(TyperGroup):
         command.name = cmd_name
         return command
 
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        for argument in args:
+            if not argument.isascii() and any("\ud800" <= each <= "\udfff" for each in argument):
+                # Python's stand-ins for bytes that are none: they can be neither sent nor printed.
+                shown = argument.encode(errors="backslashreplace").decode()
+                raise typer.BadParameter(f"The argument {shown} is not text in UTF-8.", ctx=ctx)
+        return super().parse_args(ctx, args)
+
     def invoke(self, ctx: Any) -> Any:
         try:
             return super().invoke(ctx)

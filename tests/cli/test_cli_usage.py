@@ -96,6 +96,13 @@ def test_wrong_arguments_exit_with_2(arguments: list[str], says: str) -> None:
     assert says in result.output
 
 
+@pytest.mark.parametrize("arguments", [["run", "read \udcff.txt"], ["show", "\udcff", "--json"]])
+def test_arguments_that_are_no_text_are_refused(arguments: list[str]) -> None:
+    result = call(*arguments)
+    assert result.exit_code == 2
+    assert "is not text in UTF-8" in result.output
+
+
 def test_a_wrong_input_is_named(no_hub: Path) -> None:
     (no_hub / "book.md").write_text("# Book\n")
     result = call("run", "book.md", "--input", "target")
