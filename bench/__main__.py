@@ -14,8 +14,9 @@ import bench
 
 from .harness import Options, Report, circumstances
 
-NO_BENCH = frozenset({"__main__", "echo", "fabric", "harness", "noop_skill", "peers", "workloads"})
-
+NO_BENCH = frozenset(
+    {"__main__", "bench_skills", "devices", "echo", "fabric", "harness", "peers", "workloads"}
+)
 WIDTH = 140
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+import os
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Literal
+from typing import Literal, TypeAlias
 
+import anyio
 import psutil
 
-from constellation.cli.processes import child
+from constellation.cli.processes import Child, child
 from constellation.client import open_hub
 from constellation.config import Settings
 from constellation.fabric import Fabric
 
-Journal = Literal["normal", "full", "off"]
-SKILLS = Path(__file__).with_name("noop_skill.py")
+Journal: TypeAlias = Literal["normal", "full", "off"]
+SKILLS = Path(__file__).with_name("bench_skills.py")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,26 +39,48 @@ class Measured:
     settings: Settings
 
 
+@contextmanager
+def bench_settings(journal: Journal = "normal", grace_s: float = 60.0) -> Iterator[Settings]:
+    """Settings of a hub on a state directory that is removed when the context ends."""
+    # The processes take it from the environment.
+    os.environ["CONSTELLATION_HUB__GRACE_S"] = str(grace_s)
+    with TemporaryDirectory(prefix="constellation-bench-", ignore_cleanup_errors=True) as folder:
+        hub = {"port": 0, "journal_sync": journal, "grace_s": grace_s}
+        yield Settings.model_validate({"state_dir": Path(folder), "hub": hub})
+
+
+@asynccontextmanager
+async def hub_process(settings: Settings, port: int = 0) -> AsyncIterator[Child]:
+    """A hub, ready."""
+    serve = ["hub", "--port", str(port), "--journal-sync", settings.hub.journal_sync]
+    async with child("hub", serve, settings) as hub:
+        await hub.ready()
+        yield hub
+
+
+@asynccontextmanager
+async def device_process(settings: Settings, name: str, *more: str) -> AsyncIterator[Child]:
+    """An agent with the skills of the benches, connected."""
+    work = ["agent", "--name", name, "--kind", "bench", "--skills", str(SKILLS)]
+    async with child(name, [*work, "--drain-timeout", "0", *more], settings) as agent:
+        await agent.ready()
+        yield agent
+
+
 @asynccontextmanager
 async def measured_fabric(
     *, devices: int = 2, capacity: int = 256, journal: Journal = "normal", grace_s: float = 60.0
 ) -> AsyncIterator[Measured]:
-    """Start a hub and devices that only know `noop`; stop them when the context ends."""
+    """Start a hub and devices; stop them when the context ends."""
     async with AsyncExitStack() as stack:
-        folder = stack.enter_context(TemporaryDirectory(prefix="constellation-bench-"))
-        hub_settings = {"port": 0, "journal_sync": journal, "grace_s": grace_s}
-        settings = Settings.model_validate({"state_dir": Path(folder), "hub": hub_settings})
-        serve = ["hub", "--port", "0", "--journal-sync", journal]
-        hub = await stack.enter_async_context(child("hub", serve, settings))
-        await hub.ready()
-        agents = []
-        for number in range(devices):
-            name = f"device-{number}"
-            work = ["agent", "--name", name, "--kind", "bench", "--skills", str(SKILLS)]
-            work += ["--capacity", str(capacity), "--drain-timeout", "0"]
-            agents.append(await stack.enter_async_context(child(name, work, settings)))
-        for agent in agents:
-            await agent.ready()
+        settings = stack.enter_context(bench_settings(journal, grace_s))
+        hub = await stack.enter_async_context(hub_process(settings))
+        agents = [
+            await stack.enter_async_context(
+                device_process(settings, f"device-{number}", "--capacity", str(capacity))
+            )
+            for number in range(devices)
+        ]
         client = await stack.enter_async_context(open_hub(settings, name="bench"))
         yield Measured(
             Fabric(client),
@@ -64,6 +88,12 @@ async def measured_fabric(
             [psutil.Process(agent.process.pid) for agent in agents],
             settings,
         )
+
+
+async def until(condition: Callable[[], bool], *, look_every_s: float = 0.005) -> None:
+    """Wait for something that nobody tells of."""
+    while not condition():  # noqa: ASYNC110
+        await anyio.sleep(look_every_s)
 
 
 def cpu_s(process: psutil.Process) -> float:

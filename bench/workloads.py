@@ -17,9 +17,9 @@ def chain(count: int) -> list[Edit]:
     return [*independent(count), *edges]
 
 
-def independent(count: int) -> list[Edit]:
+def independent(count: int, prefix: str = "t") -> list[Edit]:
     """Tasks that wait for nothing."""
-    return [AddTask(Task(f"t{n}", skill=SKILL)) for n in range(count)]
+    return [AddTask(Task(f"{prefix}{n}", skill=SKILL)) for n in range(count)]
 
 
 def layered(width: int, depth: int, fan_in: int = 3) -> list[Edit]:

@@ -99,3 +99,13 @@ def test_dispatch() -> None:
         assert found["fabric"][shape]["tasks_per_s"] > 0
         assert found["fabric"][shape]["step_p50_us"] <= found["fabric"][shape]["step_p99_us"]
     assert found["circumstances"]["commit"]
+
+
+@pytest.mark.full
+def test_recovery() -> None:
+    found = json.loads(bench("recovery", "--quick", "--json").stdout)
+    accidents = {"device_killed", "link_cut", "cancel", "hub_killed_1000"}
+    assert accidents <= found.keys()
+    for accident in accidents:
+        assert 0 < found[accident]["p50_ms"] <= found[accident]["max_ms"]
+    assert found["link_cut"]["rtt_ms"] > 0
