@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from itertools import count
 from typing import Any
 
 import anyio
@@ -17,7 +18,9 @@ from .model.fabric import Fabric
 from .model.run import Event, Run
 
 RETRY_S = 1.0
-POLL_S = 1.0
+# Devices are listed this often; what is known to have changed is asked for at every step.
+STEP_S = 0.1
+STEPS_TO_LISTING = 10
 FACTS_AT_ONCE = 500
 CARDS_AT_ONCE = 20
 # A flood of events is taken in such parts, so that keys and paints come between.
@@ -120,13 +123,13 @@ class Connection:
 
     async def _poll_devices(self) -> None:
         devices = self.fabric.devices
-        while True:
-            if self.is_up:
+        for step in count():
+            if self.is_up and step % STEPS_TO_LISTING == 0:
                 devices.listed((await self.ask("devices", cards=False))["devices"])
             while devices.wanted and self.is_up:
                 names = devices.take_wanted(CARDS_AT_ONCE)
                 devices.update((await self.ask("devices", names=names))["devices"])
-            await anyio.sleep(POLL_S)
+            await anyio.sleep(STEP_S)
 
     # ── facts of the past ───────────────────────────────────────────────────────────────────────
 

@@ -62,8 +62,8 @@ class View(Screen[None]):
         self.call_after_refresh(self.repaint)
 
     def repaint(self) -> None:
-        """Paint, unless some of its parts are still to be made."""
-        if self._is_complete:
+        """Paint, unless some of its parts are still to be made, or gone already."""
+        if self._is_complete and self.is_running and self.app.is_running:
             self.paint()
 
     def _link(self) -> Text:

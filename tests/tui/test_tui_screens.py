@@ -1,0 +1,234 @@
+"""Every screen of the interface, on a real hub, in two sizes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import anyio
+import pytest
+from tui_bench import NARROW, WIDE, bench, device_of, face_of, settings_of
+
+from constellation.client import open_hub
+from constellation.orchestrator.service import open_hub as serve_hub
+
+pytestmark = pytest.mark.anyio
+
+SIZES = pytest.mark.parametrize(
+    "size",
+    [pytest.param(WIDE, id="wide"), pytest.param(NARROW, id="narrow", marks=pytest.mark.full)],
+)
+CHAIN = ({"id": "a", "name": "First"}, {"id": "b", "name": "Second", "after": ["a"]})
+
+
+@SIZES
+async def test_the_overview_shows_work_devices_and_what_needs_a_person(
+    tmp_path: Path, size: tuple[int, int]
+) -> None:
+    async with bench(tmp_path, size) as it, device_of(it.hub) as desk:
+        await it.sees("Nothing yet. Press /", "desk", "● connected")
+        await it.submit(*CHAIN, name="Morning round")
+        await it.sees("◐  Morning round", "0/2", "1 running", "1/4")
+        desk.complete("a")
+        await it.sees("1/2")
+        desk.ask("b")
+        await it.sees("Needs you", "May I burn it?", "? 1 for you")
+
+
+async def test_a_request_is_planned_looked_at_and_run(tmp_path: Path) -> None:
+    async with bench(tmp_path) as it, device_of(it.hub, is_quick=True):
+        await it.press("slash")
+        await it.type("do the work on desk")
+        await it.press("enter")
+        await it.sees("Plan", "not running", "work on desk", "r Run")
+        assert (await it.hub.ask("list", all=True))["constellations"] == []
+        await it.press("r")
+        await it.sees("✓ completed", "do the work")
+        (run,) = (await it.hub.ask("list", all=True))["constellations"]
+        assert (run["state"], run["request"]) == ("completed", "do the work on desk")
+
+
+async def test_a_plan_is_changed_before_it_runs(tmp_path: Path) -> None:
+    async with bench(tmp_path) as it, device_of(it.hub, is_quick=True):
+        await it.press("slash")
+        await it.type("do the work on desk")
+        await it.press("enter")
+        await it.sees("r Run")
+        await it.press("i")
+        await it.sees("New task")
+        await it.type("extra")
+        await it.press("tab", "tab")
+        await it.type("work")
+        await it.press("ctrl+s")
+        await it.sees("2 tasks", "○ extra")
+        await it.press("r")
+        await it.sees("✓ completed", "2/2")
+
+
+async def test_a_request_that_cannot_be_planned_says_why_and_can_be_mended(tmp_path: Path) -> None:
+    async with bench(tmp_path) as it, device_of(it.hub):
+        await it.press("slash")
+        await it.type("sing a song")
+        await it.press("enter")
+        await it.until(lambda: "Planning" not in it.text() and "sing a song" in it.text())
+        await it.sees("What is to be done?")
+        await it.press("escape")
+        await it.sees_not("What is to be done?")
+
+
+@SIZES
+async def test_a_constellation_is_drawn_and_followed(tmp_path: Path, size: tuple[int, int]) -> None:
+    async with bench(tmp_path, size) as it, device_of(it.hub) as desk:
+        await it.submit(*CHAIN, name="Chain")
+        await it.sees("Chain")
+        await it.press("enter")
+        await it.sees("◐ First", "○ Second", "▸")
+        desk.complete("a", {"n": 7})
+        await it.sees("✓ First", "◐ Second")
+        await it.press("2")
+        await it.sees("Device", "n: 7")
+        await it.press("3")
+        await it.sees("First", "desk")
+        await it.press("4")
+        await it.sees("Planned 2 tasks.", "First completed on desk")
+        await it.press("1", "right", "enter")
+        await it.sees("Chain › ◐ Second", "Waits for", "✓ completed  First")
+
+
+@SIZES
+async def test_a_task_shows_its_live_output_and_its_result(
+    tmp_path: Path, size: tuple[int, int]
+) -> None:
+    async with bench(tmp_path, size) as it, device_of(it.hub) as desk:
+        await it.submit({"id": "a", "name": "First", "arguments": {"path": "notes"}})
+        await it.sees("1 running")
+        await it.press("enter")
+        await it.sees("◐ First")
+        await it.press("enter")
+        desk.say("a", "half way")
+        await it.sees("Arguments", "path: notes", "Output while it ran", "half way")
+        desk.complete("a", {"text": "all well"})
+        await it.sees("Result", "all well")
+
+
+async def test_a_dangerous_step_is_refused_or_approved(tmp_path: Path) -> None:
+    async with bench(tmp_path) as it, device_of(it.hub) as desk:
+        await it.submit({"id": "a"}, {"id": "b"}, name="Burn")
+        await it.until(lambda: len(desk.assigned) == 2)
+        for task in ("a", "b"):
+            desk.ask(task)
+        await it.press("a")
+        await it.sees("2 questions", "May I burn it?", "Burn")
+        await it.press("n")
+        await it.sees("1 question")
+        await it.press("enter")
+        await it.sees("Approve (y)")
+        await it.press("y")
+        await it.sees("Nothing waits for you.")
+        await it.until(lambda: len(desk.answers) == 2)
+        assert [each["answer"] for each in desk.answers] == [False, True]
+
+
+async def test_a_hasty_enter_does_not_approve(tmp_path: Path) -> None:
+    async with bench(tmp_path) as it, device_of(it.hub) as desk:
+        await it.submit({"id": "a"})
+        await it.until(lambda: desk.assigned)
+        desk.ask("a")
+        await it.sees("Needs you")
+        await it.press("a", "enter")
+        await it.sees("Refuse (n)")
+        await it.press("enter")
+        await it.until(lambda: desk.answers)
+        assert desk.answers[0]["answer"] is False
+
+
+async def test_a_choice_and_a_text_are_answered(tmp_path: Path) -> None:
+    async with bench(tmp_path) as it, device_of(it.hub) as desk:
+        await it.submit({"id": "a"}, {"id": "b"})
+        await it.until(lambda: len(desk.assigned) == 2)
+        desk.ask("a", kind="choice", prompt="Which?", options=["red", "blue"])
+        await it.press("a")
+        await it.sees("Which?")
+        await it.press("enter")
+        await it.sees("red", "blue")
+        await it.press("tab", "enter")
+        await it.until(lambda: desk.answers)
+        desk.ask("b", kind="text", prompt="How many?")
+        await it.sees("How many?")
+        await it.press("enter")
+        await it.type("12")
+        await it.press("enter")
+        await it.until(lambda: len(desk.answers) == 2)
+        assert [each["answer"] for each in desk.answers] == ["blue", "12"]
+
+
+@SIZES
+async def test_a_device_shows_its_card_and_what_it_works_on(
+    tmp_path: Path, size: tuple[int, int]
+) -> None:
+    async with bench(tmp_path, size) as it, device_of(it.hub):
+        await it.submit({"id": "a", "name": "First"}, name="Morning round")
+        await it.sees("desk")
+        await it.press("tab", "enter")
+        await it.sees("linux (computer)", "1 of 4", "◐  First", "burn", "dangerous")
+        await it.press("escape")
+        await it.sees("Morning round", "Constellations")
+
+
+@SIZES
+async def test_the_journal_follows_the_facts(tmp_path: Path, size: tuple[int, int]) -> None:
+    async with bench(tmp_path, size) as it, device_of(it.hub, is_quick=True):
+        await it.press("j")
+        await it.sees("Nothing has happened yet.")
+        await it.submit({"id": "a", "name": "First"})
+        await it.sees("created", "finished", "First completed on desk", "ended", "following")
+        await it.press("up")
+        await it.sees("standing still")
+
+
+@SIZES
+async def test_help_is_searched(tmp_path: Path, size: tuple[int, int]) -> None:
+    async with bench(tmp_path, size) as it:
+        await it.press("question_mark")
+        await it.sees("○ submitted", "say what is to be done")
+        await it.type("undo")
+        await it.sees("undo your last change")
+        await it.sees_not("say what is to be done")
+
+
+async def test_a_device_is_paired_with_a_code(tmp_path: Path) -> None:
+    async with bench(tmp_path) as it:
+        await it.press("P")
+        await it.type("phone")
+        await it.press("enter")
+        await it.sees("good once", "--name phone --pair", "█▀▀▀▀▀█")
+
+
+async def test_the_palette_finds_a_device(tmp_path: Path) -> None:
+    async with bench(tmp_path) as it, device_of(it.hub, "attic"):
+        await it.sees("attic")
+        await it.press("ctrl+p")
+        await it.type("attic")
+        await it.sees("Device, connected")
+        await it.press("enter")
+        await it.sees("Platform", "linux (computer)")
+
+
+async def test_it_waits_for_a_hub_and_survives_its_restart(tmp_path: Path) -> None:
+    settings = settings_of(tmp_path)
+    async with serve_hub(settings), open_hub(settings) as hub:
+        # A hub of another time has left its credentials; now none runs.
+        assert await hub.ask("status")
+    async with face_of(settings, hub) as it:
+        await it.sees("No hub is running here.", "constellation hub")
+        async with serve_hub(settings), open_hub(settings) as it.hub:
+            await it.sees("127.0.0.1")
+            name = await it.submit({"id": "a", "name": "First"}, name="Before")
+            await it.sees("○  Before")
+        await it.sees("reconnecting")
+        async with serve_hub(settings), open_hub(settings) as it.hub:
+            await it.sees("● 127.0.0.1")
+            await it.hub.ask("cancel", constellation=name)
+            await it.sees("–  Before")
+            with anyio.fail_after(10):
+                await it.submit({"id": "b"}, name="After")
+            await it.sees("○  After")
