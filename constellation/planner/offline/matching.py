@@ -89,8 +89,9 @@ def _runs_code(match: Match) -> bool:
 
 
 def _for_code(index: SkillIndex, phrase: Phrase) -> list[SkillCard]:
-    """The skills that run what stands in quotes or backticks, if something does."""
-    if not any(token.kind in ("quoted", "code") for token in phrase.tokens):
+    """The skills that run what stands in quotes or backticks, if nothing else is said."""
+    quoted = any(token.kind in ("quoted", "code") for token in phrase.tokens)
+    if not quoted or phrase.concepts():
         return []
     return [s for s in index.skills if any(p.kind in ("command", "code") for p in parameters(s))]
 
@@ -113,6 +114,9 @@ def _incomplete(match: Match, text: str) -> UnplacedError:
     elif reading.leftover:
         extra = ", ".join(token.text for token in reading.leftover)
         reason = f"{skill.name} seems meant, and has no use for {extra}."
+    elif match.unknown:
+        words = " and ".join(f"“{word}”" for word in match.unknown[:3])
+        reason = f"{skill.name} is the nearest skill, but it says nothing of {words}."
     else:
         reason = f"{skill.name} is the nearest skill, but that is too unsure to act on."
     return UnplacedError(text, reason, skill.examples[:2])

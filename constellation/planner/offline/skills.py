@@ -60,6 +60,7 @@ class Match:
         potential: the score it would have if no argument were missing.
         covered: share of the clause's meaning that the skill's card covers, arguments aside.
         spoken: the same, with arguments read from plain words counted as meaning.
+        unknown: the words of the clause that the skill's card says nothing of.
     """
 
     skill: SkillCard
@@ -69,6 +70,7 @@ class Match:
     potential: float
     covered: float
     spoken: float
+    unknown: tuple[str, ...]
 
     @property
     def accepted(self) -> bool:
@@ -149,14 +151,15 @@ class SkillIndex:
         asked = _asked(phrase, reading.used, entry)
         fit = _fit(entry, reading, frozenset(map(concept, asked)))
         if _is_example(phrase, entry):
-            return _matched(entry, reading, fit, 1.0, 1.0)
+            return _matched(entry, reading, fit, 1.0, 1.0, ())
         covered = self._coverage(asked, entry)
         spoken = self._coverage(_asked(phrase, reading.stated, entry), entry)
         score = covered * fit
         if asked and concept(asked[0]) not in LIGHT_CONCEPTS | set(entry.meanings):
             score *= _OTHER_VERB
         score *= _OTHER_NAME + (1 - _OTHER_NAME) * self._named(asked, entry)
-        return _matched(entry, reading, score, covered, spoken)
+        unknown = tuple(word for word in dict.fromkeys(asked) if not entry.weight(word))
+        return _matched(entry, reading, score, covered, spoken, unknown)
 
     def _named(self, asked: Sequence[str], entry: _Entry) -> float:
         """How much of the skill's own name the clause says."""
@@ -198,9 +201,16 @@ def _words(text: str) -> tuple[str, ...]:
     return tuple(token.shape for token in tokenize(text) if token.kind == "word")
 
 
-def _matched(entry: _Entry, reading: Reading, score: float, covered: float, spoken: float) -> Match:
+def _matched(
+    entry: _Entry,
+    reading: Reading,
+    score: float,
+    covered: float,
+    spoken: float,
+    unknown: tuple[str, ...],
+) -> Match:
     potential = score / _PER_MISSING ** len(reading.missing)
-    return Match(entry.skill, entry.parameters, reading, score, potential, covered, spoken)
+    return Match(entry.skill, entry.parameters, reading, score, potential, covered, spoken, unknown)
 
 
 def _asked(phrase: Phrase, read: Collection[int], entry: _Entry) -> list[str]:

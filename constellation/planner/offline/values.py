@@ -25,6 +25,7 @@ _WORKING_FOLDER = pattern(
     r"(?:in|inside|within|under|from)(?: the)?(?: (?P<noun>folder|directory|dir))? "
     r"(?P<path><path>|<quoted>)"
 )
+_INPUT = frozenset(map(concept, ("input", "stdin")))
 _SWITCHES = bag("on enabled active power powered")
 
 
@@ -190,6 +191,15 @@ class _Reader:
                     self._set(parameter, value, index)
                     break
 
+    @property
+    def _runs(self) -> bool:
+        return any(parameter.kind in ("command", "code") for parameter in self.parameters)
+
+    def _spoken_of(self, parameter: Parameter) -> list[int]:
+        """``with the input 'y'``: beside a command, a text is for what the words say."""
+        names = {*parameter.words, *(_INPUT if parameter.name.lower() == "stdin" else ())}
+        return [index for index, token in enumerate(self.phrase.tokens) if token.concept in names]
+
     def _given(self, kind: str) -> bool:
         """True if another parameter of this kind (``argv`` beside ``command``) has its value."""
         return any(p.kind == kind and p.name in self.reading.arguments for p in self.parameters)
@@ -199,7 +209,10 @@ class _Reader:
             for index in self._tokens(*literals):
                 if not parameter.required and parameter.name.lower() in _TITLE_NAMES:
                     continue
-                self._set(parameter, self.phrase.tokens[index].value, index)
+                spoken_of = self._spoken_of(parameter) if self._runs else []
+                if self._runs and not spoken_of:
+                    continue
+                self._set(parameter, self.phrase.tokens[index].value, index, *spoken_of)
                 break
 
     def _named_places(self) -> None:
