@@ -210,8 +210,8 @@ def _start(path: Path) -> tuple[float, int]:
         pipeline = Pipeline(
             Scheduler(), journal, act=_ignore, publish=_ignore_facts, telemetry=Telemetry()
         )
-        replayed = pipeline.recover()
-        return time.perf_counter() - began, replayed
+        pipeline.recover()
+        return time.perf_counter() - began, pipeline.replayed
 
 
 def _ignore(instruction: Instruction) -> None:

@@ -10,9 +10,15 @@ import hashlib
 import os
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from constellation.errors import LimitExceeded, RemoteProtocolError, UnknownArtifactError
+from constellation.errors import (
+    ConfigError,
+    LimitExceeded,
+    RemoteProtocolError,
+    UnknownArtifactError,
+)
 
 CHUNK_BYTES = 256 * 1024
 _HASH_CHARS = frozenset("0123456789abcdef")
@@ -28,16 +34,33 @@ class ArtifactStore:
 
     Args:
         root: the folder; made if missing.
-        max_bytes: bound on what is kept.
+        max_bytes: bound on what is kept and what is being taken in, together.
+
+    Raises:
+        ConfigError: the folder cannot be made or read.
     """
 
     def __init__(self, root: Path, *, max_bytes: int = 10 * 1024**3) -> None:
         self.root = root
         self.max_bytes = max_bytes
-        root.mkdir(parents=True, exist_ok=True, mode=0o700)
-        for leftover in root.glob("*.part"):
-            leftover.unlink(missing_ok=True)
-        self._bytes = sum(entry.stat().st_size for entry in self._entries())
+        # Sizes by hash, the least recently used first.
+        self._kept: dict[str, int] = {}
+        self._kept_bytes = 0
+        self._incoming_bytes = 0
+        try:
+            root.mkdir(parents=True, exist_ok=True, mode=0o700)
+            for leftover in root.glob("*.part"):
+                leftover.unlink(missing_ok=True)
+            found = [(path, path.stat()) for path in root.glob("??/*") if path.is_file()]
+        except OSError as error:
+            raise ConfigError(
+                f"The artifacts in {root} cannot be kept: {error.strerror or error}.",
+                remedy="Let the hub's user write there, or name another --state-dir.",
+                path=str(root),
+            ) from error
+        for path, status in sorted(found, key=lambda each: each[1].st_mtime):
+            self._kept[path.name] = status.st_size
+            self._kept_bytes += status.st_size
 
     def path(self, digest: str) -> Path:
         """Where an artifact lies.
@@ -45,55 +68,62 @@ class ArtifactStore:
         Raises:
             UnknownArtifactError: it is not here, or ``digest`` is no hash.
         """
-        path = self.root / digest[:2] / digest
-        if not is_hash(digest) or not path.is_file():
+        if digest not in self:
             raise UnknownArtifactError(f"There is no artifact {digest[:80]!r}.", hash=digest[:80])
+        self._kept[digest] = self._kept.pop(digest)
+        path = self._place(digest)
+        # The time is what tells after a restart how long it was not used.
         os.utime(path)
         return path
 
     def __contains__(self, digest: str) -> bool:
-        return is_hash(digest) and (self.root / digest[:2] / digest).is_file()
+        return digest in self._kept and self._place(digest).is_file()
 
     def receive(self, digest: str, size: int) -> ArtifactWriter:
         """Begin to take in an artifact whose hash and size the sender has stated.
 
         Raises:
-            LimitExceeded: it is larger than the store.
+            LimitExceeded: there is no room for it beside what is being taken in.
             RemoteProtocolError: ``digest`` is no hash or ``size`` no size.
         """
         if not is_hash(digest) or size < 0:
             raise RemoteProtocolError("An artifact needs a SHA-256 in hexadecimal and a size.")
-        if size > self.max_bytes:
+        if size > self.max_bytes - self._incoming_bytes:
             raise LimitExceeded(
-                f"The artifact has {size:,} bytes; this store holds {self.max_bytes:,}.",
-                remedy="Raise max_artifact_bytes in the hub's configuration.",
+                f"The artifact has {size:,} bytes; this store holds {self.max_bytes:,}, of which "
+                f"{self._incoming_bytes:,} are for others that are on their way.",
+                remedy="Send it later, or in smaller pieces.",
             )
-        return ArtifactWriter(self, digest, size)
+        with _disk():
+            writer = ArtifactWriter(self, digest, size)
+        self._incoming_bytes += size
+        return writer
 
     def adopt(self, part: Path, digest: str, size: int) -> Path:
         """Move a finished file into its place and make room for it."""
-        target = self.root / digest[:2] / digest
-        if target.is_file():
+        target = self._place(digest)
+        if digest in self:
             part.unlink()
             return target
         target.parent.mkdir(exist_ok=True, mode=0o700)
         part.replace(target)
-        self._bytes += size
-        if self._bytes > self.max_bytes:
-            self._evict(keep=target)
+        self._kept_bytes += size - self._kept.pop(digest, 0)
+        self._kept[digest] = size
+        self._make_room()
         return target
 
-    def _entries(self) -> Iterator[Path]:
-        return (path for path in self.root.glob("??/*") if path.is_file())
+    def release(self, size: int) -> None:
+        """An artifact that was announced with this size is not on its way any more."""
+        self._incoming_bytes -= size
 
-    def _evict(self, keep: Path) -> None:
-        oldest_first = sorted(self._entries(), key=lambda path: path.stat().st_mtime)
-        for path in oldest_first:
-            if self._bytes <= self.max_bytes:
-                return
-            if path != keep:
-                self._bytes -= path.stat().st_size
-                path.unlink()
+    def _place(self, digest: str) -> Path:
+        return self.root / digest[:2] / digest
+
+    def _make_room(self) -> None:
+        while self._kept_bytes > self.max_bytes:
+            oldest = next(iter(self._kept))
+            self._kept_bytes -= self._kept.pop(oldest)
+            self._place(oldest).unlink(missing_ok=True)
 
 
 class ArtifactWriter:
@@ -107,26 +137,35 @@ class ArtifactWriter:
         self._hash = hashlib.sha256()
         handle, name = tempfile.mkstemp(suffix=".part", dir=store.root)
         self._part = Path(name)
-        self._file = os.fdopen(handle, "wb")
+        self._file = os.fdopen(handle, "wb", buffering=0)
 
     def write(self, data: bytes) -> None:
         """Append bytes.
 
         Raises:
             RemoteProtocolError: more bytes came than were announced; the artifact is dropped.
+            LimitExceeded: the disk does not take them; the artifact is dropped.
         """
         self._written += len(data)
         if self._written > self._size:
             self.abort()
             raise RemoteProtocolError(f"More than the {self._size:,} bytes announced came.")
         self._hash.update(data)
-        self._file.write(data)
+        try:
+            with _disk():
+                written = self._file.write(data)
+                while written < len(data):
+                    written += self._file.write(data[written:])
+        except LimitExceeded:
+            self.abort()
+            raise
 
     def finish(self) -> Path:
         """Put the artifact in its place.
 
         Raises:
             RemoteProtocolError: size or hash differ from what was announced; it is dropped.
+            LimitExceeded: the disk does not take it; it is dropped.
         """
         if self._written != self._size or self._hash.hexdigest() != self._digest:
             self.abort()
@@ -135,10 +174,29 @@ class ArtifactWriter:
                 remedy="Send it again.",
             )
         self._file.close()
-        return self._store.adopt(self._part, self._digest, self._size)
+        self._store.release(self._size)
+        try:
+            with _disk():
+                return self._store.adopt(self._part, self._digest, self._size)
+        except LimitExceeded:
+            self._part.unlink(missing_ok=True)
+            raise
 
     def abort(self) -> None:
         """Drop what came so far; after `finish` this does nothing."""
         if not self._file.closed:
             self._file.close()
             self._part.unlink(missing_ok=True)
+            self._store.release(self._size)
+
+
+@contextmanager
+def _disk() -> Iterator[None]:
+    """Turn what the file system says into an error that the sender can be told."""
+    try:
+        yield
+    except OSError as error:
+        raise LimitExceeded(
+            f"The artifact cannot be kept: {error.strerror or error}.",
+            remedy="Free disk space where it is to be kept, then send it again.",
+        ) from error

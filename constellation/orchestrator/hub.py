@@ -9,15 +9,18 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from functools import partial
 from typing import Any
 
+import anyio
 from anyio.abc import TaskGroup
 from pydantic import ValidationError
 
 from constellation.aip.auth import StoreAuthenticator
 from constellation.aip.cards import DeviceCard
+from constellation.aip.endpoint import Guard
 from constellation.aip.messages import Hello, Message
 from constellation.aip.server import Peer
 from constellation.errors import (
@@ -62,6 +65,11 @@ from .scheduler import Scheduler
 from .telemetry import Telemetry
 
 CATCH_UP_S = 0.05
+_STATES = {state.value: state for state in TaskState}
+# Requests of one peer that may wait for their answers, such as plans of a language model.
+MAX_WAITING_REQUESTS = 64
+# Revisions of which planners are asked at the same time; others wait their turn.
+MAX_REVISIONS = 16
 
 
 class Hub:
@@ -108,6 +116,8 @@ class Hub:
         self._devices: dict[str, Peer] = {}
         self._tasks: TaskGroup | None = None
         self._catching_up = False
+        self._waiting_requests: Counter[Peer] = Counter()
+        self._revising = anyio.CapacityLimiter(MAX_REVISIONS)
 
     async def run(self, tasks: TaskGroup) -> None:
         """Serve until canceled.
@@ -177,8 +187,8 @@ class Hub:
     async def _serve_slow_readers(self) -> None:
         try:
             while self.observers.behind:
-                self.observers.catch_up()
-                await asyncio.sleep(CATCH_UP_S)
+                moved = self.observers.catch_up()
+                await asyncio.sleep(0 if moved else CATCH_UP_S)
         finally:
             self._catching_up = False
 
@@ -189,22 +199,34 @@ class Hub:
 
     async def _revise(self, asked: Revise) -> None:
         """Let the planner answer an outcome; whatever happens, the dependents are released."""
+        with Guard(partial(self._report, f"A revision of {asked.constellation}")):
+            try:
+                async with self._revising:
+                    await self._ask_planner(asked)
+            except ConstellationError as error:
+                self.observers.notify(
+                    Notify(self.pipeline.now(), asked.constellation, "revision", error.to_wire())
+                )
+            finally:
+                if asked.constellation in self.scheduler.runs:
+                    self.feed(RevisionClosed(asked.constellation, asked.task))
+                self.pipeline.flush()
+
+    async def _ask_planner(self, asked: Revise) -> None:
         run = self.scheduler.runs.get(asked.constellation)
-        try:
-            if run is not None:
-                snapshot = {**to_json(run.constellation), "request": run.request}
-                edits = await self.planner.revise(snapshot, _told(asked), self.cards())
-                if edits:
-                    batch = Batch(tuple(edits), author="planner", note=f"after {asked.task}")
-                    self.feed(EditRequested(asked.constellation, batch))
-        except ConstellationError as error:
-            self.observers.notify(
-                Notify(self.pipeline.now(), asked.constellation, "revision", error.to_wire())
-            )
-        finally:
-            if asked.constellation in self.scheduler.runs:
-                self.feed(RevisionClosed(asked.constellation, asked.task))
-            self.pipeline.flush()
+        if run is None:
+            return
+        snapshot = {**to_json(run.constellation), "request": run.request}
+        edits = await self.planner.revise(snapshot, _told(asked), self.cards())
+        if edits:
+            batch = Batch(tuple(edits), author="planner", note=f"after {asked.task}")
+            self.feed(EditRequested(asked.constellation, batch))
+
+    def _report(self, what: str, fault: Exception) -> None:
+        """Something met a mistake of ours: its traceback is reported, and the hub goes on."""
+        asyncio.get_running_loop().call_exception_handler(
+            {"message": f"{what} hit a fault.", "exception": fault}
+        )
 
     # ── sessions ────────────────────────────────────────────────────────────────────────────────
 
@@ -309,6 +331,11 @@ class Hub:
         request = body["id"]
         try:
             verb, params = read_request(peer, body)
+            if self._waiting_requests[peer] >= MAX_WAITING_REQUESTS:
+                raise LimitExceeded(
+                    f"{self._waiting_requests[peer]} requests of {peer.name} wait for answers.",
+                    remedy="Wait for some of them first.",
+                )
             result = verb.handler(self, peer, params)
         except ConstellationError as error:
             self._respond(peer, error_response(request, error))
@@ -316,17 +343,29 @@ class Hub:
         if isinstance(result, Mapping):
             self._respond(peer, {"id": request, "result": result})
         else:
+            self._waiting_requests[peer] += 1
             self._start(self._respond_later, peer, request, result)
 
     async def _respond_later(
         self, peer: Peer, request: str, result: Awaitable[Mapping[str, Any]]
     ) -> None:
-        try:
-            response = {"id": request, "result": await result}
-        except ConstellationError as error:
-            response = error_response(request, error)
-        self._respond(peer, response)
+        with Guard(partial(self._hit_a_fault, peer, request)):
+            try:
+                response = {"id": request, "result": await result}
+            except ConstellationError as error:
+                response = error_response(request, error)
+            self._respond(peer, response)
+        self._waiting_requests[peer] -= 1
+        if not self._waiting_requests[peer]:
+            del self._waiting_requests[peer]
         self.pipeline.flush()
+
+    def _hit_a_fault(self, peer: Peer, request: str, fault: Exception) -> None:
+        self._report(f"A request of {peer.name}", fault)
+        error = ConstellationError(
+            "The hub hit a fault.", remedy="Look into its log, and report what stands there."
+        )
+        self._respond(peer, error_response(request, error))
 
     def _respond(self, peer: Peer, body: dict[str, Any]) -> None:
         self.pipeline.afterwards(partial(_answer, peer, body))
@@ -350,5 +389,5 @@ def _told(asked: Revise) -> dict[str, Any]:
 
 
 def _finished(device: str, body: Mapping[str, Any]) -> AttemptFinished:
-    outcome = Outcome(TaskState(body["state"]), body.get("output"), body.get("error"))
+    outcome = Outcome(_STATES[body["state"]], body.get("output"), body.get("error"))
     return AttemptFinished(device, body["attempt"], outcome, body.get("duration_s"))

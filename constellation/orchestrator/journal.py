@@ -1,7 +1,7 @@
 """The journal: an append-only record of facts in SQLite, from which a hub is rebuilt.
 
 One hub writes it; anyone may read it at the same time. A commit stores all facts of one wake-up in
-as few rows as possible: one row for each stretch of facts about the same constellation.
+as few rows as possible: a row for each stretch of facts about the same constellation.
 
 A starting hub replays the constellations that had not ended, each from its snapshot if it has one.
 What has ended costs a start nothing: its facts stay, and it is rebuilt when somebody looks at it.
@@ -36,6 +36,8 @@ from .journal_file import SCHEMA, complaining, damaged, lock, open_reader, open_
 Sync = Literal["normal", "full", "off"]
 
 SCHEMA_VERSION = 2
+# Whoever reads one fact reads its row.
+ROW_FACTS = 500
 MAINTAIN_BYTES = 16 * 1024 * 1024
 MAINTAIN_FACTS = 20_000
 
@@ -163,12 +165,14 @@ class Journal:
         seq = self.seq
         for name, group in groupby(facts, _CONSTELLATION):
             plain = [(fact.time, fact.kind, fact.body) for fact in group]
-            blob = _pack(plain)
-            rows.append((seq + 1, len(plain), name, crc32(blob), blob))
             if plain[0][1] == "created":
                 created.append((name, seq + 1))
-            self._unfolded_bytes += len(blob)
-            seq += len(plain)
+            for start in range(0, len(plain), ROW_FACTS):
+                part = plain[start : start + ROW_FACTS]
+                blob = _pack(part)
+                rows.append((seq + 1, len(part), name, crc32(blob), blob))
+                self._unfolded_bytes += len(blob)
+                seq += len(part)
         with complaining(self.path, "written"):
             self._write(rows, created, ended)
         self._unfolded_facts += seq - self.seq

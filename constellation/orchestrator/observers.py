@@ -9,14 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from itertools import islice
 from typing import Any, Protocol
+
+from constellation.errors import LimitExceeded
 
 from .events import Fact, Notify
 from .journal import Journal
 
 HIGH_WATER_BYTES = 1024 * 1024
-CATCH_UP_FACTS = 256
+CATCH_UP_FACTS = 500
+MAX_SUBSCRIPTIONS = 100
 
 
 class Reader(Protocol):
@@ -63,7 +65,16 @@ class Observers:
     def subscribe(
         self, reader: Reader, constellation: str | None = None, after: int | None = None
     ) -> Subscription:
-        """Watch facts with numbers above ``after``; None starts with what comes next."""
+        """Watch facts with numbers above ``after``; None starts with what comes next.
+
+        Raises:
+            LimitExceeded: this reader has too many subscriptions already.
+        """
+        if sum(each.reader is reader for each in self._subscriptions.values()) >= MAX_SUBSCRIPTIONS:
+            raise LimitExceeded(
+                f"There are {MAX_SUBSCRIPTIONS} subscriptions already.",
+                remedy="End some of them with `unsubscribe`, or watch all constellations with one.",
+            )
         self._next_id += 1
         cursor = self._journal.seq if after is None else after
         found = Subscription(f"s{self._next_id}", reader, constellation, cursor)
@@ -90,7 +101,8 @@ class Observers:
                 each.behind = True
                 continue
             for seq, fact in enumerate(facts, first):
-                if each.wants(fact.constellation):
+                # Those that were read from the journal in the meantime are not told again.
+                if seq > each.cursor and each.wants(fact.constellation):
                     _send(each, fact, seq)
             each.cursor = last_seq
 
@@ -103,19 +115,30 @@ class Observers:
                 else:
                     _send(each, notice, None)
 
-    def catch_up(self) -> None:
-        """Serve readers that fell behind, a bounded number of facts each."""
+    def catch_up(self) -> bool:
+        """Serve readers that fell behind, a bounded number of facts each.
+
+        Returns:
+            False if none of them could take any: wait before the next call.
+        """
+        moved = False
         for each in [each for each in self._subscriptions.values() if each.behind]:
-            if each.reader.pending > HIGH_WATER_BYTES // 2:
-                continue
-            served = 0
-            for seq, fact in islice(self._missed(each), CATCH_UP_FACTS):
-                _send(each, fact, seq)
-                each.cursor = seq
-                served += 1
-            if served < CATCH_UP_FACTS:
-                each.cursor = self._journal.seq
-                each.behind = False
+            if each.reader.pending <= HIGH_WATER_BYTES // 2:
+                self._serve(each)
+                moved = True
+        return moved
+
+    def _serve(self, subscription: Subscription) -> None:
+        reader = subscription.reader
+        # Commits may go on in another thread: what is in the journal by now, we will have seen.
+        last = self._journal.seq
+        for served, (seq, fact) in enumerate(self._missed(subscription)):
+            if served == CATCH_UP_FACTS or reader.pending > HIGH_WATER_BYTES:
+                return
+            _send(subscription, fact, seq)
+            subscription.cursor = seq
+        subscription.cursor = max(subscription.cursor, last)
+        subscription.behind = False
 
     def _missed(self, subscription: Subscription) -> Iterator[tuple[int, Fact]]:
         return self._journal.facts(subscription.constellation, after=subscription.cursor)

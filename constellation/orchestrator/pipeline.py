@@ -77,6 +77,9 @@ class Pipeline:
         act: does one instruction that is not a `Fact`.
         publish: told of facts just committed, with the number of the last.
         telemetry: counts what happens.
+
+    Attributes:
+        replayed: how many facts the start replayed.
     """
 
     def __init__(
@@ -92,6 +95,7 @@ class Pipeline:
         self.journal = journal
         self._act_on = act
         self._publish = publish
+        self.replayed = 0
         self._telemetry = telemetry
         self._wake = Wake()
         self._wanted = asyncio.Event()
@@ -113,8 +117,8 @@ class Pipeline:
 
     # ── life ────────────────────────────────────────────────────────────────────────────────────
 
-    def recover(self) -> int:
-        """Rebuild the scheduler from the journal; return how many facts were replayed.
+    def recover(self) -> None:
+        """Rebuild the scheduler from the journal.
 
         Raises:
             JournalError: the journal is damaged.
@@ -125,9 +129,8 @@ class Pipeline:
         with _without_collector():
             for name in self.journal.open_constellations():
                 self._unsaved[name] = replay(self.journal, name, self.scheduler).facts
-        self._unsaved_facts = self._unsaved.total()
+        self._unsaved_facts = self.replayed = self._unsaved.total()
         self._wake.add(self.scheduler.recover(self.now()))
-        return self._unsaved_facts
 
     async def run(self, tasks: TaskGroup) -> None:
         """Serve until the journal fails or the task is canceled.

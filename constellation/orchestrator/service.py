@@ -103,8 +103,15 @@ def _tls(options: HubSettings) -> ssl.SSLContext | None:
 def _discoverable(state: Path, hub: Hub) -> Iterator[None]:
     """Let programs of the same user find the hub, with a credential for them."""
     path = state / DISCOVERY_FILE
-    found = {"url": hub.url, "token": _local_token(state, hub), "pid": os.getpid()}
-    _write_private(path, json.dumps(found))
+    try:
+        found = {"url": hub.url, "token": _local_token(state, hub), "pid": os.getpid()}
+        _write_private(path, json.dumps(found))
+    except OSError as error:
+        raise ConfigError(
+            f"The state directory {state} cannot be written: {error.strerror or error}.",
+            remedy="Free disk space, let the hub's user write there, or name another --state-dir.",
+            file=str(state),
+        ) from error
     try:
         yield
     finally:

@@ -7,8 +7,14 @@ import os
 from pathlib import Path
 
 import pytest
+from disk_kit import full_disk
 
-from constellation.errors import LimitExceeded, RemoteProtocolError, UnknownArtifactError
+from constellation.errors import (
+    ConfigError,
+    LimitExceeded,
+    RemoteProtocolError,
+    UnknownArtifactError,
+)
 from constellation.orchestrator.artifacts import ArtifactStore
 
 
@@ -61,10 +67,55 @@ def test_what_is_no_hash_never_becomes_a_path(tmp_path: Path, digest: str) -> No
 def test_the_least_recently_used_leave_first(tmp_path: Path) -> None:
     store = ArtifactStore(tmp_path, max_bytes=10)
     first, second = put(store, b"aaaa"), put(store, b"bbbb")
-    os.utime(store.path(second), (1, 1))
-    os.utime(store.path(first), (2, 2))
+    store.path(first)
     third = put(store, b"cccc")
     assert (first in store, second in store, third in store) == (True, False, True)
+
+
+def test_which_was_used_last_is_known_after_a_restart(tmp_path: Path) -> None:
+    store = ArtifactStore(tmp_path)
+    first, second = put(store, b"aaaa"), put(store, b"bbbb")
+    os.utime(store.path(second), (1, 1))
+    store = ArtifactStore(tmp_path, max_bytes=10)
+    third = put(store, b"cccc")
+    assert (first in store, second in store, third in store) == (True, False, True)
+
+
+def test_what_was_deleted_by_hand_is_not_there(tmp_path: Path) -> None:
+    store = ArtifactStore(tmp_path)
+    digest = put(store, b"aaaa")
+    store.path(digest).unlink()
+    assert digest not in store
+    assert put(store, b"aaaa") == digest
+    assert digest in store
+
+
+def test_what_is_on_its_way_takes_room(tmp_path: Path) -> None:
+    store = ArtifactStore(tmp_path, max_bytes=10)
+    first = store.receive("0" * 64, 6)
+    with pytest.raises(LimitExceeded, match="6 are for others"):
+        store.receive("1" * 64, 6)
+    first.abort()
+    put(store, b"aaaaaa")
+    store.receive("1" * 64, 6).abort()
+
+
+def test_a_full_disk_refuses_the_artifact_and_leaves_nothing(tmp_path: Path) -> None:
+    store = ArtifactStore(tmp_path)
+    put(store, b"x" * 2_000_000)
+    data = b"y" * 4_000_000
+    writer = store.receive(hashlib.sha256(data).hexdigest(), len(data))
+    with full_disk(next(tmp_path.iterdir())), pytest.raises(LimitExceeded, match="cannot be kept"):
+        writer.write(data)
+    assert not list(tmp_path.glob("*.part"))
+    digest = put(store, data)
+    assert digest in store
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ConfigError, match="file/artifacts cannot be kept"):
+        ArtifactStore(tmp_path / "file" / "artifacts")
 
 
 def test_what_cannot_fit_is_refused_before_a_byte_is_taken(tmp_path: Path) -> None:

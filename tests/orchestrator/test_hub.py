@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import anyio
+import anyio.lowlevel
 import pytest
 from disk_kit import full_disk
 
@@ -17,6 +19,7 @@ from constellation.aip.messages import Message
 from constellation.config import DISCOVERY_FILE, LocalHub, Settings
 from constellation.errors import (
     AuthenticationError,
+    ConstellationError,
     EditConflictError,
     ImmutableTaskError,
     InvalidTransition,
@@ -30,9 +33,11 @@ from constellation.errors import (
 )
 from constellation.graph.edits import AddTask, Edit
 from constellation.graph.task import Task
+from constellation.orchestrator.events import Paused, Resumed
 from constellation.orchestrator.hub import Hub
 from constellation.orchestrator.service import open_hub
 from constellation.planner.offline import OfflinePlanner
+from constellation.planner.ports import Plan
 
 pytestmark = pytest.mark.anyio
 
@@ -534,3 +539,94 @@ async def test_the_hub_tells_what_it_counts(tmp_path: Path) -> None:
         assert counted["devices"]["desk"]["presence"] == "connected"
         assert sum(counted["commit_s"]["counts"]) == sum(counted["commit_facts"]["counts"]) > 0
         assert counted["commit_facts"]["sum"] == sum(counted["facts"].values())
+
+
+async def test_requests_that_wait_are_bounded(tmp_path: Path) -> None:
+    answer = anyio.Event()
+
+    class Slow(OfflinePlanner):
+        async def plan(self, request: str, devices: Sequence[DeviceCard]) -> Plan:
+            await answer.wait()
+            return Plan("late", (), ())
+
+    refused: list[LimitExceeded] = []
+
+    async def ask(it: Bench) -> None:
+        try:
+            await it.client.request("plan", {"request": "do the work"})
+        except LimitExceeded as error:
+            refused.append(error)
+            answer.set()
+
+    async with bench(tmp_path) as it:
+        it.hub.planner = Slow()
+        with anyio.fail_after(10):
+            async with anyio.create_task_group() as tasks:
+                for _ in range(65):
+                    tasks.start_soon(ask, it)
+        assert len(refused) == 1
+        assert (await it.client.request("plan", {"request": "do it"}))["title"] == "late"
+
+
+async def test_a_mistake_in_a_planner_does_not_stop_the_hub(tmp_path: Path) -> None:
+    class Faulty(OfflinePlanner):
+        revise_on = frozenset({"completed"})
+
+        async def plan(self, request: str, devices: Sequence[DeviceCard]) -> Plan:
+            raise ZeroDivisionError
+
+        async def revise(
+            self, snapshot: Mapping[str, Any], event: Mapping[str, Any], devices: Any
+        ) -> tuple[Edit, ...]:
+            raise ZeroDivisionError
+
+    faults: list[BaseException] = []
+    asyncio.get_running_loop().set_exception_handler(
+        lambda loop, context: faults.append(context["exception"])
+    )
+    async with bench(tmp_path) as it, device_of(it.hub, it.client):
+        it.hub.planner = Faulty()
+        with pytest.raises(ConstellationError, match="The hub hit a fault"):
+            await it.client.request("plan", {"request": "do the work"})
+        name = await it.submit(
+            {"id": "a"}, {"id": "b", "arguments": {"x": "${a.output}"}}, revise_on=["completed"]
+        )
+        nodes = await it.ended(name)
+        assert [node["state"] for node in nodes.values()] == ["completed", "completed"]
+    assert [type(fault) for fault in faults] == [ZeroDivisionError] * 3
+
+
+async def test_subscriptions_are_bounded(tmp_path: Path) -> None:
+    async with bench(tmp_path) as it:
+        first = await it.client.request("subscribe", {})
+        for _ in range(99):
+            await it.client.request("subscribe", {})
+        with pytest.raises(LimitExceeded, match="100 subscriptions"):
+            await it.client.request("subscribe", {})
+        await it.client.request("unsubscribe", first)
+        await it.client.request("subscribe", {})
+
+
+async def test_a_long_constellation_is_replayed_from_a_snapshot(tmp_path: Path) -> None:
+    async with bench(tmp_path) as it, device_of(it.hub, it.client):
+        name = await it.submit({"id": "a"}, {"id": "b", "skill": "nobody.has.it"})
+        await it.until(name, "finished")
+        for _ in range(10_001):
+            it.hub.feed(Paused(name))
+            it.hub.feed(Resumed(name))
+        it.hub.pipeline.flush()
+        with anyio.fail_after(20):
+            while it.hub.journal.saved(name).state is None:
+                await anyio.lowlevel.checkpoint()
+        it.hub.feed(Paused(name))
+        it.hub.pipeline.flush()
+    async with bench(tmp_path) as it:
+        assert (await it.client.request("status", {}))["journal"]["replayed"] == 1
+        nodes = await it.nodes(name)
+        assert (nodes["a"]["state"], nodes["a"]["output"]) == ("completed", {})
+        await it.client.request("resume", {"constellation": name})
+        await it.client.request("cancel", {"constellation": name})
+        await it.ended(name)
+    async with bench(tmp_path) as it:
+        assert (await it.client.request("status", {}))["journal"]["replayed"] == 0
+        assert (await it.nodes(name))["b"]["state"] == "canceled"

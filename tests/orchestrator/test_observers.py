@@ -114,3 +114,36 @@ def test_unsubscribed_and_forgotten_readers_hear_nothing(journal: Journal) -> No
     assert len(observers) == 0
     commit(journal, observers, "a")
     assert first.events == second.events == []
+
+
+def test_what_was_read_before_it_was_published_is_told_once(journal: Journal) -> None:
+    observers = Observers(journal)
+    reader = Reader()
+    commit(journal, observers, "a")
+    observers.subscribe(reader, after=0)
+    facts = [Fact(2.0, "a", "started", {})]
+    last = journal.commit(facts)
+    observers.catch_up()
+    observers.publish(facts, last)
+    commit(journal, observers, "a")
+    assert reader.seqs == [1, 2, 3]
+
+
+def test_catching_up_stops_where_the_reader_is_full(journal: Journal) -> None:
+    class Filling(Reader):
+        def send(self, type: str, body: Mapping[str, Any]) -> None:
+            super().send(type, body)
+            self.pending += HIGH_WATER_BYTES // 2
+
+    observers = Observers(journal)
+    for _ in range(9):
+        commit(journal, observers, "a")
+    reader = Filling()
+    observers.subscribe(reader, after=0)
+    assert observers.catch_up()
+    assert reader.seqs == [1, 2, 3]
+    assert not observers.catch_up()
+    while observers.behind:
+        reader.pending = 0
+        assert observers.catch_up()
+    assert reader.seqs == list(range(1, 10))

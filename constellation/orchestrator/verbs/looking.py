@@ -80,6 +80,7 @@ def _status(hub: Hub, peer: Peer, params: NoParams) -> Result:
             "path": str(hub.journal.path),
             "sync": hub.journal.sync,
             "seq": hub.journal.seq,
+            "replayed": hub.pipeline.replayed,
         },
         "constellations": len(hub.scheduler.runs),
         "devices": len(hub.cards()),
