@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import sys
+
 import typer
 
 from constellation.config import load_settings
+from constellation.errors import ConfigError
 
 from .run import StateDir
 
@@ -20,6 +23,11 @@ def tui(state_dir: StateDir = None) -> None:
       constellation tui
       CONSTELLATION_CLIENT__URL=wss://hub.example/aip constellation tui
     """
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise ConfigError(
+            "The interface needs a terminal.",
+            remedy="Where there is none, use the other commands: constellation ps --json",
+        )
     # Only this command carries the interface; the others start without it.
     from constellation.tui.app import ConstellationApp
 

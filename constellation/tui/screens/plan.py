@@ -60,9 +60,7 @@ class PlanScreen(View):
 
     def heading(self) -> Text:
         title, tasks = clean(self._plan["title"]), plural(len(self._graph.nodes), "task")
-        return Text.assemble(
-            ("Plan ", GREY), (title, "bold"), (f"  {tasks}, not running yet", GREY)
-        )
+        return Text.assemble(("Plan", "bold"), (f"  {tasks}, not running  ", GREY), title)
 
     def paint(self) -> None:
         super().paint()
