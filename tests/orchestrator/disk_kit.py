@@ -10,9 +10,9 @@ from pathlib import Path
 
 @contextmanager
 def full_disk(folder: Path) -> Iterator[None]:
-    """Let no file of this process grow larger than the largest one in a folder."""
+    """Let no file of this process grow larger than the largest one below a folder."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    largest = max(path.stat().st_size for path in folder.iterdir())
+    largest = max(path.stat().st_size for path in folder.rglob("*"))
     resource.setrlimit(resource.RLIMIT_FSIZE, (largest, hard))
     try:
         yield
