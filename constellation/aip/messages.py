@@ -6,16 +6,28 @@ generated from it, and ``docs/protocol.md`` explains it.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from .hello import Hello
+from .kinds import (
+    BOOLEAN,
+    BYTES,
+    DATA,
+    ERROR,
+    INTEGER,
+    MAP,
+    NAMES,
+    NUMBER,
+    QOS,
+    QUESTION,
+    STATE,
+    TEXT,
+    Kind,
+)
 
-from constellation.errors import RemoteProtocolError
-
-from .cards import DeviceCard
+__all__ = ["SUBPROTOCOLS", "TYPES", "VERSION", "Hello", "Message", "MessageType", "schema"]
 
 VERSION = 1
 SUBPROTOCOLS = ("aip.v1+msgpack", "aip.v1+json")
@@ -36,81 +48,6 @@ class Message(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
-    """What a field may hold.
-
-    Attributes:
-        name: for error messages.
-        check: True if a value is of this kind.
-        schema: the same as JSON Schema.
-    """
-
-    name: str
-    check: Callable[[Any], bool]
-    schema: Mapping[str, Any]
-
-
-def _is_number(value: Any) -> bool:
-    return type(value) is int or (type(value) is float and math.isfinite(value))
-
-
-def _is_names(value: Any) -> bool:
-    return type(value) is list and all(type(each) is str for each in value)
-
-
-TEXT = Kind("text", lambda value: type(value) is str, {"type": "string"})
-INTEGER = Kind(
-    "an integer of 0 or more",
-    lambda value: type(value) is int and value >= 0,
-    {"type": "integer", "minimum": 0},
-)
-NUMBER = Kind("a number", _is_number, {"type": "number"})
-BOOLEAN = Kind("true or false", lambda value: type(value) is bool, {"type": "boolean"})
-MAP = Kind("an object", lambda value: type(value) is dict, {"type": "object"})
-NAMES = Kind("a list of texts", _is_names, {"type": "array", "items": {"type": "string"}})
-DATA = Kind("anything", lambda value: True, {})
-BYTES = Kind(
-    "bytes",
-    lambda value: type(value) is bytes,
-    {"type": "string", "contentEncoding": "base64"},
-)
-ERROR = Kind(
-    "an error",
-    lambda value: type(value) is dict and type(value.get("code")) is str,
-    {"type": "object", "required": ["code"], "properties": {"code": {"type": "string"}}},
-)
-STATE = Kind(
-    "completed, failed or canceled",
-    lambda value: value in ("completed", "failed", "canceled"),
-    {"enum": ["completed", "failed", "canceled"]},
-)
-QOS = Kind(
-    "reliable, latest or deadline",
-    lambda value: value in ("reliable", "latest", "deadline"),
-    {"enum": ["reliable", "latest", "deadline"]},
-)
-QUESTION = Kind(
-    "a question",
-    lambda value: (
-        type(value) is dict
-        and type(value.get("id")) is str
-        and value.get("kind") in ("approval", "text", "choice")
-        and type(value.get("prompt")) is str
-    ),
-    {
-        "type": "object",
-        "required": ["id", "kind", "prompt"],
-        "properties": {
-            "id": {"type": "string"},
-            "kind": {"enum": ["approval", "text", "choice"]},
-            "prompt": {"type": "string"},
-            "options": {"type": "array"},
-        },
-    },
-)
-
-
-@dataclass(frozen=True, slots=True)
 class MessageType:
     """One type of message.
 
@@ -128,27 +65,30 @@ class MessageType:
     required: Mapping[str, Kind]
     optional: Mapping[str, Kind]
     summary: str
+    _fields: Mapping[str, Kind] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_fields", {**self.required, **self.optional})
 
     def check(self, body: Any) -> str | None:
         """What is wrong with a body, or None. Unknown fields are left alone."""
         if type(body) is not dict:
             return "the body is no object"
-        for name, kind in self.required.items():
-            if name not in body:
-                return f"{name} is missing"
-            if not kind.check(body[name]):
-                return f"{name} is not {kind.name}"
-        for name, kind in self.optional.items():
-            value = body.get(name)
-            if value is not None and not kind.check(value):
+        if not self.required.keys() <= body.keys():
+            missing = next(name for name in self.required if name not in body)
+            return f"{missing} is missing"
+        fields = self._fields
+        for name, value in body.items():
+            kind = fields.get(name)
+            if kind is None or type(value) is kind.type or kind.check(value):
+                continue
+            if value is not None or name in self.required:
                 return f"{name} is not {kind.name}"
         return None
 
     def schema(self) -> dict[str, Any]:
         """JSON Schema of the whole message ``[type, seq, body]``."""
-        properties = {
-            name: dict(kind.schema) for name, kind in {**self.required, **self.optional}.items()
-        }
+        properties = {name: dict(kind.schema) for name, kind in self._fields.items()}
         for name in self.optional:
             properties[name] = {"anyOf": [properties[name], {"type": "null"}]}
         seq = {"type": "integer", "minimum": 1} if self.numbered else {"const": 0}
@@ -356,58 +296,6 @@ _ALL = [
 ]
 
 TYPES: dict[str, MessageType] = {each.name: each for each in _ALL}
-
-
-class ResumeToken(BaseModel):
-    """Names a session and proves that it is one's own."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-    id: str = Field(min_length=1, max_length=128)
-    token: SecretStr = Field(max_length=256)
-
-
-class PairingOffer(BaseModel):
-    """A pairing code in a hello."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-    code: str = Field(min_length=1, max_length=64)
-
-
-class Hello(BaseModel):
-    """The body of ``hello``, read at the edge."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-    version: tuple[int, ...]
-    role: str = Field(pattern=r"^(device|client|hub)$")
-    name: str = Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
-    card: DeviceCard | None = None
-    credential: SecretStr | None = None
-    pair: PairingOffer | None = None
-    session: ResumeToken | None = None
-    received: int = Field(default=0, ge=0)
-    limits: dict[str, Any] | None = None
-    running: tuple[str, ...] = Field(default=(), max_length=100_000)
-    held: tuple[str, ...] = Field(default=(), max_length=100_000)
-
-    @classmethod
-    def read(cls, body: Mapping[str, Any]) -> Hello:
-        """Read a hello.
-
-        Raises:
-            RemoteProtocolError: names the field that is wrong.
-        """
-        version = body.get("version")
-        try:
-            return cls.model_validate(
-                {**body, "version": [version] if isinstance(version, int) else version}
-            )
-        except ValidationError as error:
-            first = error.errors(include_url=False, include_input=False)[0]
-            where = ".".join(str(part) for part in first["loc"])
-            raise RemoteProtocolError(f"hello: {where}: {first['msg']}.", field=where) from None
 
 
 def schema() -> dict[str, Any]:

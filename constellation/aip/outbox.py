@@ -83,5 +83,7 @@ class Outbox:
     def clear(self) -> list[bytes]:
         """Give up the session: return what was never acknowledged, and number anew."""
         left = [*self._sent, *self._waiting]
-        self.__init__()  # type: ignore[misc]
+        self.last = self.acknowledged = self.bytes = 0
+        self._sent.clear()
+        self._waiting.clear()
         return left

@@ -254,3 +254,28 @@ def test_noise_raises_protocol_errors_and_nothing_else(codec: Codec, noise: byte
         return
     assert ack >= 0
     assert all(type(each.body) is dict for each in messages)
+
+
+@pytest.mark.parametrize("seconds", [1, 1 << 35])
+def test_timestamps_are_extensions_as_well(seconds: int) -> None:
+    frame = msgpack.packb([0, ["drain", 1, {"at": msgpack.Timestamp(seconds, 5)}]])
+    with pytest.raises(RemoteProtocolError):
+        MSGPACK.decode(frame, LIMITS)
+
+
+def test_a_frame_may_be_packed_less_tightly_than_ours() -> None:
+    wide = b"\xdd\x00\x00\x00\x02\xcd\x00\x05\x93\xd9\x05drain\xce\x00\x00\x00\x01"
+    assert MSGPACK.decode(wide + b"\x81\xa1a\xca\x3f\xc0\x00\x00", LIMITS) == (
+        5,
+        [Message("drain", 1, {"a": 1.5})],
+    )
+    with pytest.raises(RemoteProtocolError, match="same key twice"):
+        # Repacked, the number grows by as much as the repeated key and its value took.
+        MSGPACK.decode(wide + b"\x82\xa2ab\x01\xa2ab\xca\x3f\xc0\x00\x00", LIMITS)
+
+
+@pytest.mark.parametrize("count", [0, 14, 15, 16, 70_000])
+def test_frames_of_any_length_are_as_tight_as_can_be(count: int) -> None:
+    drain = MSGPACK.encode("drain", 1, {})
+    frame = MSGPACK.join(7, [drain] * count)
+    assert frame == msgpack.packb([7, *[["drain", 1, {}]] * count])
