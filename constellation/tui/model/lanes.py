@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from heapq import heappop, heappush
 from operator import attrgetter
 
 from constellation.graph.constellation import Constellation
@@ -50,11 +51,13 @@ def _spans(node: Node, now: float) -> Iterator[tuple[str, Span]]:
 
 def _lanes(device: str, spans: list[Span]) -> list[Lane]:
     lanes: list[Lane] = []
+    ends: list[tuple[float, int]] = []
     for span in sorted(spans, key=attrgetter("start")):
-        free = (lane for lane in lanes if lane.spans[-1].end <= span.start)
-        lane = next(free, None)
-        if lane is None:
-            lane = Lane("" if lanes else clean(device))
-            lanes.append(lane)
-        lane.spans.append(span)
+        if ends and ends[0][0] <= span.start:
+            _, index = heappop(ends)
+        else:
+            index = len(lanes)
+            lanes.append(Lane("" if lanes else clean(device)))
+        lanes[index].spans.append(span)
+        heappush(ends, (span.end, index))
     return lanes

@@ -72,7 +72,8 @@ class ConstellationScreen(View):
         super().__init__()
         self._run_id = run_id
         self._edited: list[int] = []
-        self._done: tuple[object, ...] = ()
+        self._shape: tuple[object, ...] = ()
+        self._ordered: list[Node] = []
 
     @property
     def run(self) -> Run | None:
@@ -136,7 +137,7 @@ class ConstellationScreen(View):
             case "graph":
                 self.query_one(Dag).show(run.graph)
             case "tasks":
-                self.query_one("#task-rows", Rows).show(in_plan_order(run.graph))
+                self.query_one("#task-rows", Rows).show(self._in_order(run))
             case "time":
                 self.query_one(Timeline).show(run.graph, self.face.now)
             case "story":
@@ -145,6 +146,13 @@ class ConstellationScreen(View):
         node = self._selected()
         side = self.query_one("#side-text", Static)
         side.update("" if node is None else task_story(run, node, self.face.now, short=True))
+
+    def _in_order(self, run: Run) -> list[Node]:
+        """The tasks as planned; sorted out afresh only if there are others."""
+        shape = (run, run.graph.version, len(run.graph.nodes))
+        if shape != self._shape:
+            self._shape, self._ordered = shape, in_plan_order(run.graph)
+        return self._ordered
 
     def _cells(self, node: Node) -> list[Text | str]:
         run = self.run

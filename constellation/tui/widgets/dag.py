@@ -85,6 +85,7 @@ class Dag(ScrollView, can_focus=True):
         self._longest = 0
         self._shape: tuple[object, ...] = ()
         self._critical: frozenset[str] = frozenset()
+        self._base = self._marked = self._lined = self._heavy = Style()
 
     def show(self, graph: Constellation) -> None:
         """Draw a constellation; it is laid out afresh only if its shape has changed."""
@@ -119,6 +120,14 @@ class Dag(ScrollView, can_focus=True):
 
     # ── drawing ─────────────────────────────────────────────────────────────────────────────────
 
+    def render_lines(self, crop: Region) -> list[Strip]:
+        # Looked up once for all lines: they are computed from all widgets around this one.
+        self._base = self.rich_style
+        self._marked = self.get_component_rich_style("dag--cursor", partial=True)
+        self._lined = self._base + self.get_component_rich_style("dag--line", partial=True)
+        self._heavy = self.get_component_rich_style("dag--critical", partial=True)
+        return super().render_lines(crop)
+
     def render_line(self, y: int) -> Strip:
         width, left = self.size.width, self.scroll_offset.x
         zoom = ZOOMS[self._zoom]
@@ -131,17 +140,17 @@ class Dag(ScrollView, can_focus=True):
             if end <= left or start >= left + width:
                 continue
             if start > at:
-                segments.append(Segment(" " * (start - at), self.rich_style))
+                segments.append(Segment(" " * (start - at), self._base))
             text = self._piece(number, slot, row)
             at = end
             piece = Strip(list(text)).crop(max(0, left - start), left + width - start)
             segments += piece
-        return Strip(segments).adjust_cell_length(width, self.rich_style)
+        return Strip(segments).adjust_cell_length(width, self._base)
 
     def _piece(self, number: int, slot: int, row: int) -> Sequence[Segment]:
         """A layer's part of a row, with the gutter behind it."""
         gutter = self._gutters[number]
-        line = self.rich_style + self.get_component_rich_style("dag--line", partial=True)
+        line = self._lined
         found = self._layout.layers[number].get(slot)
         wires = gutter.row(slot) if row == 0 else gutter.between(slot)
         if found is None:
@@ -152,20 +161,20 @@ class Dag(ScrollView, can_focus=True):
 
     def _cells(self, node: Node, row: int) -> list[Segment]:
         zoom = ZOOMS[self._zoom]
-        base = self.rich_style
+        base = self._base
         if node.id == self.selected:
-            base += self.get_component_rich_style("dag--cursor", partial=True)
+            base += self._marked
         colour = Style(color=COLOURS[node.state])
         if row > 0:
             text = f"  {place(node)}" if zoom.placed and row == 1 else ""
-            grey = self.rich_style + Style(color=GREY)
+            grey = self._base + Style(color=GREY)
             return [Segment(_fit(text, self._width), grey)]
         sign = Segment(SYMBOLS[node.state], base + colour + Style(bold=True))
         if self._width == 1:
             return [sign]
         style = base
         if node.id in self._critical:
-            style += self.get_component_rich_style("dag--critical", partial=True)
+            style += self._heavy
         elif node.ended:
             style += Style(color=GREY)
         return [sign, Segment(_fit(f" {label(node)}", self._width - 1), style)]

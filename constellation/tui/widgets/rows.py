@@ -95,6 +95,7 @@ class Rows(ScrollView, Generic[T], can_focus=True):
         self._empty = empty
         self._items: Sequence[T] = ()
         self._cursor = 0
+        self._base = Style()
 
     @property
     def current(self) -> T | None:
@@ -128,6 +129,11 @@ class Rows(ScrollView, Generic[T], can_focus=True):
 
     # ── drawing ─────────────────────────────────────────────────────────────────────────────────
 
+    def render_lines(self, crop: Region) -> list[Strip]:
+        # Looked up once for all lines: it is computed from all widgets around this one.
+        self._base = self.rich_style
+        return super().render_lines(crop)
+
     def render_line(self, y: int) -> Strip:
         width = self.size.width
         if y == 0:
@@ -136,9 +142,9 @@ class Rows(ScrollView, Generic[T], can_focus=True):
         index = y - 1 + self.scroll_offset.y
         if index < len(self._items):
             marked = index == self._cursor and self.has_focus
-            style = self.get_component_rich_style("rows--cursor") if marked else self.rich_style
+            style = self.get_component_rich_style("rows--cursor") if marked else self._base
             return self._line(self._cells(self._items[index]), style, width)
-        style = self.rich_style
+        style = self._base
         if not self._items and y == 1:
             empty = self.get_component_rich_style("rows--empty")
             return self._strip(Text(f" {self._empty}", end=""), empty, width)

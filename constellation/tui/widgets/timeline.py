@@ -17,6 +17,8 @@ from constellation.tui.look import COLOURS, GREY
 from constellation.tui.model.lanes import Lane, Span, lanes_of
 
 NAME_WIDTH = 14
+# It is drawn anew as a whole, and moves slowly.
+REDRAW_S = 0.5
 INK = "#0e121b"
 
 
@@ -38,9 +40,14 @@ class Timeline(ScrollView, can_focus=True):
         super().__init__(id=id)
         self._lanes: list[Lane] = []
         self._span = (0.0, 1.0)
+        self._graph: Constellation | None = None
+        self._shown_at = 0.0
 
     def show(self, graph: Constellation, now: float) -> None:
-        """Draw a constellation up to ``now``, the hub's time."""
+        """Draw a constellation up to ``now``, the hub's time; what comes sooner is left out."""
+        if graph is self._graph and 0 <= now - self._shown_at < REDRAW_S:
+            return
+        self._graph, self._shown_at = graph, now
         self._lanes = lanes_of(graph, now)
         spans = [span for lane in self._lanes for span in lane.spans]
         if spans:
