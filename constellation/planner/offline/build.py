@@ -12,7 +12,7 @@ from .commands import Command, CommandReader
 from .coordination import verb_of
 from .draft import Draft
 from .fallbacks import apply_fallback, read_fallback, read_repeat
-from .mood import check_asked_for, check_not_forbidden
+from .mood import check_asked_for, check_not_forbidden, wonders
 from .names import check_whole_names
 from .notes import command_note, gate_note
 from .places import Place, Places
@@ -50,6 +50,7 @@ class Builder:
         self.stage: list[Step] = []
         self.gate: Gate | None = None
         self.verb: Phrase | None = None
+        self.wondering = False
 
     def take(self, clause: Clause, following: Clause | None) -> None:
         """Plan a clause; ``following`` is the one after it."""
@@ -77,7 +78,8 @@ class Builder:
         recent: list[Step] = []
         check_not_forbidden(clause.phrase, self.index.verbs)
         commands = self._commands(clause, following)
-        check_asked_for(clause.phrase, commands, self.index.verbs)
+        self.wondering = self.wondering or wonders(clause.phrase, self.index.verbs)
+        check_asked_for(clause.phrase, commands, self.index.verbs, wondering=self.wondering)
         if any(command.skill.effect != "read" for command in commands):
             check_whole_names(clause.phrase)
         for command in commands:

@@ -17,9 +17,9 @@ _NEGATION = pattern(
     r"not|never|no|nor|neither|none|nobody|nothing|without|cannot|dont|doesnt|wont|cant|shouldnt"
     r"|\w+n['’]t|refrain|refraining|avoid|avoiding"
 )
-_DOUBT = pattern(
-    r"(?:should|would|could|might|may|shall|can|must)(?! (?:you|be))|how|why|whether|suppose|maybe"
-    r"|perhaps|'d|\w+['’]d"
+_WONDERING = pattern(
+    r"(?:should|would|could|might|may|shall|can|must)(?! (?:you|be))|why|whether|suppose|maybe"
+    r"|perhaps|\w+['’]d"
 )
 _QUESTION_WITHIN = pattern(r"(?:how|whether|what|when|where|why) to|should (?:i|we|he|she|they)")
 
@@ -38,7 +38,15 @@ def check_not_forbidden(phrase: Phrase, verbs: frozenset[str]) -> None:
         raise _forbidden(phrase)
 
 
-def check_asked_for(phrase: Phrase, commands: Iterable[Command], verbs: frozenset[str]) -> None:
+def wonders(phrase: Phrase, verbs: frozenset[str]) -> bool:
+    """True for ``should I …`` and ``why …``: what follows is not asked for either."""
+    asks = _WONDERING.search(_head(phrase, verbs).shape) or _QUESTION_WITHIN.search(phrase.shape)
+    return asks is not None
+
+
+def check_asked_for(
+    phrase: Phrase, commands: Iterable[Command], verbs: frozenset[str], *, wondering: bool
+) -> None:
     """Refuse a clause that was read as commands although it may not ask for them.
 
     Words that became an argument, as in ``notify me that it did not work``, do not count.
@@ -47,6 +55,7 @@ def check_asked_for(phrase: Phrase, commands: Iterable[Command], verbs: frozense
         phrase: the clause.
         commands: what it was read as.
         verbs: see `check_not_forbidden`.
+        wondering: it, or a clause before it, asks what to do.
 
     Raises:
         UnplacedError: it denies something, or wonders about work that changes something.
@@ -56,8 +65,8 @@ def check_asked_for(phrase: Phrase, commands: Iterable[Command], verbs: frozense
     if _NEGATION.search(rest.shape):
         raise _forbidden(phrase)
     changing = next((each.skill for each in found if each.skill.effect != "read"), None)
-    doubts = _DOUBT.search(_head(phrase, verbs).shape) or _QUESTION_WITHIN.search(rest.shape)
-    if changing and doubts:
+    asks_how = "how" in _head(phrase, verbs).shape.split()
+    if changing and (wondering or asks_how):
         raise UnplacedError(
             str(phrase),
             f"It speaks of {changing.name} without clearly asking for it.",

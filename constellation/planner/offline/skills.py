@@ -74,8 +74,12 @@ class Match:
 
     @property
     def accepted(self) -> bool:
-        """True if it is good enough to be planned, for what the skill does to the world."""
-        return self.reading.complete and self.score >= THRESHOLD[self.skill.effect]
+        """True if it is good enough to be planned, for what the skill does to the world.
+
+        What changes something must account for every word.
+        """
+        enough = self.reading.complete and self.score >= THRESHOLD[self.skill.effect]
+        return enough and (self.skill.effect == "read" or not self.unknown)
 
 
 @dataclass(frozen=True, slots=True)

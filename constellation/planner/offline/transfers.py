@@ -18,12 +18,14 @@ from .results import earlier_values
 from .schemas import Parameter, fields, parameters
 from .steps import Step
 from .tokens import Phrase, Token, pattern
-from .words import concept
+from .words import STOP, concept
 
 _CARRYING = ("copy", "send", "bring", "push", "upload", "share", "download")
 _VERBS = frozenset(concept(word) for word in _CARRYING)
 _MOVES = frozenset({"move", "moving"})
 _POINTERS = frozenset({"it", "them", "that", "those"})
+_NOUNS = frozenset(map(concept, ("file", "folder", "directory", "copy", "document", "report")))
+_PLAIN = STOP | {"onto", "into", "across", "directly", "new", "other"}
 _SECOND = pattern(r"to|as|into|onto")
 _TOWARDS = frozenset({"to", "onto", "into"})
 
@@ -53,7 +55,11 @@ class Transfer:
 
 
 def read_transfer(phrase: Phrase) -> Transfer | None:
-    """What a clause wants carried; None if it is no such clause."""
+    """What a clause wants carried; None if it is no such clause.
+
+    Raises:
+        UnplacedError: it says more than that.
+    """
     words = [token.shape for token in phrase.tokens if token.kind == "word"]
     removes = bool(words) and words[0] in _MOVES
     if not words or not (removes or concept(words[0]) in _VERBS) or not phrases(phrase):
@@ -72,6 +78,9 @@ def read_transfer(phrase: Phrase) -> Transfer | None:
     towards = any(found.place in _TOWARDS for found in phrases(phrase))
     if not sources or (target and len(sources) > 1) or not (target or towards):
         return None
+    unknown = [word for word in words[1:] if word not in _PLAIN and concept(word) not in _NOUNS]
+    if unknown:
+        raise UnplacedError(str(phrase), f"Nothing can be made of “{unknown[0]}”.", _FORMS)
     return Transfer(tuple((path, target or path) for path in sources), removes)
 
 
