@@ -106,6 +106,8 @@ class HubSettings(Section):
         journal_sync: ``normal`` survives ``kill -9``, ``full`` a power cut as well, ``off`` is
             for measurements.
         grace_s: how long a device that lost its link keeps its tasks and its session.
+        metrics_port: serve metrics for Prometheus there, to this machine alone; 0 takes a free
+            port, None serves none.
     """
 
     host: str = "127.0.0.1"
@@ -114,6 +116,7 @@ class HubSettings(Section):
     tls_key: UserPath | None = None
     journal_sync: Literal["normal", "full", "off"] = "normal"
     grace_s: float = Field(default=60.0, gt=0)
+    metrics_port: int | None = Field(default=None, ge=0, le=65_535)
 
 
 class PlannerSettings(Section):

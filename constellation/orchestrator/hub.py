@@ -84,6 +84,7 @@ class Hub:
 
     Attributes:
         url: where it listens, once it does.
+        metrics_port: where metrics are served, on this machine; None if they are not.
         telemetry: what it counts of itself.
         started_at: Unix seconds.
     """
@@ -103,6 +104,7 @@ class Hub:
         self.access = access
         self.new_id = new_id
         self.url = ""
+        self.metrics_port: int | None = None
         self.started_at = time.time()
         self.observers = Observers(journal)
         self.telemetry = Telemetry()

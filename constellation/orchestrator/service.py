@@ -43,8 +43,8 @@ async def open_hub(settings: Settings) -> AsyncIterator[Hub]:
     """Run a hub for as long as the context is open; `Hub.url` says where it listens.
 
     Raises:
-        ConfigError: the address cannot be bound, TLS files cannot be read, or the state directory
-            cannot be made.
+        ConfigError: an address cannot be bound, TLS files cannot be read, or the state directory
+            cannot be made or written.
         JournalError: the journal cannot be opened, or (later) not be written.
     """
     state, options = settings.make_state_dir(), settings.hub
@@ -70,7 +70,7 @@ async def open_hub(settings: Settings) -> AsyncIterator[Hub]:
         )
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(hub.run, tasks)
-            async with listening as server:
+            async with listening as server, _metrics(hub, options.metrics_port):
                 hub.url = server.url
                 with _discoverable(state, hub):
                     yield hub
@@ -89,6 +89,18 @@ async def serve_until_stopped(settings: Settings, ready: Callable[[Hub], None]) 
             ready(hub)
             async for _ in signals:
                 return
+
+
+@asynccontextmanager
+async def _metrics(hub: Hub, port: int | None) -> AsyncIterator[None]:
+    if port is None:
+        yield
+        return
+    # An extra: only those who want metrics have the library.
+    from .metrics import serve_metrics
+
+    async with serve_metrics(hub.observe, port) as hub.metrics_port:
+        yield
 
 
 def _tls(options: HubSettings) -> ssl.SSLContext | None:
