@@ -10,37 +10,36 @@ from .attempts import Attempt
 from .device import Device
 from .ready import Group
 from .run import Run
-from .state import State, timeout_key
+from .state import State
 
 # A placement looks at no more devices than this for one task, the longest free first, so that the
 # cost of a start does not grow with the number of idle devices.
 MAX_CHOICES = 64
 
 
-def choose(state: State, group: Group, task: Task, without: str | None = None) -> Device | None:
-    """The device that a task should run on now; None if none can take it.
+def devices_for(state: State, group: Group, without: str | None = None) -> list[Device]:
+    """The devices that can take a task of a group now, the longest free first.
 
     Args:
         without: name of a device that is out of the question.
     """
     for resource in group.need.exclusive:
         if resource in state.resources:
-            return None
-    skill, candidates = task.skill, group.candidates
+            return []
+    skill, candidates = group.need.skill, group.candidates
     fewer = state.free if len(state.free) < len(candidates) else candidates
     found = [
         device
         for name, device in fewer.items()
-        if device.credit > 0
-        and name in candidates
-        and name != without
-        and (skill not in device.room or device.room[skill] > 0)
+        if name in candidates and name != without and device.has_room(skill)
     ]
-    if group.need.shunned:
-        found = _preferred(group, found)
-    if not found:
-        return None
-    return state.placement.choose(task, found[:MAX_CHOICES], state.estimates)
+    return _preferred(group, found) if group.need.shunned else found
+
+
+def choose(state: State, task: Task, devices: list[Device]) -> Device:
+    """The device that a task should run on, of those that can take it; there is at least one."""
+    few = devices if len(devices) <= MAX_CHOICES else devices[:MAX_CHOICES]
+    return state.placement.choose(task, few, state.estimates)
 
 
 def _preferred(group: Group, found: list[Device]) -> list[Device]:
@@ -77,5 +76,4 @@ def place(state: State, device: Device, attempt: Attempt, task: Task, now: float
     """Give an attempt its place on a device, and its timeout."""
     state.take(device, attempt)
     if task.timeout_s is not None:
-        due = now + task.timeout_s + state.settings.timeout_slack_s
-        state.timers.set(timeout_key(attempt), due)
+        state.arm(attempt, "timeout", now + task.timeout_s + state.settings.timeout_slack_s)

@@ -8,6 +8,8 @@ from typing import Any, NamedTuple
 
 from constellation.errors import InvalidTransition
 
+from .timers import Key
+
 
 class Life(StrEnum):
     """Where an attempt stands, as far as the hub knows."""
@@ -52,6 +54,7 @@ class Attempt:
         rival: the other attempt of a race, while both run.
         answer: the last answer given to it, until it ends: ``{"attempt", "question", "answer"}``.
         exclusive: hub-wide resources that it holds.
+        timer: key of the deadline that is armed for it; None while there is none.
     """
 
     __slots__ = (
@@ -68,6 +71,7 @@ class Attempt:
         "skill",
         "started_at",
         "task",
+        "timer",
     )
 
     def __init__(
@@ -94,6 +98,7 @@ class Attempt:
         self.is_rival = False
         self.rival: Attempt | None = None
         self.answer: Mapping[str, Any] | None = None
+        self.timer: Key | None = None
 
     def move(self, event: str) -> None:
         """Take a transition of the table.

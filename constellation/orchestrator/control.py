@@ -23,7 +23,7 @@ from .events import (
 )
 from .outcomes import Outcomes
 from .run import Run, describe
-from .state import State, timeout_key
+from .state import State
 
 
 class Control:
@@ -190,7 +190,7 @@ class Control:
             self._drop_rival(run, attempt, now)
         run.constellation.require_input(attempt.task, event.question, now)
         attempt.move("ask")
-        state.timers.drop(timeout_key(attempt))
+        state.disarm(attempt)
         body = {"task": attempt.task, "attempt": attempt.number, "question": event.question}
         state.fact(run, "asked", body, now)
 
@@ -238,5 +238,4 @@ class Control:
         state.act(Answer(attempt.device, answer))
         timeout_s = node.task.timeout_s
         if timeout_s is not None:
-            due = now + timeout_s + state.settings.timeout_slack_s
-            state.timers.set(timeout_key(attempt), due)
+            state.arm(attempt, "timeout", now + timeout_s + state.settings.timeout_slack_s)

@@ -155,6 +155,10 @@ class Device:
                 return min(1, self.card.capacity)
         return self.card.capacity
 
+    def has_room(self, skill: str) -> bool:
+        """Whether it may be given one more call of a skill now."""
+        return self.credit > 0 and (skill not in self.room or self.room[skill] > 0)
+
     def take(self, attempt: Attempt) -> None:
         """Give it an attempt."""
         self.running[attempt.id] = attempt

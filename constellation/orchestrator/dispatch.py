@@ -7,7 +7,7 @@ import heapq
 from constellation.errors import NoCapableDevice, TaskFailed
 from constellation.graph.task import Task, TaskState
 
-from .assigning import assignment, choose, place
+from .assigning import assignment, choose, devices_for, place
 from .attempts import Attempt
 from .device import Device
 from .events import Assign
@@ -94,39 +94,49 @@ class Dispatch:
             if best is not None:
                 heap.append((best[0], number, group))
         heapq.heapify(heap)
+        served: Group | None = None
+        devices: list[Device] = []
         while heap:
             key, number, group = heap[0]
             best = group.best()
             if best is None:
                 heapq.heappop(heap)
-            elif best[0] != key and len(heap) > 1:
+                continue
+            if best[0] != key and len(heap) > 1:
                 heapq.heapreplace(heap, (best[0], number, group))
-            elif not self._assign_first(group, best[1], now):
+                continue
+            if group is not served or group.need.exclusive:
+                # What was found for a group holds until another one is served.
+                served, devices = group, devices_for(self._state, group)
+            if devices:
+                self._assign_first(best[1], devices, now)
+            else:
                 heapq.heappop(heap)
                 self._explain(group, now)
 
-    def _assign_first(self, group: Group, lane: Lane, now: float) -> bool:
-        """Start the first task of a lane; False if no device can take it now."""
+    def _assign_first(self, lane: Lane, devices: list[Device], now: float) -> None:
+        """Start the first task of a lane on one of its devices; one that is full then leaves."""
         state = self._state
         run = state.runs[lane.backlog.constellation]
         task = run.constellation.nodes[lane.first()].task
-        device = choose(state, group, task)
-        if device is None:
-            return False
-        state.queues.take(lane, task.id, state.estimates.expected(task.skill))
+        skill = task.skill
+        state.queues.take(lane, task.id, state.estimates.expected(skill))
         try:
             body = assignment(run, task)
         except TaskFailed as error:
             self._outcomes.fail(run, task.id, error.to_wire(), now)
-            return True
+            return
+        device = choose(state, task, devices)
         idempotent = task.idempotent
         if idempotent is None:
-            idempotent = task.skill in device.idempotent
+            idempotent = skill in device.idempotent
         number = run.constellation.start(task.id, device.name, now)
-        name, exclusive = device.name, group.need.exclusive
-        attempt = Attempt(run.id, task.id, number, name, task.skill, now, idempotent, exclusive)
+        name, exclusive = device.name, lane.group.need.exclusive
+        attempt = Attempt(run.id, task.id, number, name, skill, now, idempotent, exclusive)
         run.open(attempt)
         place(state, device, attempt, task, now)
+        if not device.has_room(skill):
+            devices.remove(device)
         fact = {"task": task.id, "attempt": number, "device": name, "idempotent": idempotent}
         state.fact(run, "started", fact, now)
         body["attempt"] = attempt.id
@@ -134,7 +144,6 @@ class Dispatch:
         state.act(Assign(name, body))
         if idempotent:
             self._racing.watch(device, attempt)
-        return True
 
     # ── who waits in vain ───────────────────────────────────────────────────────────────────────
 

@@ -1,14 +1,15 @@
 """What goes into the scheduler machine and what comes out of it.
 
 Inputs are what the hub saw; instructions are what the hub must do, in this order for each batch:
-write every `Fact` to the journal, then act on the rest.
+write every `Fact` to the journal, then act on the rest. What is made for every task is a named
+tuple, which costs half as much to make as a frozen dataclass.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from constellation.aip.cards import DeviceCard
 from constellation.graph.edits import Batch
@@ -136,8 +137,7 @@ class DeviceDraining:
     device: str
 
 
-@dataclass(frozen=True, slots=True)
-class AttemptFinished:
+class AttemptFinished(NamedTuple):
     """The device says how an attempt ended; ``duration_s`` is its own measure, if it gave one."""
 
     device: str
@@ -223,8 +223,7 @@ Event = (
 # ── instructions ────────────────────────────────────────────────────────────────────────────────
 
 
-@dataclass(frozen=True, slots=True)
-class Fact:
+class Fact(NamedTuple):
     """Something that is now so: journaled before anything else is done, and told to observers.
 
     Attributes:
@@ -242,8 +241,7 @@ class Fact:
     body: Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Assign:
+class Assign(NamedTuple):
     """Send an attempt to a device; ``body`` is the body of AIP's ``assign`` message."""
 
     device: str

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from constellation.errors import SchedulingError
 from constellation.graph.task import ACTIVE, TaskState
 
-from .assigning import choose
+from .assigning import devices_for
 from .attempts import Life
 from .requirements import need_of
 from .run import Run
@@ -130,10 +130,9 @@ def _idle(state: State, run: Run) -> Iterator[str]:
         for task in lane.waiting()[:1]:
             definition = run.constellation.nodes[task].task
             group = state.queues.groups[need_of(definition, run.trouble.get(task))]
-            device = choose(state, group, definition)
             if group is not lane.group:
                 yield f"{run.id}/{task} waits in the queue of another need"
-            elif device is not None:
+            for device in devices_for(state, group):
                 yield f"{run.id}/{task} waits although {device.name} could take it"
     if run.finished:
         yield f"{run.id} is done and has not ended"

@@ -18,7 +18,7 @@ from .events import AttemptFinished, AttemptRejected, CancelAttempt, Revise
 from .late import was_given, why_unused
 from .requirements import need_of, obstacle
 from .run import Cause, Run, Trouble
-from .state import State, stop_key, timeout_key
+from .state import State
 from .supervision import Supervision
 
 _REMEDY_MAY_HAVE_RUN = "See what it left behind, then retry the task or cancel it."
@@ -42,7 +42,7 @@ class Outcomes:
             self._unexpected(event, now)
             return
         stopping = attempt.life is Life.STOPPING
-        self.release(device, attempt)
+        state.release(device, attempt)
         outcome = event.outcome
         if stopping:
             if outcome.state is not TaskState.CANCELED:
@@ -71,7 +71,7 @@ class Outcomes:
             self._refuse(event.device, event.attempt, "it does not hold it", now)
             return
         stopping = attempt.life is Life.STOPPING
-        self.release(device, attempt)
+        self._state.release(device, attempt)
         if stopping:
             return
         run = state.runs[attempt.constellation]
@@ -118,12 +118,12 @@ class Outcomes:
         """A device has not confirmed that it stopped an attempt; its place is not kept longer."""
         if device.link in (Presence.CONNECTED, Presence.DRAINING):
             self._supervision.failed(device, "task.timeout", now)
-        self.release(device, attempt)
+        self._state.release(device, attempt)
 
     def lost(self, device: Device, attempt: Attempt, why: str, now: float) -> None:
         """An attempt is gone with its device; nobody knows whether it ran."""
         stopping = attempt.life is Life.STOPPING
-        self.release(device, attempt)
+        self._state.release(device, attempt)
         if stopping:
             return
         state = self._state
@@ -153,7 +153,7 @@ class Outcomes:
     def unsent(self, device: Device, attempt: Attempt, now: float) -> None:
         """A device that came back knows nothing of an attempt: it never began."""
         stopping = attempt.life is Life.STOPPING
-        self.release(device, attempt)
+        self._state.release(device, attempt)
         if stopping:
             return
         run = self._state.runs[attempt.constellation]
@@ -186,7 +186,7 @@ class Outcomes:
         if ended is not None and ended.device != node.device:
             device = ended.device
         run.constellation.finish(task, outcome, now, not held, device)
-        body: dict[str, Any] = {"task": task, "attempt": node.attempt, "state": outcome.state.value}
+        body: dict[str, Any] = {"task": task, "attempt": node.attempt, "state": str(outcome.state)}
         if outcome.output is not None:
             body["output"] = outcome.output
         if outcome.error is not None:
@@ -220,15 +220,8 @@ class Outcomes:
             return
         state = self._state
         attempt.move("stop")
-        state.timers.drop(timeout_key(attempt))
-        state.timers.set(stop_key(attempt), now + state.settings.stop_s)
+        state.arm(attempt, "stop", now + state.settings.stop_s)
         state.act(CancelAttempt(attempt.device, attempt.id, reason))
-
-    def release(self, device: Device, attempt: Attempt) -> None:
-        """An attempt holds its place no longer."""
-        timers = self._state.timers
-        timers.drop(stop_key(attempt) if attempt.life is Life.STOPPING else timeout_key(attempt))
-        self._state.release(device, attempt)
 
     # ── inside ──────────────────────────────────────────────────────────────────────────────────
 

@@ -18,7 +18,7 @@ from .events import (
     DeviceUpdated,
 )
 from .outcomes import Outcomes
-from .state import State, timeout_key
+from .state import State
 from .supervision import Supervision, announce
 
 
@@ -65,12 +65,12 @@ class PresenceDesk:
     def _watch_timeout(self, attempt: Attempt, now: float) -> None:
         """Arm the timeout that went off unheard, or was forgotten by a restart."""
         state = self._state
-        if attempt.life is not Life.RUNNING or timeout_key(attempt) in state.timers:
+        if attempt.life is not Life.RUNNING or attempt.timer is not None:
             return
         task = state.runs[attempt.constellation].constellation.nodes[attempt.task].task
         if task.timeout_s is not None:
             due = max(now, attempt.started_at + task.timeout_s) + state.settings.timeout_slack_s
-            state.timers.set(timeout_key(attempt), due)
+            state.arm(attempt, "timeout", due)
 
     def updated(self, event: DeviceUpdated, now: float) -> None:
         """A new card."""

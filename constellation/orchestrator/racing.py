@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from constellation.errors import TaskFailed
 
-from .assigning import assignment, choose, place
+from .assigning import assignment, choose, devices_for, place
 from .attempts import Attempt, Life
 from .device import Device
 from .events import Assign
@@ -66,9 +66,11 @@ class Racing:
             return False
         task = run.constellation.nodes[attempt.task].task
         need = need_of(task, run.trouble.get(task.id))
-        device = choose(state, state.queues.group(need, state.devices), task, attempt.device)
-        if device is None:
+        group = state.queues.group(need, state.devices)
+        devices = devices_for(state, group, without=attempt.device)
+        if not devices:
             return False
+        device = choose(state, task, devices)
         try:
             body = assignment(run, task)
         except TaskFailed:

@@ -147,8 +147,8 @@ class Group:
             if current is None:
                 lane.listed = 0
                 heappop(heap)
-            elif current == key:
-                return key, lane
+            elif current == key or len(heap) == 1:
+                return current, lane
             else:
                 lane.listed = self._queues.next_number()
                 heapreplace(heap, (current, lane.listed, lane))

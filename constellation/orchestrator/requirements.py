@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import NamedTuple
 
 from constellation.graph.task import Requirement, Task
@@ -34,11 +35,17 @@ class Need(NamedTuple):
     shunned: tuple[str, ...] = ()
 
 
+@lru_cache(maxsize=1024)
+def any_device(skill: str) -> Need:
+    """The need of a task that asks for nothing but a skill: the common case, made once."""
+    return Need(skill)
+
+
 def need_of(task: Task, trouble: Trouble | None) -> Need:
     """The need of a task, given what has befallen it."""
     wanted = task.requirement
     if trouble is None and wanted == ANY_DEVICE:
-        return Need(task.skill)
+        return any_device(task.skill)
     labels = tuple(sorted(wanted.labels.items())) if wanted.labels else ()
     refused: tuple[str, ...] = ()
     shunned: tuple[str, ...] = ()

@@ -188,11 +188,11 @@ class Run:
         Args:
             held: True if its dependents wait for a planner.
         """
-        closed = self.attempts(task)
-        if closed:
-            del self.live[task]
-            for attempt in closed:
-                attempt.rival = None
+        first = self.live.pop(task, None)
+        closed = [] if first is None else [first]
+        if first is not None and (rival := first.rival) is not None:
+            closed.append(rival)
+            first.rival = rival.rival = None
         if self.trouble or self.former:
             self._forget(task)
         if held:

@@ -166,10 +166,13 @@ class Scheduler:
                 self._supervision.probe(device, now)
             case "straggler":
                 self._racing.look(device, rest[0], now)
-            case "timeout":
-                self._outcomes.timed_out(device, device.running[rest[0]], now)
-            case "stop":
-                self._outcomes.stop_ignored(device, device.running[rest[0]], now)
+            case "timeout" | "stop":
+                attempt = device.running[rest[0]]
+                attempt.timer = None
+                if kind == "timeout":
+                    self._outcomes.timed_out(device, attempt, now)
+                else:
+                    self._outcomes.stop_ignored(device, attempt, now)
 
     def _run_timer(self, kind: str, run: Run, subject: str, now: float) -> None:
         match kind:

@@ -7,7 +7,7 @@ this state. Nothing here decides anything.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 from constellation.aip.cards import DeviceCard
 from constellation.errors import UnknownConstellationError, UnknownDeviceError
@@ -134,12 +134,25 @@ class State:
     def release(self, device: Device, attempt: Attempt) -> None:
         """An attempt gives its place and its resources back."""
         attempt.move("end")
+        self.disarm(attempt)
         device.release(attempt)
         if device.credit > 0:
             self.free[device.name] = self.freed[device.name] = device
         for resource in attempt.exclusive:
             del self.resources[resource]
             self.queues.free(resource)
+
+    def arm(self, attempt: Attempt, kind: Literal["timeout", "stop"], at: float) -> None:
+        """Set the deadline of an attempt, in place of the one that it has."""
+        self.disarm(attempt)
+        attempt.timer = (kind, attempt.device, attempt.id)
+        self.timers.set(attempt.timer, at)
+
+    def disarm(self, attempt: Attempt) -> None:
+        """Drop the deadline of an attempt, if it has one."""
+        if attempt.timer is not None:
+            self.timers.drop(attempt.timer)
+            attempt.timer = None
 
     def recount(self, device: Device) -> None:
         """A device's link, health or card changed: bring in line what depends on it."""
@@ -154,13 +167,3 @@ class State:
     def expected(self, task: Task) -> float:
         """Expected seconds of a task, for ranks."""
         return self.estimates.expected(task.skill)
-
-
-def timeout_key(attempt: Attempt) -> tuple[str, str, str]:
-    """The timer of an attempt's timeout."""
-    return ("timeout", attempt.device, attempt.id)
-
-
-def stop_key(attempt: Attempt) -> tuple[str, str, str]:
-    """The timer of an attempt that was told to stop."""
-    return ("stop", attempt.device, attempt.id)
