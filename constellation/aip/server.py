@@ -56,6 +56,9 @@ _CODES: dict[type[ConstellationError], int] = {
     VersionError: CloseCode.VERSION,
     LimitExceeded: CloseCode.LIMIT,
 }
+# Connections that wait to be accepted: all devices dial at once when a hub comes back, and one that
+# is turned away here waits for a second before it knocks again.
+BACKLOG = 4096
 
 
 class Server:
@@ -326,6 +329,7 @@ async def serve(
         max_size=limits.max_frame,
         write_limit=WRITE_LIMIT_BYTES,
         create_connection=ServerTransport,
+        backlog=BACKLOG,
     )
     try:
         await listening
