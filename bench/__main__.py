@@ -15,7 +15,17 @@ import bench
 from .harness import Options, Report, circumstances
 
 NO_BENCH = frozenset(
-    {"__main__", "bench_skills", "devices", "echo", "fabric", "harness", "peers", "workloads"}
+    {
+        "__main__",
+        "bench_skills",
+        "devices",
+        "echo",
+        "fabric",
+        "harness",
+        "peers",
+        "session_holder",
+        "workloads",
+    }
 )
 WIDTH = 140
 

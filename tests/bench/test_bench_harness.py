@@ -109,3 +109,10 @@ def test_recovery() -> None:
     for accident in accidents:
         assert 0 < found[accident]["p50_ms"] <= found[accident]["max_ms"]
     assert found["link_cut"]["rtt_ms"] > 0
+
+
+@pytest.mark.full
+def test_sessions() -> None:
+    found = json.loads(bench("sessions", "--quick", "--json", "--set", "most=10").stdout)
+    assert found["10"]["opened_per_s"] > 0
+    assert found["10"]["storm_s"] > 0
