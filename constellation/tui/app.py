@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any, ClassVar
 
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
+from textual.worker import Worker, WorkerCancelled
 
 from constellation.config import Settings
 from constellation.errors import ConstellationError
@@ -62,6 +64,7 @@ class ConstellationApp(App[None]):
         self.fabric = Fabric()
         self.connection = Connection(settings, self.fabric)
         self._painted: tuple[object, ...] = ()
+        self._link: Worker[None] | None = None
 
     @property
     def now(self) -> float:
@@ -74,8 +77,15 @@ class ConstellationApp(App[None]):
         self.register_theme(DAY)
         self.theme = NIGHT.name
         self.push_screen(Overview())
-        self.run_worker(self.connection.run())
+        self._link = self.run_worker(self.connection.run())
         self.set_interval(1 / PAINTS_PER_S, self._paint)
+
+    async def on_unmount(self) -> None:
+        # The hub is told goodbye before the event loop ends.
+        if self._link is not None:
+            self._link.cancel()
+            with suppress(WorkerCancelled):
+                await self._link.wait()
 
     def _paint(self) -> None:
         """Paint what has changed, at most once in a while, however much has happened."""

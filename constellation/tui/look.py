@@ -43,14 +43,24 @@ PRESENCES = {
 }
 
 
+INK = "#0e121b"
+# Yellow can be read as a ground on any theme, but not as a letter on a light one.
+ASKING = f"bold {INK} on {YELLOW}"
+
+
+def style_of(state: str) -> str:
+    """The style of a state's symbol."""
+    return ASKING if state == "input-required" else COLOURS[state]
+
+
 def symbol(state: str) -> Text:
     """The symbol of a state, in its colour."""
-    return Text(SYMBOLS[state], COLOURS[state])
+    return Text(SYMBOLS[state], style_of(state))
 
 
 def named(state: str) -> Text:
     """The symbol and the word."""
-    return Text(f"{SYMBOLS[state]} {state}", COLOURS[state])
+    return Text(f"{SYMBOLS[state]} {state}", style_of(state))
 
 
 def presence(word: str) -> Text:

@@ -10,7 +10,7 @@ from textual.app import ComposeResult
 from textual.containers import VerticalScroll
 from textual.widgets import Input, Static
 
-from constellation.tui.look import COLOURS, GREY, PRESENCES, SYMBOLS
+from constellation.tui.look import COLOURS, GREY, PRESENCES, SYMBOLS, named
 
 from .view import View
 
@@ -65,7 +65,7 @@ class Help(View):
 
 
 def _signs() -> Text:
-    signs = [Text(f"{sign} {state}", COLOURS[state]) for state, sign in SYMBOLS.items()]
+    signs = [named(state) for state in SYMBOLS]
     there = [Text(f"{sign} {word}", colour) for word, (sign, colour) in PRESENCES.items()]
     return Text.assemble(
         ("Tasks    ", GREY),

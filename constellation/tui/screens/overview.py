@@ -28,7 +28,7 @@ RUNS = (
     Column("Constellation", share=1),
     Column("Progress", 10, needs=44),
     Column("Tasks", 9, justify="right"),
-    Column("Time", 9, justify="right", needs=52),
+    Column("Time", 12, justify="right", needs=56),
 )
 DEVICES = (
     Column("Device", share=1),

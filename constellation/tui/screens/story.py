@@ -58,6 +58,9 @@ def _parts(run: Run, node: Node, now: float) -> Iterator[tuple[str, Text]]:
     if node.history:
         yield "Earlier attempts", Text("\n").join(_attempts(node))
     limits = {key: value for key, value in task_to_plain(node.task).items() if key in _LIMITS}
+    if limits.get("requirement", {}).keys() == {"device"}:
+        # The head of the story names it.
+        del limits["requirement"]
     if limits:
         yield "Limits", Text(clean(json.dumps(limits, ensure_ascii=False)), GREY)
 

@@ -11,7 +11,7 @@ from textual.screen import ModalScreen, Screen
 from textual.widgets import Footer, Static
 
 from constellation.telling.text import duration
-from constellation.tui.look import GREEN, GREY, ORANGE, YELLOW
+from constellation.tui.look import ASKING, GREEN, GREY, ORANGE
 
 if TYPE_CHECKING:
     from constellation.tui.app import ConstellationApp
@@ -72,7 +72,7 @@ class View(Screen[None]):
         waiting = sum(len(run.questions) for run in fabric.runs.values())
         text = Text()
         if waiting:
-            text.append(f"? {waiting} for you  ", f"bold {YELLOW}")
+            text.append(f" ? {waiting} for you ", ASKING).append("  ")
         if link.hub is None:
             text.append("◌ no hub" if link.trouble else "◌ connecting", ORANGE)
         elif link.is_up:

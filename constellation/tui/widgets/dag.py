@@ -20,7 +20,7 @@ from textual.strip import Strip
 
 from constellation.graph.constellation import Constellation
 from constellation.graph.node import Node
-from constellation.tui.look import COLOURS, GREY, SYMBOLS, label, place
+from constellation.tui.look import GREY, SYMBOLS, label, place, style_of
 from constellation.tui.model.layers import Layout, Place, critical_chain, lay_out
 from constellation.tui.model.wires import Gutter
 
@@ -47,7 +47,7 @@ class Dag(ScrollView, can_focus=True):
         selected: the id of the task under the cursor, or None.
     """
 
-    COMPONENT_CLASSES: ClassVar[set[str]] = {"dag--cursor", "dag--line", "dag--critical"}
+    COMPONENT_CLASSES: ClassVar[set[str]] = {"dag--cursor", "dag--critical"}
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("left", "walk('before')", "Left", show=False),
         Binding("right", "walk('after')", "Right", show=False),
@@ -123,8 +123,8 @@ class Dag(ScrollView, can_focus=True):
     def render_lines(self, crop: Region) -> list[Strip]:
         # Looked up once for all lines: they are computed from all widgets around this one.
         self._base = self.rich_style
-        self._marked = self.get_component_rich_style("dag--cursor", partial=True)
-        self._lined = self._base + self.get_component_rich_style("dag--line", partial=True)
+        self._marked = self.get_component_rich_style("dag--cursor")
+        self._lined = self._base + Style(color=GREY)
         self._heavy = self.get_component_rich_style("dag--critical", partial=True)
         return super().render_lines(crop)
 
@@ -164,12 +164,11 @@ class Dag(ScrollView, can_focus=True):
         base = self._base
         if node.id == self.selected:
             base += self._marked
-        colour = Style(color=COLOURS[node.state])
         if row > 0:
             text = f"  {place(node)}" if zoom.placed and row == 1 else ""
             grey = self._base + Style(color=GREY)
             return [Segment(_fit(text, self._width), grey)]
-        sign = Segment(SYMBOLS[node.state], base + colour + Style(bold=True))
+        sign = Segment(SYMBOLS[node.state], base + Style.parse(style_of(node.state)))
         if self._width == 1:
             return [sign]
         style = base

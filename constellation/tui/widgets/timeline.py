@@ -13,13 +13,12 @@ from textual.strip import Strip
 
 from constellation.graph.constellation import Constellation
 from constellation.telling.text import duration
-from constellation.tui.look import COLOURS, GREY
+from constellation.tui.look import COLOURS, GREY, INK
 from constellation.tui.model.lanes import Lane, Span, lanes_of
 
 NAME_WIDTH = 14
 # It is drawn anew as a whole, and moves slowly.
 REDRAW_S = 0.5
-INK = "#0e121b"
 
 
 @dataclass(frozen=True, slots=True)
