@@ -19,7 +19,10 @@ from .late import was_given, why_unused
 from .requirements import need_of, obstacle
 from .run import Cause, Run, Trouble
 from .state import State
-from .supervision import Supervision
+from .supervision import Supervision, announce
+
+# The code of a refusal that says that the device takes nothing any more.
+LEAVING = "task.rejected.leaving"
 
 _REMEDY_MAY_HAVE_RUN = "See what it left behind, then retry the task or cancel it."
 
@@ -71,13 +74,22 @@ class Outcomes:
             self._refuse(event.device, event.attempt, "it does not hold it", now)
             return
         stopping = attempt.life is Life.STOPPING
-        self._state.release(device, attempt)
+        leaving = event.error.get("code") == LEAVING
+        if leaving and device.link is Presence.CONNECTED:
+            device.move("drain")
+            state.recount(device)
+            announce(state, device, now)
+        state.release(device, attempt)
         if stopping:
             return
         run = state.runs[attempt.constellation]
         reason = f"{device.name} refused it: {_sentence(event.error)}"
         if attempt.rival is not None:
             self.withdraw(run, attempt, reason, now)
+            return
+        if leaving or device.link is Presence.DRAINING:
+            # It takes nothing any more, whatever it is: that says nothing of the task.
+            self._requeue(run, attempt, "unsent", reason, now)
             return
         if self._others_may_take(run, attempt):
             self._requeue(run, attempt, "rejected", reason, now)

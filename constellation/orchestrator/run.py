@@ -6,11 +6,11 @@ it replays the journal, so that the two cannot drift apart.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Literal, NamedTuple
 
 from constellation.graph.constellation import Constellation
-from constellation.graph.task import ACTIVE, TaskState
+from constellation.graph.task import ACTIVE, Task, TaskState
 
 from .attempts import Attempt
 from .events import Submitted
@@ -254,9 +254,16 @@ class Run:
         }
 
     @classmethod
-    def restore(cls, data: Mapping[str, Any]) -> Run:
-        """Rebuild from a snapshot."""
-        run = cls.create(Constellation.restore(data["graph"]), data, data["created_at"])
+    def restore(
+        cls, data: Mapping[str, Any], weights: Callable[[Task], float] | None = None
+    ) -> Run:
+        """Rebuild from a snapshot.
+
+        Args:
+            weights: expected seconds of a task, for the ranks of what is edited later.
+        """
+        graph = Constellation.restore(data["graph"], weights=weights)
+        run = cls.create(graph, data, data["created_at"])
         run.ended_at = data["ended_at"]
         run.reason = data["reason"]
         for plain in data["live"]:

@@ -208,8 +208,7 @@ class Scheduler:
 
     def restore_run(self, data: Mapping[str, Any]) -> None:
         """Take over a snapshot, in place of the facts that it includes; before `recover`."""
-        run = Run.restore(data)
-        run.constellation.weights = self.state.expected
+        run = Run.restore(data, self.state.expected)
         self.runs[run.id] = run
 
     def forget(self, constellation: str) -> None:

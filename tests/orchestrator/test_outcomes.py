@@ -12,7 +12,9 @@ from constellation.orchestrator.events import (
     AttemptRejected,
     AttemptsFinished,
     CancelRequested,
+    DeviceDraining,
     DeviceLost,
+    InputRequired,
 )
 from constellation.orchestrator.outcomes import backoff
 from constellation.orchestrator.settings import Settings
@@ -212,6 +214,34 @@ def test_a_rejected_attempt_goes_elsewhere_even_if_it_must_not_be_repeated() -> 
     kit.send(AttemptRejected("b", "c/x/2", {"code": "task.rejected", "message": "nor here"}))
     assert kit.state("x") == "rejected"
     assert "b refused it: nor here" in kit.error("x")["message"]
+
+
+# ── devices that leave ──────────────────────────────────────────────────────────────────────────
+
+LEAVES = {"code": "task.rejected", "message": "it was stopped before it began"}
+
+
+def test_what_a_leaving_device_refuses_is_queued_again() -> None:
+    kit = Kit()
+    kit.join("a")
+    kit.submit(work("x"))
+    kit.send(InputRequired("a", "c/x/1", {"id": "q", "kind": "approval", "prompt": "May I?"}))
+    kit.send(DeviceDraining("a"))
+    kit.send(AttemptRejected("a", "c/x/1", LEAVES))
+    assert kit.state("x") == "submitted"
+    assert kit.restarted().state("x") == "submitted"
+    kit.join("a")
+    assert kit.on("a") == ["c/x/2"]
+
+
+def test_a_refusal_may_itself_say_that_the_device_leaves() -> None:
+    kit = Kit()
+    kit.join("a")
+    kit.submit(work("x"))
+    kit.send(AttemptRejected("a", "c/x/1", {**LEAVES, "code": "task.rejected.leaving"}))
+    assert kit.state("x") == "submitted"
+    assert kit.on("a") == []
+    assert kit.scheduler.devices["a"].presence == "draining"
 
 
 # ── outcomes that nobody waits for ──────────────────────────────────────────────────────────────
