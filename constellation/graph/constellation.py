@@ -19,7 +19,7 @@ from .lookup import look_up
 from .node import Node
 from .order import Order
 from .plain import batch_from_plain
-from .progress import Changes, Progress
+from .progress import MAX_TASKS, Changes, Progress
 from .references import resolve
 from .states import (
     CANCELED,
@@ -43,6 +43,7 @@ class Constellation:
     Args:
         id: its name on the hub.
         weights: expected seconds of a task, for ranks; one second each by default.
+        max_tasks: how many tasks there may be when a map task is expanded; past them it fails.
 
     Attributes:
         version: how many batches of edits were applied.
@@ -51,11 +52,17 @@ class Constellation:
         progress, order: how it moves on and how it stays free of cycles; for edits.
     """
 
-    def __init__(self, id: str, *, weights: Callable[[Task], float] | None = None) -> None:
+    def __init__(
+        self,
+        id: str,
+        *,
+        weights: Callable[[Task], float] | None = None,
+        max_tasks: int = MAX_TASKS,
+    ) -> None:
         self.id = id
         self.version = 0
         self.weights = weights
-        self.progress = Progress()
+        self.progress = Progress(max_tasks)
         self.nodes = self.progress.nodes
         self.counts = self.progress.counts
         self.order = Order(self.nodes)
@@ -281,6 +288,7 @@ class Constellation:
             "version": self.version,
             "state": str(self.state),
             "top": self.order.top,
+            "max_tasks": self.progress.max_tasks,
             **nodes_to_plain(self.nodes),
         }
 
@@ -294,7 +302,7 @@ class Constellation:
             GraphError: it is no snapshot; names the place.
         """
         document = read_document(data)
-        graph = cls(document.id, weights=weights)
+        graph = cls(document.id, weights=weights, max_tasks=document.max_tasks)
         graph.version = document.version
         graph.nodes.update(document.nodes)
         graph.order.rebuild(document.top)

@@ -15,6 +15,7 @@ from .checks import check_dependency, check_task
 from .lookup import element_id, index_of
 from .node import NO_HISTORY, Node
 from .plain import dependency_to_plain, read, task_to_plain
+from .progress import MAX_TASKS
 from .task import Dependency, Task, TaskState
 
 
@@ -57,6 +58,7 @@ class Document:
     id: str
     version: int
     top: int
+    max_tasks: int
     nodes: dict[str, Node]
 
 
@@ -67,6 +69,7 @@ class _Outer:
     id: str = ""
     version: int = 0
     top: int = 0
+    max_tasks: int = MAX_TASKS
     state: TaskState = TaskState.SUBMITTED
 
 
@@ -103,7 +106,7 @@ def read_document(data: Mapping[str, Any]) -> Document:
     for node in nodes.values():
         _check_node(node, nodes)
     _connect(nodes, outer.dependencies)
-    return Document(outer.id, outer.version, outer.top, nodes)
+    return Document(outer.id, outer.version, outer.top, outer.max_tasks, nodes)
 
 
 def _node_to_plain(node: Node) -> dict[str, Any]:

@@ -6,7 +6,7 @@ wire, so that ``TypeAdapter(Edit)`` reads it from JSON.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
@@ -166,24 +166,51 @@ class Batch:
     note: str = field(default="")
 
 
+# How one step of a batch is taken back: by an edit, or by removing what was added. Most steps add;
+# the edits that take those back are made only if somebody wants them.
+Undo = Edit | Task | Dependency
+
+
 @dataclass(frozen=True, slots=True)
 class Applied:
     """What a batch of edits did.
 
     Attributes:
         version: the constellation's version after it.
-        inverse: edits that undo it; None if it canceled work that had started, or started a map
-            task, for then no edit brings back what was.
         canceled: tasks whose running attempts must be stopped.
+        undo: what `inverse` is made of, in the order of the steps; None if it cannot be undone.
     """
 
     version: int
-    inverse: Batch | None
     canceled: tuple[str, ...] = ()
+    undo: tuple[Undo, ...] | None = field(default=None, repr=False)
+
+    @property
+    def inverse(self) -> Batch | None:
+        """Edits that undo it, made when asked for.
+
+        None if it canceled work that had started, or started a map task, for then no edit brings
+        back what was.
+        """
+        if self.undo is None:
+            return None
+        edits = tuple(map(_as_edit, reversed(self.undo)))
+        return Batch(edits, note=f"undo version {self.version}")
 
 
-def taken_apart(edits: Iterable[Edit]) -> list[Edit]:
+def _as_edit(step: Undo) -> Edit:
+    match step:
+        case Task():
+            return RemoveTask(step.id)
+        case Dependency():
+            return RemoveDependency(step.source, step.target)
+    return step
+
+
+def taken_apart(edits: Sequence[Edit]) -> Sequence[Edit]:
     """The same edits, with each replacement as the simple edits that it stands for."""
+    if ReplaceSubgraph not in set(map(type, edits)):
+        return edits
     simple: list[Edit] = []
     for edit in edits:
         if isinstance(edit, ReplaceSubgraph):

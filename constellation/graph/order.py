@@ -60,7 +60,7 @@ class Order:
     def place(self, node: Node, after: Node | None, before: Node | None) -> None:
         """Label a new node: between the two nodes if they are given and in order, else last."""
         if before is None or (after is not None and after.label >= before.label):
-            self._set(node, self.top + GAP)
+            self.top = node.label = self.top + GAP
             return
         if after is not None and before.label - after.label < 2:
             self._deal_anew()

@@ -18,6 +18,8 @@ def bounds(nodes: Mapping[str, Node], edits: Sequence[Edit]) -> dict[str, Bounds
 
     All other new tasks go last, where every dependency on an older task agrees with the order.
     """
+    if not nodes:
+        return {}
     new = {edit.task.id for edit in edits if isinstance(edit, AddTask)}
     low: dict[str, Node] = {}
     high: dict[str, Node] = {}

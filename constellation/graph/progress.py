@@ -21,9 +21,13 @@ from .states import (
     SUBMITTED,
     WORKING,
     map_failed,
+    map_too_long,
     skipped,
 )
 from .task import Dependency, Outcome, TaskState
+
+# How many tasks a constellation may grow to when its map tasks are expanded.
+MAX_TASKS = 200_000
 
 Ended = tuple[Node, ...]
 
@@ -51,11 +55,13 @@ class Progress:
         nodes: the tasks by id, in the order in which they were added.
         counts: how many tasks are in each state.
         changes: what `take_changes` will tell.
+        max_tasks: how many tasks there may be when a map task is expanded.
     """
 
-    __slots__ = ("changes", "counts", "nodes")
+    __slots__ = ("changes", "counts", "max_tasks", "nodes")
 
-    def __init__(self) -> None:
+    def __init__(self, max_tasks: int = MAX_TASKS) -> None:
+        self.max_tasks = max_tasks
         self.nodes: dict[str, Node] = {}
         self.counts: dict[TaskState, int] = dict.fromkeys(TaskState, 0)
         self.changes = Changes([], [], [], [])
@@ -152,6 +158,8 @@ class Progress:
                     source, dependency
                 ):
                     target.met += 1
+                    if target.open and target.task.join == "all":
+                        continue
                 else:
                     target.unmet += 1
                 if not target.ready:
@@ -209,6 +217,9 @@ class Progress:
             items = self._list_of(node)
         except LookupError as error:
             return self._end_map(node, map_failed(node.id, error.args[0]), now)
+        # Those of an earlier run are there already.
+        if len(self.nodes) + len(items) - node.size > self.max_tasks:
+            return self._end_map(node, map_too_long(node.id, len(items), self.max_tasks), now)
         node.size = node.unfinished = len(items)
         node.released = 0
         for index, item in enumerate(items):

@@ -15,7 +15,7 @@ from .task import Task
 
 # How many ancestors of what was edited are looked at: ranks steer priority only, so a bound on how
 # far a change is carried does no harm.
-CARRIED = 32
+CARRIED = 4
 
 
 def update_ranks(
@@ -27,6 +27,7 @@ def update_ranks(
         names: tasks that are new, or gained or lost a dependent; each is computed.
         weights: expected seconds of a task; one second each if None.
     """
+    own = _one_second if weights is None else weights
     heap = [(-nodes[name].label, name) for name in names if name in nodes]
     queued = {name for _, name in heap}
     heapq.heapify(heap)
@@ -36,12 +37,19 @@ def update_ranks(
         _, name = heapq.heappop(heap)
         queued.remove(name)
         node = nodes[name]
-        below = max([nodes[target].rank for target in node.outgoing], default=0.0)
-        rank = below + (1.0 if weights is None else weights(node.task))
-        if rank == node.rank:
+        before = node.rank
+        below = [nodes[target].rank for target in node.outgoing]
+        node.rank = own(node.task) + (max(below) if below else 0.0)
+        if node.rank == before:
             continue
-        node.rank = rank
-        for source in node.incoming:
-            if source not in queued:
-                queued.add(source)
-                heapq.heappush(heap, (-nodes[source].label, source))
+        higher = max(before, node.rank)
+        for source_id in node.incoming:
+            source = nodes[source_id]
+            # Where another path is longer than this one was and is, nothing changes.
+            if source_id not in queued and own(source.task) + higher >= source.rank:
+                queued.add(source_id)
+                heapq.heappush(heap, (-source.label, source_id))
+
+
+def _one_second(task: Task) -> float:
+    return 1.0

@@ -73,6 +73,17 @@ def skipped(task_id: str, reason: str) -> Outcome:
     return Outcome(CANCELED, None, error)
 
 
+def map_too_long(task_id: str, elements: int, limit: int) -> Outcome:
+    """The outcome of a map task with more elements than a constellation may have tasks."""
+    error = {
+        "code": "task.failed.map.limit",
+        "message": f"Task {task_id}: its list has {elements:,} elements; with them there would be "
+        f"more than the {limit:,} tasks that a constellation may have.",
+        "remedy": "Map over a shorter list, or let one task work through the whole list.",
+    }
+    return Outcome(FAILED, None, error)
+
+
 def map_failed(task_id: str, reason: str, output: list[object] | None = None) -> Outcome:
     """The outcome of a map task that has no list, or elements that did not complete."""
     error = {"code": "task.failed.map", "message": f"Task {task_id}: {reason}."}

@@ -23,6 +23,7 @@ from .edits import (
     RemoveTask,
     RestoreTask,
     RetryTask,
+    Undo,
     UpdateDependency,
     UpdateTask,
     taken_apart,
@@ -59,7 +60,7 @@ class Transaction:
         self._ranked: dict[str, None] = {}
         self._ended: list[Node] = []
         self._canceled: list[str] = []
-        self._inverse: list[Edit] | None = []
+        self._undo: list[Undo] | None = []
 
     def run(self, batch: Batch) -> Applied:
         """Apply the batch.
@@ -83,19 +84,17 @@ class Transaction:
         self._ledger.keep()
         graph.version = self._version
         if recount(self._progress, self._affected, self._ended, self._now):
-            self._inverse = None
+            self._undo = None
         update_ranks(self._nodes, self._ranked, graph.weights)
-        inverse = None
-        if self._inverse is not None:
-            inverse = Batch(tuple(reversed(self._inverse)), note=f"undo version {graph.version}")
-        return Applied(graph.version, inverse, tuple(self._canceled))
+        undo = None if self._undo is None else tuple(self._undo)
+        return Applied(graph.version, tuple(self._canceled), undo)
 
     def _apply(self, edit: Edit) -> None:
         match edit:
-            case AddTask(task):
-                self._add_task(task)
-            case AddDependency(dependency):
-                self._add_dependency(dependency)
+            case AddDependency():
+                self._add_dependency(edit.dependency)
+            case AddTask():
+                self._add_task(edit.task)
             case RemoveTask(name):
                 self._remove_task(name)
             case UpdateTask(name, changes):
@@ -129,7 +128,7 @@ class Transaction:
         self._ranked[task.id] = None
         if found:
             self._references[task.id] = found
-        self._undo_with(RemoveTask(task.id))
+        self._undo_with(task)
 
     def _remove_task(self, name: str) -> None:
         node = self._touch(name)
@@ -187,7 +186,7 @@ class Transaction:
             if each.state in ACTIVE and not each.size:
                 self._canceled.append(each.id)
             if each.started or each.member_of is not None:
-                self._inverse = None
+                self._undo = None
             self._undo_with(RetryTask(each.id))
             self._progress.end(each, canceled(reason), self._now)
             self._ended.append(each)
@@ -252,7 +251,7 @@ class Transaction:
         self._graph.order.connect(source, target)
         self._affected[target.id] = None
         self._ranked[source.id] = None
-        self._undo_with(RemoveDependency(source.id, target.id))
+        self._undo_with(dependency)
 
     def _remove_dependency(self, source_id: str, target_id: str) -> Dependency:
         source = self._touch(source_id, changes=False)
@@ -296,7 +295,7 @@ class Transaction:
 
         ``changes`` False is for a task that merely gains or loses a dependent.
         """
-        node = self._ledger.find(name)
+        node = self._ledger.added.get(name) or self._ledger.find(name)
         if node is None:
             raise unknown_task(self._graph.id, name)
         if node.changed == self._version:
@@ -318,7 +317,7 @@ class Transaction:
     def _changeable(self, name: str, verb: str) -> Node:
         node = self._touch(name)
         self._check_no_element(node)
-        if node.started or (node.ended and not node.skipped):
+        if node.started or (node.state is not TaskState.SUBMITTED and not node.skipped):
             raise _immutable(node, verb)
         return node
 
@@ -356,9 +355,9 @@ class Transaction:
                     )
                 self._add_dependency(Dependency(source, name))
 
-    def _undo_with(self, edit: Edit) -> None:
-        if self._inverse is not None:
-            self._inverse.append(edit)
+    def _undo_with(self, step: Undo) -> None:
+        if self._undo is not None:
+            self._undo.append(step)
 
 
 _RETRIED = frozenset({TaskState.FAILED, TaskState.REJECTED, TaskState.CANCELED})
