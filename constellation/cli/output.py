@@ -73,20 +73,23 @@ def emit_error(error: ConstellationError, *, as_json: bool) -> None:
         return
     message = Text("Error: ", style="bold red")
     message.append(clean(error.message), style="not bold default")
-    problems = error.details.get("problems")
-    for problem in problems[1:] if isinstance(problems, list) else ():
-        message.append(f"\n  {problem_text(problem)}", style="not bold default")
     if error.remedy:
         message.append(f"\n{clean(error.remedy)}", style="not bold default")
+    problems = error.details.get("problems")
+    for problem in problems[1:] if isinstance(problems, list) else ():
+        message.append(f"\n{problem_text(problem)}", style="not bold default")
     console(stderr=True).print(message)
 
 
 def problem_text(problem: Mapping[str, Any]) -> str:
-    """One of the ``problems`` of a `PlanError`, beside the first, which its message tells."""
+    """One of the ``problems`` of a `PlanError`, beside the first, which its message tells.
+
+    It may have a place (``line``, ``column``), or the ``clause`` that it is about.
+    """
+    where = f"“{problem['clause']}”: " if problem.get("clause") else ""
     if "line" in problem:
-        where, what = f"{problem['line']}:{problem['column']}", problem["message"]
-        remedy = problem.get("remedy", "")
-    else:
-        where, what = f"“{problem['clause']}”", problem["reason"]
-        remedy = " — or — ".join(problem.get("suggestions", ()))
-    return clean(f"{where}: {what} {remedy}".rstrip())
+        where = f"{problem['line']}:{problem['column']}: "
+    suggestions = " — or — ".join(problem.get("suggestions", ()))
+    remedy = f"Did you mean: {suggestions}?" if suggestions else problem.get("remedy", "")
+    what = problem.get("message") or problem.get("reason", "")
+    return clean(f"{where}{what} {remedy}".rstrip())

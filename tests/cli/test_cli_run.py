@@ -56,6 +56,22 @@ def test_nonsense_exits_with_4_and_says_what_was_not_understood(fabric: Terminal
     assert fabric.json("ps", "--all")["constellations"] == before
 
 
+def test_each_part_that_was_not_understood_is_told_with_its_reason(fabric: Terminal) -> None:
+    told = fabric.run("run", "open the door. delete *.log on desk. don't worry", exits=4).stderr
+    first, *others = told.splitlines()
+    assert first.startswith("Error: I cannot place “open the door”")
+    assert "“delete *.log on desk”: *.log may stand for several files: name each." in others
+    assert any(line.startswith("“don't worry”: It says what not to do.") for line in others)
+
+
+def test_every_input_that_is_missing_is_told(fabric: Terminal) -> None:
+    book = fabric.folder / "inputs.yaml"
+    book.write_text("inputs: {a: , b: }\nsteps:\n  - {run: 'echo ${inputs.a} ${inputs.b}'}\n")
+    told = fabric.run("run", str(book), exits=4).stderr
+    assert "--input a=VALUE" in told
+    assert "Input 'b' is missing. Give it a value, as in --input b=VALUE." in told
+
+
 def test_a_runbook_runs_with_its_inputs(fabric: Terminal) -> None:
     book = fabric.folder / "greet.yaml"
     book.write_text(RUNBOOK)
