@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 SAMPLES = 8
@@ -40,3 +41,45 @@ class ClockFilter:
         self._samples.append((rtt, ((t1 - t0) + (t2 - t3)) / 2))
         self.rtt_s = rtt if self.rtt_s == 0.0 else self.rtt_s + (rtt - self.rtt_s) / 8
         self.offset_s = min(self._samples)[1]
+
+
+class Pulse:
+    """When the peer was last heard, and when to ask it for a sign of life.
+
+    Attributes:
+        clock: round trip and clock offset, from the answers.
+        ping_at: when the next ping is due.
+    """
+
+    def __init__(self, heartbeat: Heartbeat) -> None:
+        self.clock = ClockFilter()
+        self.ping_at = 0.0
+        self._heartbeat = heartbeat
+        self._heard_at = 0.0
+        self._asked_at: float | None = None
+
+    @property
+    def silent_at(self) -> float:
+        """When the link is given up unless something is heard."""
+        return self._heard_at + self._heartbeat.timeout_s
+
+    def attach(self, now: float) -> None:
+        """A connection begins; it is asked at once."""
+        self._heard_at = self.ping_at = now
+        self._asked_at = None
+
+    def heard(self, now: float) -> None:
+        """A frame came."""
+        self._heard_at = now
+
+    def ask(self, now: float) -> dict[str, float]:
+        """The body of a ping that is sent now."""
+        self.ping_at = now + self._heartbeat.interval_s
+        self._asked_at = now
+        return {"t0": now}
+
+    def answered(self, pong: Mapping[str, float], now: float) -> None:
+        """An answer came; one that was not asked for says nothing."""
+        if pong["t0"] == self._asked_at:
+            self._asked_at = None
+            self.clock.add(pong["t0"], pong["t1"], pong["t2"], now)

@@ -1,8 +1,15 @@
-"""Numbered messages on their way: kept until the peer has secured them."""
+"""Messages on their way: numbered ones are kept until the peer has secured them."""
 
 from __future__ import annotations
 
 from collections import deque
+
+from constellation.errors import LimitExceeded
+
+from .limits import Limits
+
+# Pongs, windows and errors that may wait for a peer that does not read.
+MAX_CONTROL = 1024
 
 
 class Outbox:
@@ -87,3 +94,45 @@ class Outbox:
         self._sent.clear()
         self._waiting.clear()
         return left
+
+
+class Control:
+    """Messages without a number that wait to be sent: pings and answers, windows, errors."""
+
+    __slots__ = ("_waiting",)
+
+    def __init__(self) -> None:
+        self._waiting: deque[bytes] = deque()
+
+    def put(self, message: bytes) -> None:
+        """Queue an encoded message."""
+        self._waiting.append(message)
+
+    def put_first(self, message: bytes) -> None:
+        """Queue one before all others."""
+        self._waiting.appendleft(message)
+
+    def clear(self) -> None:
+        """They belong to a connection, and it is gone."""
+        self._waiting.clear()
+
+    def take(self, limits: Limits) -> list[bytes]:
+        """The next ones to send; they fill a quarter of a frame at most, or are one alone."""
+        waiting = self._waiting
+        taken: list[bytes] = []
+        size = 0
+        while waiting and len(taken) < limits.max_batch:
+            size += len(waiting[0])
+            if taken and size > limits.max_frame // 4:
+                break
+            taken.append(waiting.popleft())
+        return taken
+
+    def check(self) -> None:
+        """See that the peer reads what it asks for.
+
+        Raises:
+            LimitExceeded: it does not.
+        """
+        if len(self._waiting) > MAX_CONTROL:
+            raise LimitExceeded("Answers are asked for and not read.")

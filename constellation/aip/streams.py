@@ -231,7 +231,15 @@ class Receiver:
         return fresh
 
     def consume(self, count: int) -> Body | None:
-        """The application took in that many bytes; a window to send, if it is time for one."""
+        """The application took in that many bytes; a window to send, if it is time for one.
+
+        Raises:
+            LocalProtocolError: so many were not delivered.
+        """
+        if not 0 <= count <= self.offset - self._consumed:
+            raise LocalProtocolError(
+                f"Stream {self.stream}: {self.offset - self._consumed} bytes wait, not {count}."
+            )
         self._consumed += count
         caught_up = self._consumed == self.offset
         if caught_up or self._consumed - self._announced >= WINDOW_BYTES // 4:

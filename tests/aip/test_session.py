@@ -7,11 +7,11 @@ import pytest
 
 from constellation.aip.codec import JSON, MSGPACK
 from constellation.aip.heartbeat import Heartbeat
+from constellation.aip.intake import ACK_DELAY_S
 from constellation.aip.limits import Limits
 from constellation.aip.messages import Message
+from constellation.aip.outbox import MAX_CONTROL
 from constellation.aip.session import (
-    ACK_DELAY_S,
-    MAX_CONTROL,
     CloseCode,
     CloseTransport,
     Deliver,
@@ -263,15 +263,6 @@ class TestReliableLane:
         with pytest.raises(LocalProtocolError, match="never delivered"):
             hub.session.acknowledge(1, 0.0)
 
-    def test_automatic_acknowledgement(self) -> None:
-        hub = End(Session("listener", auto_acknowledge=True))
-        hello = read_hello(frame(["hello", 0, HELLO]), MSGPACK, Limits())
-        hub.session.accept(hello, MSGPACK, "s", "t", 0.0)
-        hear(hub, result(1), result(2))
-        next_frame = hub.session.next_frame(0.0)
-        assert next_frame is not None
-        assert MSGPACK.decode(next_frame, Limits())[0] == 2
-
 
 class TestResume:
     def test_what_was_lost_on_its_way_is_sent_again(self) -> None:
@@ -463,6 +454,25 @@ class TestSurvivesBadMessages:
 
 
 class TestLimits:
+    def test_a_body_larger_than_agreed_is_told_and_dropped(self) -> None:
+        hub = opened(listener_limits=Limits(max_body=1024, max_frame=8192)).listener
+        large = ("output", 2, {"attempt": "c/t/1", "index": 0, "data": "x" * 2000})
+        (delivered,) = hear(hub, result(1), large, result(3))
+        assert isinstance(delivered, Deliver)
+        assert numbers(list(delivered.messages)) == [1, 3]
+        (error,) = said(hub)
+        assert (error.type, error.body["code"]) == ("error", "protocol.limit")
+        assert error.body["details"] == {"type": "output", "seq": 2}
+
+    def test_bodies_that_are_large_only_together_are_taken(self) -> None:
+        hub = opened(listener_limits=Limits(max_body=1024, max_frame=8192)).listener
+        parts = [
+            ("output", n, {"attempt": "c/t/1", "index": n, "data": "x" * 500}) for n in (1, 2, 3)
+        ]
+        (delivered,) = hear(hub, *parts)
+        assert isinstance(delivered, Deliver)
+        assert numbers(list(delivered.messages)) == [1, 2, 3]
+
     def test_a_body_larger_than_the_peer_takes_is_refused_before_sending(self) -> None:
         device = opened(listener_limits=Limits(max_body=2048)).dialer.session
         with pytest.raises(LimitExceeded, match="artifact"):

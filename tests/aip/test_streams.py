@@ -202,6 +202,16 @@ class TestReceiver:
         assert receiver.consume(1) is None
         assert receiver.consume(WINDOW_BYTES - WINDOW_BYTES // 4 - 2) is not None
 
+    @pytest.mark.parametrize("count", [-1, 4])
+    def test_more_than_was_delivered_cannot_be_taken_in(self, count: int) -> None:
+        receiver = Receiver(1, "reliable")
+        receiver.take({"stream": 1, "offset": 0, "payload": b"abc"}, 0.0, 0.0)
+        with pytest.raises(LocalProtocolError, match="3 bytes wait"):
+            receiver.consume(count)
+        window = receiver.consume(3)
+        assert window is not None
+        assert window["offset"] == 3
+
     def test_a_late_item_is_never_delivered(self) -> None:
         receiver = Receiver(1, "deadline", 0.5)
         assert receiver.take(item(0, 10.0), 10.5, 0.0) == b"x"
