@@ -146,3 +146,44 @@ async def test_a_device_that_restarts_under_load_loses_no_result(
             await processes.start_agent("one")
         shown = await processes.ended(submitted["constellation"])
     check(shown, names(edits))
+
+
+async def test_many_constellations_survive_a_killed_hub_each_in_its_own_state(
+    fabric: Any, tmp_path: Path
+) -> None:
+    def ledger(name: str) -> Path:
+        return tmp_path / f"{name}.ledger"
+
+    running = [f"run-{n}" for n in range(12)]
+    paused = [f"paused-{n}" for n in range(6)]
+    canceled = [f"canceled-{n}" for n in range(6)]
+    async with fabric() as processes:
+        await processes.start_agent("one")
+        await processes.start_agent("two")
+        async with processes.client() as client:
+            for name in (*running, *paused, *canceled):
+                edits = layered(ledger(name), "ledger.once", 6, 3, 0.02)
+                await client.ask("submit", edits=edits, id=name, paused=name in paused)
+            for name in canceled:
+                await client.ask("cancel", constellation=name, reason="not wanted")
+        seen = 0
+        for _ in range(4):
+            seen = await processes.after_events("run-11", 4, after=seen)
+            await processes.kill_hub()
+            await processes.start_hub()
+        for name in running:
+            check(await processes.ended(name), set(ledger_counts(ledger(name))))
+            assert set(ledger_counts(ledger(name)).values()) == {1}
+        for name in canceled:
+            shown = await processes.ended(name)
+            assert shown["state"] == "canceled"
+            assert max(ledger_counts(ledger(name)).values(), default=1) == 1
+        assert not any(ledger(name).exists() for name in paused)
+        async with processes.client() as client:
+            listed = (await client.ask("list"))["constellations"]
+            assert {row["id"]: row["paused"] for row in listed} == dict.fromkeys(paused, True)
+            for name in paused:
+                await client.ask("resume", constellation=name)
+        for name in paused:
+            check(await processes.ended(name), set(ledger_counts(ledger(name))))
+            assert len(ledger_counts(ledger(name))) == 18

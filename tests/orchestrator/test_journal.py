@@ -199,12 +199,20 @@ def test_maintenance_folds_the_log_in_while_the_writer_goes_on(tmp_path: Path) -
 
 _WRITER = """
 import sys
+from threading import Thread
 from pathlib import Path
 from constellation.orchestrator.events import Fact
 from constellation.orchestrator.journal import Journal
 
 journal = Journal(Path(sys.argv[1]), sync=sys.argv[2])
 n = 0
+
+def keep_house():
+    while True:
+        journal.maintain({})
+        journal.save_snapshot("a", {"output": "x" * 100_000}, journal.seq)
+
+Thread(target=keep_house, daemon=True).start()
 while True:
     batch = [Fact(float(n + i), "a", "started", {"task": str(n + i)}) for i in range(3)]
     n += 3
@@ -213,7 +221,9 @@ while True:
 
 
 @pytest.mark.parametrize("sync", ["normal", "full"])
-def test_sigkill_loses_no_commit_that_was_reported(tmp_path: Path, sync: str) -> None:
+def test_sigkill_amid_commits_and_housekeeping_loses_no_commit_that_was_reported(
+    tmp_path: Path, sync: str
+) -> None:
     path = tmp_path / "journal.db"
     with subprocess.Popen(
         [sys.executable, "-c", _WRITER, str(path), sync], stdout=subprocess.PIPE, text=True
@@ -226,6 +236,7 @@ def test_sigkill_loses_no_commit_that_was_reported(tmp_path: Path, sync: str) ->
                 os.kill(writer.pid, signal.SIGKILL)
                 break
     with Journal(path) as journal:
+        assert journal.saved("a").seq <= journal.seq
         assert journal.seq >= reported
         assert [each.body["task"] for _, each in journal.facts()] == [
             str(n) for n in range(journal.seq)
