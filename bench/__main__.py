@@ -24,6 +24,7 @@ NO_BENCH = frozenset(
         "harness",
         "peers",
         "session_holder",
+        "stream_device",
         "workloads",
     }
 )

@@ -116,3 +116,11 @@ def test_sessions() -> None:
     found = json.loads(bench("sessions", "--quick", "--json", "--set", "most=10").stdout)
     assert found["10"]["opened_per_s"] > 0
     assert found["10"]["storm_s"] > 0
+
+
+@pytest.mark.full
+def test_stream() -> None:
+    found = json.loads(bench("stream", "--quick", "--json").stdout)
+    assert found["items"]["delivered"] > 0
+    assert found["items"]["late"] == 0
+    assert found["artifact_mb_per_s"] > 0
