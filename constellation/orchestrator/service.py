@@ -20,6 +20,7 @@ from constellation.aip.tls import server_context
 from constellation.config import DISCOVERY_FILE, HubSettings, Settings
 from constellation.errors import AuthenticationError, ConfigError
 from constellation.planner.choice import make_planner
+from constellation.planner.ports import Planner
 
 from .artifacts import ArtifactStore
 from .hub import Hub
@@ -39,8 +40,11 @@ def new_constellation_id() -> str:
 
 
 @asynccontextmanager
-async def open_hub(settings: Settings) -> AsyncIterator[Hub]:
+async def open_hub(settings: Settings, planner: Planner | None = None) -> AsyncIterator[Hub]:
     """Run a hub for as long as the context is open; `Hub.url` says where it listens.
+
+    Args:
+        planner: who plans; None for the one of the settings.
 
     Raises:
         ConfigError: an address cannot be bound, TLS files cannot be read, or the state directory
@@ -52,7 +56,7 @@ async def open_hub(settings: Settings) -> AsyncIterator[Hub]:
         hub = Hub(
             scheduler=Scheduler(settings=Limits(grace_s=options.grace_s)),
             journal=journal,
-            planner=make_planner(settings.planner),
+            planner=planner or make_planner(settings.planner),
             access=StoreAuthenticator(CredentialStore(state / "credentials.json"), PairingDesk()),
             new_id=new_constellation_id,
         )

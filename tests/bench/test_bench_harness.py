@@ -124,3 +124,9 @@ def test_stream() -> None:
     assert found["items"]["delivered"] > 0
     assert found["items"]["late"] == 0
     assert found["artifact_mb_per_s"] > 0
+
+
+@pytest.mark.full
+def test_edit() -> None:
+    found = json.loads(bench("edit", "--quick", "--json").stdout)["0.1"]
+    assert found["descendants_s"]["median"] < found["everything_s"]["median"]
