@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test test-full check fuzz lock format clean
+.PHONY: demo test test-full check bench fuzz lock format clean
 
 demo: $(STAMP)
 	$(BIN)/python -m constellation.cli demo
@@ -20,6 +20,12 @@ check: $(STAMP)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# All figures of docs/performance.md, in less than a quarter of an hour. PEERS=--peers runs Dask and
+# Ray too, if the extra `bench` is installed.
+bench: $(STAMP)
+	for name in dispatch graph codec journal sessions recovery edit stream; do \
+	    $(BIN)/python -m bench $$name $(PEERS) || exit 1; done
 
 fuzz: $(STAMP)
 	$(BIN)/python tests/fuzz/fuzz_aip.py --inputs $(or $(INPUTS),1000000)
