@@ -318,6 +318,8 @@ class Constellation:
     def replay(self, kind: str, body: Mapping[str, Any], now: float) -> None:
         """Do again what a fact of the journal says was done; other facts are left alone."""
         match kind:
+            case "created":
+                self.progress.max_tasks = body.get("max_tasks", MAX_TASKS)
             case "edited":
                 self.apply(batch_from_plain(body["batch"]), now)
             case "started":

@@ -58,10 +58,11 @@ class Control:
                 remedy="Wait for one to end, or cancel one.",
                 limit=state.settings.max_constellations,
             )
-        constellation = Constellation(event.constellation, weights=state.expected)
+        limit = state.settings.max_tasks
+        constellation = Constellation(event.constellation, weights=state.expected, max_tasks=limit)
         self._check_size(constellation, event.batch)
         applied = constellation.apply(event.batch, now)
-        body = describe(event)
+        body = {**describe(event), "max_tasks": limit}
         run = state.runs[event.constellation] = Run.create(constellation, body, now)
         state.queues.add(run.id, run.weight, run.paused)
         state.fact(run, "created", body, now)

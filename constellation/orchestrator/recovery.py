@@ -43,6 +43,7 @@ class Recovery:
         state = self._state
         if fact.kind == "created":
             constellation = Constellation(fact.constellation, weights=state.expected)
+            constellation.replay(fact.kind, fact.body, fact.time)
             run = Run.create(constellation, fact.body, fact.time)
             state.runs[run.id] = run
             return

@@ -94,6 +94,7 @@ class Watched:
             case "created":
                 self.name, self.request = body.get("name", ""), body.get("request", "")
                 self.created_at = time
+                self.constellation.replay(kind, body, time)
             case "paused" | "resumed":
                 self.paused = kind == "paused"
                 yield f"{kind.capitalize()}.", "yellow"

@@ -282,6 +282,20 @@ def test_constellations_and_tasks_are_bounded() -> None:
         kit.edit(AddTask(look("z")))
 
 
+def test_a_map_that_would_grow_past_the_bound_fails_also_when_the_bound_is_another_later() -> None:
+    kit = Kit(Settings(max_tasks=5))
+    kit.join("a")
+    kit.submit(look("x"), look("y", for_each="${x.output}"))
+    kit.finish("c/x/1", output=[1, 2, 3, 4])
+    assert kit.error("y")["code"] == "task.failed.map.limit"
+    assert kit.state("y") == "failed"
+    again = Kit()
+    for each in kit.said:
+        if isinstance(each, Fact):
+            again.scheduler.restore(each)
+    assert again.run().constellation.snapshot() == kit.run().constellation.snapshot()
+
+
 def test_a_refused_submission_leaves_no_trace() -> None:
     kit = Kit()
     kit.submit(look("x"))
