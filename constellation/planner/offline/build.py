@@ -76,16 +76,21 @@ class Builder:
         if gate:
             self.notes.append(gate_note(clause.text, gate))
         recent: list[Step] = []
-        check_not_forbidden(clause.phrase, self.index.verbs)
-        commands = self._commands(clause, following)
-        self.wondering = self.wondering or wonders(clause.phrase, self.index.verbs)
-        check_asked_for(clause.phrase, commands, self.index.verbs, wondering=self.wondering)
-        if any(command.skill.effect != "read" for command in commands):
-            check_whole_names(clause.phrase)
-        for command in commands:
+        for command in self._asked_for(clause, following):
             recent.append(self._add(command, clause, gate, recent))
         if begins_command(clause.phrase, self.index.verbs):
             self.verb = verb_of(clause.phrase)
+
+    def _asked_for(self, clause: Clause, following: Clause | None) -> list[Command]:
+        """The commands of a clause, if it asks for them and is clear about the files it names."""
+        phrase, verbs = clause.phrase, self.index.verbs
+        check_not_forbidden(phrase, verbs)
+        commands = self._commands(clause, following)
+        self.wondering = self.wondering or wonders(phrase, verbs)
+        check_asked_for(phrase, commands, verbs, wondering=self.wondering)
+        if any(command.skill.effect != "read" for command in commands):
+            check_whole_names(phrase)
+        return commands
 
     def _commands(self, clause: Clause, following: Clause | None) -> list[Command]:
         again = read_repeat(clause.phrase)
