@@ -76,6 +76,8 @@ class ConstellationApp(App[None]):
         self.register_theme(NIGHT)
         self.register_theme(DAY)
         self.theme = NIGHT.name
+        # A link that carries every frame of a glide makes the next key wait.
+        self.animation_level = "none"
         self.push_screen(Overview())
         self._link = self.run_worker(self.connection.run())
         self.set_interval(1 / PAINTS_PER_S, self._paint)

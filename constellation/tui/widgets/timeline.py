@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from rich.segment import Segment
 from rich.style import Style
-from textual.geometry import Size
+from textual.geometry import Region, Size
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
@@ -17,8 +17,10 @@ from constellation.tui.look import COLOURS, GREY, INK
 from constellation.tui.model.lanes import Lane, Span, lanes_of
 
 NAME_WIDTH = 14
-# It is drawn anew as a whole, and moves slowly.
-REDRAW_S = 0.5
+# It is made anew as a whole and moves slowly: the more tasks there are, the less often.
+REDRAW_S, REDRAW_S_PER_TASK = 0.5, 0.0002
+
+_BARS = {state: Style(color=INK, bgcolor=colour) for state, colour in COLOURS.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +43,12 @@ class Timeline(ScrollView, can_focus=True):
         self._span = (0.0, 1.0)
         self._graph: Constellation | None = None
         self._shown_at = 0.0
+        self._base = Style()
 
     def show(self, graph: Constellation, now: float) -> None:
         """Draw a constellation up to ``now``, the hub's time; what comes sooner is left out."""
-        if graph is self._graph and 0 <= now - self._shown_at < REDRAW_S:
+        rest = max(REDRAW_S, REDRAW_S_PER_TASK * len(graph.nodes))
+        if graph is self._graph and 0 <= now - self._shown_at < rest:
             return
         self._graph, self._shown_at = graph, now
         self._lanes = lanes_of(graph, now)
@@ -53,6 +57,11 @@ class Timeline(ScrollView, can_focus=True):
             self._span = (min(each.start for each in spans), max(each.end for each in spans))
         self.virtual_size = Size(self.size.width, len(self._lanes) + 1)
         self.refresh()
+
+    def render_lines(self, crop: Region) -> list[Strip]:
+        # Looked up once for all lines: it is computed from all widgets around this one.
+        self._base = self.rich_style
+        return super().render_lines(crop)
 
     def render_line(self, y: int) -> Strip:
         width = self.size.width
@@ -64,8 +73,7 @@ class Timeline(ScrollView, can_focus=True):
             segments = []
             if index < len(self._lanes):
                 segments = list(_segments(self._lanes[index], scale))
-        base = [Segment(each.text, self.rich_style + (each.style or Style())) for each in segments]
-        return Strip(base).adjust_cell_length(width, self.rich_style)
+        return Strip(segments).adjust_cell_length(width).apply_style(self._base)
 
     def _axis(self, scale: _Scale) -> str:
         if not self._lanes:
@@ -85,8 +93,7 @@ def _segments(lane: Lane, scale: _Scale) -> Iterator[Segment]:
         if last < first:
             continue
         yield Segment(" " * (first - at))
-        style = Style(color=INK, bgcolor=COLOURS[span.state])
-        yield Segment(_bar(span, last - first + 1), style)
+        yield Segment(_bar(span, last - first + 1), _BARS[span.state])
         at = last + 1
 
 
