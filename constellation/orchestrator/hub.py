@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import Counter
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -25,7 +24,6 @@ from constellation.aip.messages import Hello, Message
 from constellation.aip.server import Peer
 from constellation.errors import (
     ConstellationError,
-    LimitExceeded,
     PermissionDenied,
     RemoteProtocolError,
 )
@@ -34,6 +32,7 @@ from constellation.graph.export import to_json
 from constellation.graph.task import Outcome, TaskState
 from constellation.planner.ports import Planner
 
+from .answering import RequestDesk
 from .events import (
     Answer,
     ArtifactsHeld,
@@ -60,14 +59,11 @@ from .events import (
 from .journal import Journal
 from .observers import Observers
 from .pipeline import Pipeline
-from .requests import error_response, read_request
 from .scheduler import Scheduler
 from .telemetry import Telemetry
 
 CATCH_UP_S = 0.05
 _STATES = {state.value: state for state in TaskState}
-# Requests of one peer that may wait for their answers, such as plans of a language model.
-MAX_WAITING_REQUESTS = 64
 # Revisions of which planners are asked at the same time; others wait their turn.
 MAX_REVISIONS = 16
 
@@ -118,7 +114,7 @@ class Hub:
         self._devices: dict[str, Peer] = {}
         self._tasks: TaskGroup | None = None
         self._catching_up = False
-        self._waiting_requests: Counter[Peer] = Counter()
+        self._requests = RequestDesk(self)
         self._revising = anyio.CapacityLimiter(MAX_REVISIONS)
 
     async def run(self, tasks: TaskGroup) -> None:
@@ -156,6 +152,18 @@ class Hub:
         """What the hub counts of itself, as plain data."""
         return self.telemetry.to_plain(self.scheduler, self._devices)
 
+    def start(self, function: Callable[..., Coroutine[Any, Any, None]], *arguments: Any) -> None:
+        """Run something beside what goes on, until the hub stops."""
+        if self._tasks is None:
+            raise RuntimeError("the hub is not running")
+        self._tasks.start_soon(function, *arguments)
+
+    def report(self, what: str, fault: Exception) -> None:
+        """Something met a mistake of ours: its traceback is reported, and the hub goes on."""
+        asyncio.get_running_loop().call_exception_handler(
+            {"message": f"{what} hit a fault.", "exception": fault}
+        )
+
     # ── instructions ────────────────────────────────────────────────────────────────────────────
 
     def _act(self, instruction: Instruction) -> None:
@@ -169,7 +177,7 @@ class Hub:
             case Notify():
                 self.observers.notify(instruction)
             case Revise():
-                self._start(self._revise, instruction)
+                self.start(self._revise, instruction)
 
     def _send(self, device: str, type: str, body: Mapping[str, Any]) -> None:
         peer = self._devices.get(device)
@@ -184,7 +192,7 @@ class Hub:
         """See to it that observers who are behind are served from the journal."""
         if self.observers.behind and not self._catching_up:
             self._catching_up = True
-            self._start(self._serve_slow_readers)
+            self.start(self._serve_slow_readers)
 
     async def _serve_slow_readers(self) -> None:
         try:
@@ -194,14 +202,9 @@ class Hub:
         finally:
             self._catching_up = False
 
-    def _start(self, function: Callable[..., Coroutine[Any, Any, None]], *arguments: Any) -> None:
-        if self._tasks is None:
-            raise RuntimeError("the hub is not running")
-        self._tasks.start_soon(function, *arguments)
-
     async def _revise(self, asked: Revise) -> None:
         """Let the planner answer an outcome; whatever happens, the dependents are released."""
-        with Guard(partial(self._report, f"A revision of {asked.constellation}")):
+        with Guard(partial(self.report, f"A revision of {asked.constellation}")):
             try:
                 async with self._revising:
                     await self._ask_planner(asked)
@@ -223,12 +226,6 @@ class Hub:
         if edits:
             batch = Batch(tuple(edits), author="planner", note=f"after {asked.task}")
             self.feed(EditRequested(asked.constellation, batch))
-
-    def _report(self, what: str, fault: Exception) -> None:
-        """Something met a mistake of ours: its traceback is reported, and the hub goes on."""
-        asyncio.get_running_loop().call_exception_handler(
-            {"message": f"{what} hit a fault.", "exception": fault}
-        )
 
     # ── sessions ────────────────────────────────────────────────────────────────────────────────
 
@@ -268,7 +265,7 @@ class Hub:
         else:
             for message in messages:
                 if message.type == "request":
-                    self._request(peer, message.body)
+                    self._requests.take(peer, message.body)
         self.pipeline.afterwards(partial(peer.acknowledge, messages[-1].seq))
         self.pipeline.flush()
 
@@ -328,56 +325,6 @@ class Hub:
                 constellation, task, _ = attempt.split("/")
                 event = {**body, "attempt": attempt, "task": task, "device": peer.name}
                 self.observers.notify(Notify(self.pipeline.now(), constellation, type, event))
-
-    def _request(self, peer: Peer, body: Mapping[str, Any]) -> None:
-        request = body["id"]
-        try:
-            verb, params = read_request(peer, body)
-            if self._waiting_requests[peer] >= MAX_WAITING_REQUESTS:
-                raise LimitExceeded(
-                    f"{self._waiting_requests[peer]} requests of {peer.name} wait for answers.",
-                    remedy="Wait for some of them first.",
-                )
-            result = verb.handler(self, peer, params)
-        except ConstellationError as error:
-            self._respond(peer, error_response(request, error))
-            return
-        if isinstance(result, Mapping):
-            self._respond(peer, {"id": request, "result": result})
-        else:
-            self._waiting_requests[peer] += 1
-            self._start(self._respond_later, peer, request, result)
-
-    async def _respond_later(
-        self, peer: Peer, request: str, result: Awaitable[Mapping[str, Any]]
-    ) -> None:
-        with Guard(partial(self._hit_a_fault, peer, request)):
-            try:
-                response = {"id": request, "result": await result}
-            except ConstellationError as error:
-                response = error_response(request, error)
-            self._respond(peer, response)
-        self._waiting_requests[peer] -= 1
-        if not self._waiting_requests[peer]:
-            del self._waiting_requests[peer]
-        self.pipeline.flush()
-
-    def _hit_a_fault(self, peer: Peer, request: str, fault: Exception) -> None:
-        self._report(f"A request of {peer.name}", fault)
-        error = ConstellationError(
-            "The hub hit a fault.", remedy="Look into its log, and report what stands there."
-        )
-        self._respond(peer, error_response(request, error))
-
-    def _respond(self, peer: Peer, body: dict[str, Any]) -> None:
-        self.pipeline.afterwards(partial(_answer, peer, body))
-
-
-def _answer(peer: Peer, body: dict[str, Any]) -> None:
-    try:
-        peer.send("response", body)
-    except LimitExceeded as error:
-        peer.send("response", error_response(body["id"], error))
 
 
 def _told(asked: Revise) -> dict[str, Any]:

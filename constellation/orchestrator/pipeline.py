@@ -10,10 +10,8 @@ from __future__ import annotations
 import asyncio
 import gc
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import partial
 from typing import Any
 
 from anyio import to_thread
@@ -21,17 +19,15 @@ from anyio.abc import TaskGroup
 
 from constellation.errors import JournalError
 
-from .archive import read_back, replay, save_snapshot
+from .archive import read_back, replay
 from .events import Event, Fact, Instruction, Tick
+from .housekeeping import Housekeeping
 from .journal import Journal
 from .run import Run
 from .scheduler import Scheduler
 from .telemetry import Telemetry
 from .views import summary
 
-# A start replays at most this many facts, or this many for each task of the open constellations.
-REPLAYED_FACTS = 20_000
-REPLAYED_FACTS_PER_TASK = 4
 # How long an ended constellation that somebody looked at stays in memory.
 LOOKED_AT_S = 30.0
 
@@ -105,11 +101,7 @@ class Pipeline:
         self._timer_due = 0.0
         self._epoch = time.time() - time.monotonic()
         self._looked_at: dict[str, Run] = {}
-        # How many facts of each open constellation a start would replay.
-        self._unsaved: Counter[str] = Counter()
-        self._unsaved_facts = 0
-        self._unsaved_limit = REPLAYED_FACTS
-        self._keeping_house = False
+        self._housekeeping = Housekeeping(scheduler, journal)
 
     def now(self) -> float:
         """Seconds: monotonic while the hub lives, near Unix time across restarts."""
@@ -128,8 +120,9 @@ class Pipeline:
             self.scheduler.restore_learned(learned)
         with _without_collector():
             for name in self.journal.open_constellations():
-                self._unsaved[name] = replay(self.journal, name, self.scheduler).facts
-        self._unsaved_facts = self.replayed = self._unsaved.total()
+                facts = replay(self.journal, name, self.scheduler).facts
+                self._housekeeping.replayed(name, facts)
+                self.replayed += facts
         self._wake.add(self.scheduler.recover(self.now()))
 
     async def run(self, tasks: TaskGroup) -> None:
@@ -223,7 +216,15 @@ class Pipeline:
         for callback in wake.afterwards:
             callback()
         if wake.facts:
-            self._count(wake)
+            self._housekeeping.count(wake.facts, wake.ended)
+            if self._tasks is not None and self._housekeeping.due:
+                self._tasks.start_soon(self._keep_house)
+
+    async def _keep_house(self) -> None:
+        try:
+            await self._housekeeping.run()
+        except JournalError as error:
+            self._fail(error)
 
     def _fail(self, error: JournalError) -> None:
         # What cannot be remembered must not be done: the hub stops, and devices keep their results.
@@ -252,7 +253,7 @@ class Pipeline:
         self.feed(Tick())
         self.flush()
 
-    # ── what ended, and what is long ────────────────────────────────────────────────────────────
+    # ── what ended ──────────────────────────────────────────────────────────────────────────────
 
     async def find_run(self, constellation: str) -> Run | None:
         """A constellation, open or ended; an ended one is read back from the journal.
@@ -270,58 +271,14 @@ class Pipeline:
                 loop.call_later(LOOKED_AT_S, self._looked_at.pop, constellation, None)
         return run
 
-    def _count(self, wake: Wake) -> None:
-        """Constellations that have ended leave memory; those with many facts get a snapshot."""
-        unsaved = self._unsaved
-        for fact in wake.facts:
-            unsaved[fact.constellation] += 1
-        self._unsaved_facts += len(wake.facts)
-        for constellation in wake.ended:
-            self._unsaved_facts -= unsaved.pop(constellation)
-            self.scheduler.forget(constellation)
-        if self._tasks is None or self._keeping_house:
-            return
-        if self._unsaved_facts > self._unsaved_limit or self.journal.wants_maintenance:
-            self._keeping_house = True
-            self._tasks.start_soon(self._keep_house)
-
-    async def _keep_house(self) -> None:
-        try:
-            await to_thread.run_sync(self.journal.maintain, self.scheduler.snapshot_learned())
-            for constellation in self._worth_a_snapshot():
-                await self._save_snapshot(constellation)
-        except JournalError as error:
-            self._fail(error)
-        finally:
-            self._keeping_house = False
-
-    def _worth_a_snapshot(self) -> list[str]:
-        """The open constellations of which a start would replay too many facts."""
-        tasks = {name: len(run.constellation.nodes) for name, run in self.scheduler.runs.items()}
-        allowed = REPLAYED_FACTS_PER_TASK * sum(tasks.values())
-        self._unsaved_limit = max(REPLAYED_FACTS, allowed)
-        if self._unsaved_facts <= self._unsaved_limit:
-            return []
-        # If there are too many in all, then at least one constellation has too many for itself.
-        return [
-            name
-            for name, facts in self._unsaved.items()
-            if facts > REPLAYED_FACTS_PER_TASK * tasks[name]
-        ]
-
-    async def _save_snapshot(self, constellation: str) -> None:
-        included = self._unsaved[constellation]
-        await to_thread.run_sync(partial(save_snapshot, self.journal, constellation))
-        if constellation in self._unsaved:
-            self._unsaved[constellation] -= included
-            self._unsaved_facts -= included
-
 
 @contextmanager
 def _without_collector() -> Iterator[None]:
     """Build much that stays: looking through it for garbage again and again takes half the time."""
+    was_on = gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
-        gc.enable()
+        if was_on:
+            gc.enable()

@@ -1,0 +1,84 @@
+"""Requests of clients and their answers, which are sent once what they did is in the journal."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Awaitable, Mapping
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from constellation.aip.endpoint import Guard
+from constellation.errors import ConstellationError, LimitExceeded
+
+from .requests import error_response, read_request
+
+if TYPE_CHECKING:
+    from constellation.aip.server import Peer
+
+    from .hub import Hub
+
+# Requests of one peer that may wait for their answers, such as plans of a language model.
+MAX_WAITING = 64
+
+
+class RequestDesk:
+    """Answers every request, whatever comes of it.
+
+    Args:
+        hub: what the requests are made of.
+    """
+
+    def __init__(self, hub: Hub) -> None:
+        self._hub = hub
+        self._waiting: Counter[Peer] = Counter()
+
+    def take(self, peer: Peer, body: Mapping[str, Any]) -> None:
+        """Do what a ``request`` message asks for; its body is given."""
+        request = body["id"]
+        try:
+            verb, params = read_request(peer, body)
+            if self._waiting[peer] >= MAX_WAITING:
+                raise LimitExceeded(
+                    f"{MAX_WAITING} requests of {peer.name} wait for their answers.",
+                    remedy="Wait for some of them first.",
+                )
+            result = verb.handler(self._hub, peer, params)
+        except ConstellationError as error:
+            self._respond(peer, error_response(request, error))
+            return
+        if isinstance(result, Mapping):
+            self._respond(peer, {"id": request, "result": result})
+        else:
+            self._waiting[peer] += 1
+            self._hub.start(self._respond_later, peer, request, result)
+
+    async def _respond_later(
+        self, peer: Peer, request: str, result: Awaitable[Mapping[str, Any]]
+    ) -> None:
+        with Guard(partial(self._hit_a_fault, peer, request)):
+            try:
+                response = {"id": request, "result": await result}
+            except ConstellationError as error:
+                response = error_response(request, error)
+            self._respond(peer, response)
+        self._waiting[peer] -= 1
+        if not self._waiting[peer]:
+            del self._waiting[peer]
+        self._hub.pipeline.flush()
+
+    def _hit_a_fault(self, peer: Peer, request: str, fault: Exception) -> None:
+        self._hub.report(f"A request of {peer.name}", fault)
+        error = ConstellationError(
+            "The hub hit a fault.", remedy="Look into its log, and report what stands there."
+        )
+        self._respond(peer, error_response(request, error))
+
+    def _respond(self, peer: Peer, body: dict[str, Any]) -> None:
+        self._hub.pipeline.afterwards(partial(_send, peer, body))
+
+
+def _send(peer: Peer, body: dict[str, Any]) -> None:
+    try:
+        peer.send("response", body)
+    except LimitExceeded as error:
+        peer.send("response", error_response(body["id"], error))
