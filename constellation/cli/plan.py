@@ -31,9 +31,9 @@ def plan(
 
     \b
     Examples:
-      constellation plan "list the files on every machine, then write a report"
-      constellation plan backup.md --input target=/srv/backup
-      constellation plan "ping example.org" --json > ping.json
+      constellation plan "list the files on every machine, then write a report on desk"
+      constellation plan backup.md --input target=backup.tar.gz
+      constellation plan "check the memory of desk" --json > plan.json
     """
     job = read_job(request, inputs)
     if "edits" in job:

@@ -113,9 +113,9 @@ def run(
     \b
     Examples:
       constellation run "show the system information of every machine"
-      constellation run backup.md --input target=/srv/backup
+      constellation run backup.md --input target=backup.tar.gz
       constellation run "run 'make test' on desk; if it fails, notify me on laptop" --yes
-      constellation run "list the files" --json | jq .outputs
+      constellation run "list the files on desk" --json | jq .outputs
     """
     job = read_job(request, inputs)
     if name is not None:

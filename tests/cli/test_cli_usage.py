@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner, Result
 
+from agents.computer import skills
+from constellation.aip.cards import DeviceCard
 from constellation.cli.app import app
+from constellation.planner.offline.planner import plan_request
 
 COMMANDS = {
     "agent",
@@ -66,6 +70,16 @@ def test_every_command_has_help_with_an_example(name: str) -> None:
     output = call(name, "--help").output
     assert "Example" in output
     assert f"constellation {name}" in output
+
+
+@pytest.mark.parametrize("name", ["run", "plan"])
+def test_the_requests_in_the_help_can_be_planned(name: str) -> None:
+    published = tuple(skill.card for skill in skills())
+    cards = [DeviceCard(name=device, skills=published) for device in ("desk", "laptop")]
+    requests = re.findall(rf'constellation {name} "([^"]+)"', call(name, "--help").output)
+    assert requests
+    for request in requests:
+        assert plan_request(request, cards).edits
 
 
 @pytest.mark.parametrize(
