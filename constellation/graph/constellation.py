@@ -319,6 +319,7 @@ class Constellation:
         """Do again what a fact of the journal says was done; other facts are left alone."""
         match kind:
             case "created":
+                self.progress.held = frozenset(body.get("revise_on", ()))
                 self.progress.max_tasks = body.get("max_tasks", MAX_TASKS)
             case "edited":
                 self.apply(batch_from_plain(body["batch"]), now)

@@ -56,12 +56,14 @@ class Progress:
         counts: how many tasks are in each state.
         changes: what `take_changes` will tell.
         max_tasks: how many tasks there may be when a map task is expanded.
+        held: states in which a map task ends unsettled.
     """
 
-    __slots__ = ("changes", "counts", "max_tasks", "nodes")
+    __slots__ = ("changes", "counts", "held", "max_tasks", "nodes")
 
     def __init__(self, max_tasks: int = MAX_TASKS) -> None:
         self.max_tasks = max_tasks
+        self.held: frozenset[str] = frozenset()
         self.nodes: dict[str, Node] = {}
         self.counts: dict[TaskState, int] = dict.fromkeys(TaskState, 0)
         self.changes = Changes([], [], [], [])
@@ -280,8 +282,9 @@ class Progress:
 
     def _end_map(self, node: Node, outcome: Outcome, now: float) -> Ended:
         self.end(node, outcome, now)
+        node.settled = outcome.state not in self.held
         self.changes.ended.append(node.id)
-        return (node,)
+        return (node,) if node.settled else ()
 
 
 def runnable(node: Node) -> bool:

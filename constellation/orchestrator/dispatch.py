@@ -41,7 +41,7 @@ class Dispatch:
             touched, queues.touched = queues.touched, {}
             self._assign(touched, now)
             for run in changed.values():
-                if run.finished and run.ended_at is None:
+                if run.finished and run.ended_at is None and run.id not in state.changed:
                     self._end_run(run, now)
 
     # ── what became ready ───────────────────────────────────────────────────────────────────────
@@ -57,6 +57,8 @@ class Dispatch:
         for task in changes.ready:
             if task in nodes and nodes[task].ready:
                 self.enqueue(run, task, now)
+        for task in run.hold_maps(changes.ended):
+            self._outcomes.ask_planner(run, task, now)
         for task, reason in changes.skipped:
             state.notify(run.id, "skipped", {"task": task, "reason": reason}, now)
 

@@ -56,6 +56,7 @@ class Recovery:
             )
         found.constellation.replay(fact.kind, fact.body, fact.time)
         replay(found, fact)
+        found.hold_maps(found.constellation.take_changes().ended)
 
     # ── afterwards ──────────────────────────────────────────────────────────────────────────────
 

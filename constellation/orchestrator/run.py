@@ -6,7 +6,7 @@ it replays the journal, so that the two cannot drift apart.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Literal, NamedTuple
 
 from constellation.graph.constellation import Constellation
@@ -199,6 +199,13 @@ class Run:
             self.revisions[task] = None
         return closed
 
+    def hold_maps(self, ended: Iterable[str]) -> list[str]:
+        """Of map tasks that ended with their elements, note and return those left unsettled."""
+        nodes = self.constellation.nodes
+        held = [task for task in ended if task in nodes and not nodes[task].settled]
+        self.revisions.update(dict.fromkeys(held))
+        return held
+
     def _forget(self, task: str) -> None:
         self.trouble.pop(task, None)
         self.former.pop(task, None)
@@ -233,7 +240,7 @@ class Run:
         run = cls(constellation, created_at)
         for field in _SUBMITTED:
             setattr(run, field, body[field])
-        run.revise_on = frozenset(body["revise_on"])
+        run.revise_on = constellation.progress.held = frozenset(body["revise_on"])
         return run
 
     def snapshot(self) -> dict[str, Any]:

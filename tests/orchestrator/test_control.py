@@ -148,14 +148,45 @@ def test_a_retry_by_the_planner_ends_the_wait() -> None:
     assert len(asked(kit.said)) == 2
 
 
+def test_the_failure_of_a_map_task_as_a_whole_waits_for_the_planner() -> None:
+    kit = Kit()
+    kit.join("a")
+    edges = [Dependency("m", "after", "completion")]
+    tasks = look("x"), work("m", for_each="${x.output}"), work("after")
+    kit.submit(*tasks, edges=edges, revise_on=FAILED, revise_within_s=10.0)
+    kit.finish("c/x/1", [1, 2])
+    kit.fail("c/m[0]/1")
+    assert asked(kit.said) == []
+    kit.finish("c/m[1]/1")
+    (revise,) = asked(kit.said)
+    assert (revise.task, revise.outcome.state) == ("m", "failed")
+    assert kit.state("after") == "submitted"
+    again = kit.restarted()
+    assert [each.task for each in asked(again.said)] == ["m"]
+    again.rejoin("a")
+    for each in (kit, again):
+        each.send(RevisionClosed("c", "m"))
+        assert each.on("a") == ["c/after/1"]
+
+
+def test_a_constellation_that_ends_with_a_map_task_waits_for_the_planner_too() -> None:
+    kit = Kit()
+    kit.join("a")
+    kit.submit(look("x"), work("m", for_each="${x.output}"), revise_on=FAILED)
+    kit.finish("c/x/1", "no list")
+    assert kit.facts("ended") == []
+    kit.send(RevisionClosed("c", "m"))
+    assert kit.facts("ended")[0]["state"] == "failed"
+
+
 def test_elements_and_skips_are_no_reason_to_ask() -> None:
     kit = Kit()
     kit.join("a")
     kit.submit(
         look("x"),
-        work("m", for_each="${x.output}"),
+        work("m", for_each="${x.output}", optional=True),
         work("skipped"),
-        edges=[Dependency("m", "skipped")],
+        edges=[Dependency("m", "skipped", "failure")],
         revise_on=frozenset({"failed", "canceled"}),
     )
     kit.finish("c/x/1", [1, 2])

@@ -182,7 +182,8 @@ class SchedulerMachine(RuleBasedStateMachine):
     @initialize(batch=new_batches(), present=st.sets(devices))
     def begin(self, batch: Batch, present: set[str]) -> None:
         for name in sorted(present):
-            self.world.join(name)
+            # One task at a time, so that others wait for their turn.
+            self.world.join(name, capacity=1)
         self.world.feed(Submitted("c1", batch))
 
     # ── people ──────────────────────────────────────────────────────────────────────────────────
