@@ -18,9 +18,9 @@ def bounds(nodes: Mapping[str, Node], edits: Sequence[Edit]) -> dict[str, Bounds
 
     All other new tasks go last, where every dependency on an older task agrees with the order.
     """
-    if not nodes:
+    new = {edit.task.id for edit in edits if isinstance(edit, AddTask)} if nodes else set()
+    if not new:
         return {}
-    new = {edit.task.id for edit in edits if isinstance(edit, AddTask)}
     low: dict[str, Node] = {}
     high: dict[str, Node] = {}
     inner: list[tuple[str, str]] = []

@@ -131,8 +131,7 @@ class Transaction:
         self._undo_with(task)
 
     def _remove_task(self, name: str) -> None:
-        node = self._touch(name)
-        self._check_no_element(node)
+        node = self._own(name)
         if node.started or (node.ended and node.state is not TaskState.CANCELED):
             raise _immutable(node, "removed")
         if node.ended and not node.skipped:
@@ -192,8 +191,7 @@ class Transaction:
             self._ended.append(each)
 
     def _retry_task(self, name: str) -> None:
-        node = self._touch(name)
-        self._check_no_element(node)
+        node = self._own(name)
         if node.skipped:
             raise EditConflictError(
                 f"Task {name} never ran: {_reason(node)}",
@@ -215,8 +213,7 @@ class Transaction:
         self._affected.update(dict.fromkeys(node.outgoing))
 
     def _restore_task(self, edit: RestoreTask) -> None:
-        node = self._touch(edit.id)
-        self._check_no_element(node)
+        node = self._own(edit.id)
         if node.state is not TaskState.SUBMITTED or edit.state not in _RETRIED:
             raise ImmutableTaskError(
                 f"Task {edit.id} is {node.state}: its retry cannot be taken back.",
@@ -238,8 +235,11 @@ class Transaction:
     def _add_dependency(self, dependency: Dependency) -> None:
         check_dependency(dependency)
         source = self._touch(dependency.source, changes=False)
-        target = self._changeable(dependency.target, "made to wait")
-        self._check_no_element(source)
+        if source.member_of is not None:
+            raise _element(source)
+        target = self._ledger.added.get(dependency.target)
+        if target is None or target.state is not TaskState.SUBMITTED:
+            target = self._changeable(dependency.target, "made to wait")
         if source.id in target.incoming:
             raise EditConflictError(
                 f"{target.id} waits for {source.id} already.",
@@ -295,7 +295,10 @@ class Transaction:
 
         ``changes`` False is for a task that merely gains or loses a dependent.
         """
-        node = self._ledger.added.get(name) or self._ledger.find(name)
+        node = self._ledger.added.get(name)
+        if node is not None:
+            return node
+        node = self._ledger.find(name)
         if node is None:
             raise unknown_task(self._graph.id, name)
         if node.changed == self._version:
@@ -315,20 +318,17 @@ class Transaction:
         return node
 
     def _changeable(self, name: str, verb: str) -> Node:
-        node = self._touch(name)
-        self._check_no_element(node)
-        if node.started or (node.state is not TaskState.SUBMITTED and not node.skipped):
+        node = self._own(name)
+        if node.started or (node.ended and not node.skipped):
             raise _immutable(node, verb)
         return node
 
-    def _check_no_element(self, node: Node) -> None:
+    def _own(self, name: str) -> Node:
+        """The node of that id, noted in the ledger, unless it is the map task's that made it."""
+        node = self._touch(name)
         if node.member_of is not None:
-            raise EditConflictError(
-                f"Task {node.id} is an element of {node.member_of}, which made it.",
-                remedy=f"Retry {node.member_of}, or depend on it; an element can only be canceled.",
-                task=node.id,
-                rule="element",
-            )
+            raise _element(node)
+        return node
 
     def _check_references(self) -> None:
         """Every reference needs a dependency on what it names; new tasks get it by themselves."""
@@ -377,6 +377,15 @@ def _as_it_is(node: Node) -> RestoreTask:
 
 def _reason(node: Node) -> str:
     return str((node.error or {}).get("message", ""))
+
+
+def _element(node: Node) -> EditConflictError:
+    return EditConflictError(
+        f"Task {node.id} is an element of {node.member_of}, which made it.",
+        remedy=f"Retry {node.member_of}, or depend on it; an element can only be canceled.",
+        task=node.id,
+        rule="element",
+    )
 
 
 def _immutable(node: Node, verb: str) -> ImmutableTaskError:

@@ -199,6 +199,7 @@ REFUSALS: list[tuple[tuple[Edit, ...], type[GraphError], str]] = [
     ((UpdateTask("b", {"colour": "red"}),), EditConflictError, "colour"),
     ((UpdateTask("b", {"priority": "high"}),), EditConflictError, "priority"),
     ((RetryTask("a"),), ImmutableTaskError, "cannot be retried"),
+    ((task("e"), CancelTask("e"), edge("a", "e")), ImmutableTaskError, "made to wait"),
     ((RestoreTask("a", TaskState.COMPLETED),), ImmutableTaskError, "taken back"),
 ]
 
