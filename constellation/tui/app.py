@@ -14,6 +14,7 @@ from textual.worker import Worker, WorkerCancelled
 
 from constellation.config import Settings
 from constellation.errors import ConstellationError
+from constellation.telling.text import clean
 
 from .commands import Places
 from .connection import Connection
@@ -117,7 +118,8 @@ class ConstellationApp(App[None]):
 
     def complain(self, error: ConstellationError) -> None:
         """Show why something was refused, and what to do."""
-        self.notify(f"{error.message}\n{error.remedy}".strip(), title="Refused", severity="error")
+        words = clean(f"{error.message}\n{error.remedy}".strip())
+        self.notify(words, title="Refused", severity="error", markup=False)
 
     # ── where to go ─────────────────────────────────────────────────────────────────────────────
 

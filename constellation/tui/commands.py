@@ -7,6 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, cast
 
 from textual.command import DiscoveryHit, Hit, Hits, Provider
+from textual.content import Content
 
 from constellation.telling.values import one_line
 
@@ -19,7 +20,7 @@ class Places(Provider):
 
     async def discover(self) -> Hits:
         for name, go, help_text in self._places():
-            yield DiscoveryHit(name, go, help=help_text)
+            yield DiscoveryHit(Content(name), go, text=name, help=help_text)
 
     async def search(self, query: str) -> Hits:
         matcher = self.matcher(query)

@@ -213,6 +213,31 @@ async def test_the_palette_finds_a_device(tmp_path: Path) -> None:
         await it.sees("Platform", "linux (computer)")
 
 
+async def test_words_from_elsewhere_are_shown_and_never_obeyed(tmp_path: Path) -> None:
+    evil = "[red]evil[/b] \x1b[2J"
+    shown = "[red]evil[/b] \\x1b[2J"
+    async with bench(tmp_path) as it, device_of(it.hub) as desk:
+        await it.submit({"id": "a", "name": evil}, name=evil)
+        await it.until(lambda: desk.assigned)
+        desk.ask("a", kind="choice", prompt=evil, options=[evil, "no"])
+        desk.say("a", evil)
+        await it.sees("Needs you", shown)
+        await it.press("enter")
+        await it.sees(f"? {shown}")
+        await it.press("y")
+        await it.sees("on desk", shown)
+        await it.press("escape", "x")
+        await it.sees(f"Cancel {shown}?")
+        await it.press("n", "4")
+        await it.sees(f"{shown} asks: {shown}")
+        await it.press("1", "enter")
+        await it.sees("Output while it ran", shown)
+        await it.press("slash")
+        await it.type("sing [/bold]")
+        await it.press("enter")
+        await it.until(lambda: it.text().count("[/bold]") > 1 and "Planning" not in it.text())
+
+
 async def test_it_waits_for_a_hub_and_survives_its_restart(tmp_path: Path) -> None:
     settings = settings_of(tmp_path)
     async with serve_hub(settings), open_hub(settings) as hub:

@@ -9,6 +9,7 @@ from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, VerticalGroup
+from textual.content import Content
 from textual.widgets import Button, Input, Static
 
 from constellation.telling.text import clean
@@ -59,7 +60,7 @@ class QuestionDialog(Dialog[Any]):
     def compose(self) -> ComposeResult:
         kind = self._question.asked["kind"]
         with VerticalGroup(classes="dialog") as box:
-            box.border_title = clean(self._question.label)
+            box.border_title = Text(clean(self._question.label))
             yield Static(Text(clean(str(self._question.asked["prompt"])), "bold"))
             yield Static(self._details(), classes="details")
             if kind == "text":
@@ -70,7 +71,7 @@ class QuestionDialog(Dialog[Any]):
                         yield Button("Approve (y)", variant="success", id="yes")
                         yield Button("Refuse (n)", variant="error", id="no")
                     for number, option in enumerate(self._options):
-                        yield Button(clean(str(option)), id=f"option-{number}")
+                        yield Button(Content(clean(str(option))), id=f"option-{number}")
 
     def on_mount(self) -> None:
         if self._question.asked["kind"] == "approval":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from rich.text import Text
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -27,7 +28,7 @@ class Confirm(Dialog[bool]):
 
     def compose(self) -> ComposeResult:
         with VerticalGroup(classes="dialog"):
-            yield Label(self._question)
+            yield Label(Text(self._question))
             with Horizontal(classes="buttons"):
                 yield Button("No (n)", id="no")
                 yield Button("Yes (y)", variant="error", id="yes")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from rich.text import Text
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -41,7 +42,8 @@ class DraftDialog(Dialog[tuple[Edit, ...]]):
     def compose(self) -> ComposeResult:
         draft = self._draft
         with VerticalGroup(classes="dialog") as box:
-            box.border_title = "New task" if self._task_id is None else f"Task {self._task_id}"
+            title = "New task" if self._task_id is None else f"Task {self._task_id}"
+            box.border_title = Text(title)
             box.border_subtitle = "ctrl+s saves · esc leaves"
             for name, value, hint in (
                 ("id", draft.id, "letters, digits, _ - ."),
@@ -81,4 +83,4 @@ class DraftDialog(Dialog[tuple[Edit, ...]]):
             self.dismiss(edits_for(self._graph, self._task_id, draft))
         except ConstellationError as error:
             said = clean(f"{error.message} {error.remedy}")
-            self.query_one("#said", Static).update(said)
+            self.query_one("#said", Static).update(Text(said))

@@ -92,7 +92,7 @@ class Overview(View):
         trouble = self.query_one("#trouble", Static)
         trouble.display = link.trouble is not None
         if link.trouble is not None:
-            trouble.update(clean(f"{link.trouble.message} {link.trouble.remedy}"))
+            trouble.update(Text(clean(f"{link.trouble.message} {link.trouble.remedy}")))
 
     def _run(self, run: Run) -> list[Text | str]:
         summary = run.summary

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from rich.text import Text
 from textual import on, work
 from textual.app import ComposeResult
 from textual.containers import VerticalGroup
@@ -46,4 +47,4 @@ class RequestLine(Dialog[None]):
         self.app.push_screen(PlanScreen(words, plan))
 
     def _say(self, words: str) -> None:
-        self.query_one("#said", Static).update(clean(words))
+        self.query_one("#said", Static).update(Text(clean(words)))
