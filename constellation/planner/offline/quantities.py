@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from .schemas import BYTES, Parameter, time_factors
-from .tokens import Phrase
+from .tokens import Phrase, pattern
 from .words import concept
 
+_ONE = pattern(rf"(?P<half>half )?(?:an?|one) (?P<unit>{'|'.join(sorted(time_factors()))})")
 _TIMED = frozenset({"timeout", "duration", "delay", "interval", "wait"})
 
 
@@ -42,6 +43,18 @@ def quantity(
     counts = "how many" in described
     fits = (parameter.required or counts) and alone and after != "%"
     return (value, (index,)) if fits else None
+
+
+def one_of_unit(parameter: Parameter, phrase: Phrase) -> tuple[float, tuple[int, ...]] | None:
+    """``a minute`` and ``half an hour`` for a parameter in seconds; None if neither is said."""
+    said = {parameter.name.lower(), *parameter.name.lower().split("_")}
+    unit = next((word for word in said if word in time_factors()), None)
+    match = _ONE.search(phrase.shape)
+    if unit is None or match is None:
+        return None
+    start, end = phrase.index(match.start()), phrase.index(match.end())
+    seconds = time_factors()[match["unit"]] * (0.5 if match["half"] else 1.0)
+    return seconds / time_factors()[unit], tuple(range(start, end))
 
 
 def _shape(phrase: Phrase, index: int) -> str:

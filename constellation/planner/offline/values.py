@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .freetext import free_text, pointers
-from .quantities import quantity
+from .quantities import one_of_unit, quantity
 from .schemas import Parameter, type_of
 from .tokens import Phrase, Token, pattern
 from .words import STOP, bag, concept, is_verb
@@ -245,6 +245,9 @@ class _Reader:
                     whole = type_of(parameter.schema) == "integer"
                     self._set(parameter, round(value) if whole else value, *used)
                     break
+            else:
+                if parameter.required and (one := one_of_unit(parameter, self.phrase)):
+                    self._set(parameter, one[0], *one[1])
 
     def _flags(self) -> None:
         for parameter in list(self._open("boolean")):
