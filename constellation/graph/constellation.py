@@ -283,13 +283,16 @@ class Constellation:
 
     def snapshot(self) -> dict[str, Any]:
         """All of it as plain data that JSON can carry; `restore` reads it back."""
+        return {**self.head(), **nodes_to_plain(self.nodes)}
+
+    def head(self) -> dict[str, Any]:
+        """What a snapshot holds beside the nodes, for those who take them in parts."""
         return {
             "id": self.id,
             "version": self.version,
             "state": str(self.state),
             "top": self.order.top,
             "max_tasks": self.progress.max_tasks,
-            **nodes_to_plain(self.nodes),
         }
 
     @classmethod

@@ -17,7 +17,7 @@ from .run import Run
 # What one answer holds at most; bodies of messages are bounded by `Limits.max_body`.
 PART_BYTES = 2 * 1024 * 1024
 PART_TASKS = 1_000
-WHOLE_TASKS = 10_000
+WHOLE_TASKS = 5_000
 
 
 def summary(run: Run) -> dict[str, Any]:

@@ -6,8 +6,6 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-MAX_LOGGED_FACTS = 10_000
-
 
 class Params(BaseModel):
     """Parameters of a verb; unknown ones are refused, so that a misspelt one is noticed."""
@@ -73,7 +71,7 @@ class ShowParams(ConstellationParams):
 
 class LogsParams(ConstellationParams):
     after: int = Field(default=0, ge=0)
-    limit: int = Field(default=MAX_LOGGED_FACTS, ge=1, le=MAX_LOGGED_FACTS)
+    limit: int = Field(default=2_000, ge=1, le=10_000)
 
 
 class DevicesParams(Params):
