@@ -29,7 +29,8 @@ class Authenticator(Protocol):
         """Exchange a pairing code for a credential of its own; return it with its token.
 
         Raises:
-            AuthenticationError: the code is wrong or used up, or the name is taken.
+            AuthenticationError: the code is wrong or used up, or the name is taken. In the second
+                case the code can still be used.
             PermissionDenied: the code is for another role.
         """
         ...
@@ -53,9 +54,10 @@ class StoreAuthenticator:
     def pair(self, code: str, name: str, role: str, now: float) -> tuple[Identity, str]:
         """See `Authenticator.pair`.
 
-        A code that was offered for a name serves that name only, and replaces its credential.
+        A code that was offered for a name, or was taken under one, serves that name only, and
+        replaces its credential: so whoever never got the answer may ask again for a while.
         """
-        offer = self.pairing.redeem(code, now)
+        offer = self.pairing.find(code, now)
         if offer.name is None and self.credentials.find(name) is not None:
             raise AuthenticationError(
                 f"The name {name} is taken.",
@@ -67,6 +69,7 @@ class StoreAuthenticator:
                 remedy="Get a new code for the name you want.",
             )
         Identity(name, offer.kind, "").check_role(role, name)
+        self.pairing.take(offer, name, now)
         return self.credentials.issue(name, offer.kind, now)
 
     def on_revoked(self, callback: Callable[[str], None]) -> Callable[[], None]:

@@ -194,7 +194,12 @@ class Link(Endpoint):
         """Serve a connection to its end; True if it was of use."""
         self._attach(transport)
         self._feed(TransportOpened(self._dialer.codec, self._introduction()))
-        code, reason = await transport.ended
+        try:
+            code, reason = await transport.ended
+        finally:
+            if transport.ended.cancelled() and self._transport is not transport:
+                # We stop, its session has ended, and nobody else knows of it.
+                transport.transport.abort()
         tasks.start_soon(transport.shut, code, reason)
         self._detach(transport, reason)
         was_open = self._no_longer_open(reason)

@@ -103,8 +103,8 @@ class CredentialStore:
             )
         if older is not None:
             del self._by_id[older.id]
-        identity = Identity(name, kind, secrets.token_hex(6))
-        token = self._keep(identity, now, expires_at)
+        identity = Identity(name, kind, secrets.token_hex(6), expires_at)
+        token = self._keep(identity, now)
         if older is not None:
             self._tell(older.id)
         return identity, token
@@ -118,7 +118,7 @@ class CredentialStore:
         old = self.find(name)
         if old is None:
             raise ConfigError(f"There is no credential named {name}.", name=name)
-        return self._keep(Identity(name, old.kind, old.id), now, old.expires_at)
+        return self._keep(Identity(name, old.kind, old.id, old.expires_at), now)
 
     def revoke(self, name: str) -> bool:
         """Forget a credential; sessions opened with it are closed. False if there was none."""
@@ -148,14 +148,14 @@ class CredentialStore:
             )
         if credential.expires_at is not None and now >= credential.expires_at:
             raise AuthenticationError("This credential has expired.", remedy="Pair again.")
-        return Identity(credential.name, credential.kind, credential.id)
+        return Identity(credential.name, credential.kind, credential.id, credential.expires_at)
 
     def on_revoked(self, callback: Callable[[str], None]) -> Callable[[], None]:
         """Have the id of each credential that is revoked told; returns how to stop that."""
         self._watchers.append(callback)
         return lambda: self._watchers.remove(callback)
 
-    def _keep(self, identity: Identity, now: float, expires_at: float | None) -> str:
+    def _keep(self, identity: Identity, now: float) -> str:
         secret = secrets.token_urlsafe(32)
         self._by_id[identity.credential] = Credential(
             id=identity.credential,
@@ -163,7 +163,7 @@ class CredentialStore:
             kind=identity.kind,
             sha256=_digest(secret),
             created_at=now,
-            expires_at=expires_at,
+            expires_at=identity.expires_at,
         )
         self._save()
         return f"{_PREFIX}_{identity.credential}_{secret}"

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any
@@ -75,7 +76,7 @@ def _ignore(frame: str | bytes) -> None:
     pass
 
 
-class Endpoint:
+class Endpoint(ABC):
     """One end of a session, whatever its side; made in the event loop that it lives in.
 
     Args:
@@ -265,9 +266,9 @@ class Endpoint:
         self.streams.lose()
         self.artifacts.lose()
 
+    @abstractmethod
     def _fail(self, error: Exception) -> None:
         """The application raised an error from a callback."""
-        raise NotImplementedError
 
     def _end(self, reason: str, code: int) -> None:
         """End the session for good, telling the peer why."""

@@ -27,11 +27,13 @@ class Identity:
         name: the credential's name.
         kind: what the credential was made for.
         credential: its id, which stays the same when it is rotated.
+        expires_at: Unix seconds at which its sessions end; None for never.
     """
 
     name: str
     kind: Kind
     credential: str
+    expires_at: float | None = None
 
     @property
     def permissions(self) -> frozenset[Permission]:

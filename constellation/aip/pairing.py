@@ -14,6 +14,8 @@ from .identity import Kind
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _MEANT = str.maketrans("OIL", "011", "- ")
 _CODE_CHARS = 8
+# The answer to whoever takes a code may be lost on its way: so long they may ask again.
+RETRY_S = 60.0
 
 
 @dataclass(slots=True)
@@ -23,7 +25,8 @@ class Offer:
     Attributes:
         code: as people read it, such as ``K7QX-93FM``.
         kind: of the credential it is exchanged for.
-        name: of that credential; None lets the one who pairs choose a name that is free.
+        name: of that credential; None lets the one who pairs choose a name that is free. Whoever
+            took it has chosen.
         expires_at: Unix seconds.
         tries_left: wrong tries until it is burnt.
     """
@@ -46,7 +49,7 @@ class Offer:
 
 
 class PairingDesk:
-    """Hands out short-lived pairing codes and takes each back once.
+    """Hands out short-lived pairing codes, each good for one name.
 
     A code has 40 random bits. Each wrong try counts against every open code, and a code that saw
     too many is burnt: a guesser has at most ``tries`` guesses in each code's life.
@@ -68,8 +71,8 @@ class PairingDesk:
         self._offers = [*self._open(now), offer]
         return offer
 
-    def redeem(self, code: str, now: float) -> Offer:
-        """Take a code back; it cannot be used again.
+    def find(self, code: str, now: float) -> Offer:
+        """What a code offers.
 
         Raises:
             AuthenticationError: it is wrong, used, expired or burnt; which of them is not told.
@@ -83,8 +86,12 @@ class PairingDesk:
                 "This pairing code is wrong or no longer valid.",
                 remedy="Get a new one with `constellation pair`.",
             )
-        self._offers.remove(found[0])
         return found[0]
+
+    def take(self, offer: Offer, name: str, now: float) -> None:
+        """Somebody takes a code under a name: for a while the same may take it again."""
+        offer.name = name
+        offer.expires_at = min(offer.expires_at, now + RETRY_S)
 
     def _open(self, now: float) -> list[Offer]:
         return [offer for offer in self._offers if offer.is_open(now)]

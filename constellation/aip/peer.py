@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -9,7 +10,7 @@ from typing import Any, Protocol
 
 from websockets.frames import CloseCode as WebsocketCode
 
-from constellation.errors import ConstellationError, LimitExceeded
+from constellation.errors import AuthenticationError, ConstellationError, LimitExceeded
 
 from .codec import Codec
 from .endpoint import Clock, Endpoint
@@ -77,6 +78,7 @@ class Peer(Endpoint):
         self._id = secrets.token_urlsafe(12)
         self._app = app
         self._forget = forget
+        self._expiry: asyncio.TimerHandle | None = None
         if on_stream is not None:
             self.streams.takers[""] = partial(on_stream, self)
 
@@ -118,12 +120,25 @@ class Peer(Endpoint):
             complaint = self.codec.encode("error", 0, error.to_wire())
             self._transport.write(self.codec.join(0, [complaint]))
 
+    def shut_out(self, error: AuthenticationError, code: int) -> None:
+        """End the session because its credential is no longer good."""
+        self.complain(error)
+        self.close(error.message, code)
+
     # ── for the server ──────────────────────────────────────────────────────────────────────────
 
     @property
     def session_id(self) -> str:
         """Names the session."""
         return self._id
+
+    def expire_in(self, seconds: float) -> None:
+        """Its credential is good for so long."""
+        self._expiry = self._loop.call_later(seconds, self._expire)
+
+    def _expire(self) -> None:
+        expired = AuthenticationError("This credential has expired.", remedy="Pair again.")
+        self.shut_out(expired, CloseCode.UNAUTHENTICATED)
 
     def accept(self, transport: Transport, hello: Hello, welcome: Mapping[str, Any]) -> None:
         """The session begins on this connection."""
@@ -159,6 +174,11 @@ class Peer(Endpoint):
         self._stop_timer()
         self._lose()
         self._transport = None
+
+    def _lose(self) -> None:
+        super()._lose()
+        if self._expiry is not None:
+            self._expiry.cancel()
 
     def _obey(self, instruction: Instruction) -> None:
         match instruction:

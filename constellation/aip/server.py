@@ -206,6 +206,8 @@ class Server:
         if peer.role == "device":
             self._devices[peer.name] = peer
         peer.accept(transport, hello, welcome)
+        if identity.expires_at is not None:
+            peer.expire_in(identity.expires_at - time.time())
         if older is not None:
             # Told after the new session is open: the device is back, not lost.
             older.close(f"a newer session of {peer.name} has begun", CloseCode.REPLACED)
@@ -249,7 +251,8 @@ class Server:
         """Close every session that was opened with a credential."""
         for peer in self.peers:
             if peer.identity.credential == credential:
-                peer.close("its credential was revoked", CloseCode.REVOKED)
+                revoked = AuthenticationError("This credential was revoked.", remedy="Pair again.")
+                peer.shut_out(revoked, CloseCode.REVOKED)
 
     def stop(self) -> None:
         """Let go of every session without telling anybody: devices dial again."""

@@ -57,3 +57,30 @@ def test_a_code_for_a_name_serves_that_name_and_replaces_its_credential(
     store.verify(new, NOW)
     with pytest.raises(AuthenticationError):
         store.verify(old, NOW)
+
+
+def test_whoever_never_got_the_answer_pairs_again_with_the_same_code(
+    store: CredentialStore,
+) -> None:
+    desk = PairingDesk()
+    authenticator = StoreAuthenticator(store, desk)
+    code = desk.offer(NOW).code
+    _, lost = authenticator.pair(code, "desk", "device", NOW)
+    with pytest.raises(AuthenticationError, match="for desk, not for laptop"):
+        authenticator.pair(code, "laptop", "device", NOW + 1)
+    _, token = authenticator.pair(code, "desk", "device", NOW + 2)
+    store.verify(token, NOW + 2)
+    with pytest.raises(AuthenticationError):
+        store.verify(lost, NOW + 2)
+
+
+def test_a_name_that_is_taken_does_not_use_a_code_up(store: CredentialStore) -> None:
+    desk = PairingDesk()
+    authenticator = StoreAuthenticator(store, desk)
+    _, kept = store.issue("desk", "device", NOW)
+    code = desk.offer(NOW).code
+    for _ in range(2):
+        with pytest.raises(AuthenticationError, match="desk is taken"):
+            authenticator.pair(code, "desk", "device", NOW)
+    store.verify(kept, NOW)
+    authenticator.pair(code, "desk-2", "device", NOW)

@@ -472,6 +472,30 @@ async def test_a_hub_that_cannot_resume_is_asked_for_a_fresh_session(hub) -> Non
     assert opened == [False, False]
 
 
+async def test_a_connection_whose_session_has_ended_is_not_left_open(hub) -> None:
+    """The hub says goodbye and leaves the closing to us, who leave at that moment."""
+    gone = anyio.Event()
+
+    async def handle(socket: Any) -> None:
+        await socket.recv()
+        session = {"id": "s", "token": "t"}
+        welcome = {"version": 1, "session": session, "resumed": False, "received": 0}
+        said = [("welcome", 0, welcome), ("bye", 0, {"reason": "enough"})]
+        await socket.send(MSGPACK.join(0, [MSGPACK.encode(*each) for each in said]))
+        await socket.wait_closed()
+        gone.set()
+
+    async with serve_websockets(
+        handle, "127.0.0.1", 0, subprotocols=["aip.v1+msgpack"], compression=None
+    ) as server:
+        url = f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        detached = anyio.Event()
+        async with client(hub, url, on_detached=lambda reason: detached.set()):
+            await detached.wait()
+        with anyio.fail_after(10):
+            await gone.wait()
+
+
 async def test_ready_waits_again_after_the_hub_ended_a_session(hub) -> None:
     async with hub.serving() as server, client(hub, server.url) as link:
         await link.ready()

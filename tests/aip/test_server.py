@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
@@ -194,16 +195,34 @@ async def test_a_complaint_reaches_the_peer_and_the_session_goes_on(hub) -> None
         await hub.app.until(lambda: hub.app.bodies("desk"))
 
 
-async def test_a_pairing_code_is_exchanged_once(hub) -> None:
-    offer = hub.pairing.offer(0.0, name="desk", ttl_s=1e12)
+async def test_a_pairing_code_is_exchanged_for_one_name(hub) -> None:
+    offer = hub.pairing.offer(time.time())
+    pair = {"code": offer.code}
     async with hub.serving() as server:
         async with raw(server) as peer:
-            token = (await peer.hello(pair={"code": offer.code}))["credential"]
+            lost = (await peer.hello(pair=pair))["credential"]
         async with raw(server) as peer:
-            await peer.say(("hello", 0, {**HELLO, "pair": {"code": offer.code}}))
+            await peer.say(("hello", 0, {**HELLO, "name": "laptop", "pair": pair}))
             assert (await peer.hear_of("error"))["code"] == "session.authentication"
+        async with raw(server) as peer:
+            token = (await peer.hello(pair=pair))["credential"]
         async with raw(server, token) as peer:
             await peer.hello()
+        with pytest.raises(InvalidStatus, match="401"):
+            async with raw(server, lost):
+                pass
+
+
+async def test_a_session_ends_with_its_credential(hub) -> None:
+    expires_at = time.time() + 0.5
+    _, token = hub.credentials.issue("desk", "device", 0.0, expires_at=expires_at)
+    async with hub.serving() as server, raw(server, token) as peer:
+        await peer.hello()
+        assert (await peer.hear_of("error"))["code"] == "session.authentication"
+        assert (await peer.hear_of("bye"))["reason"] == "This credential has expired."
+        assert (await peer.ended())[0] == CloseCode.UNAUTHENTICATED
+        assert hub.app.names("closed") == ["desk"]
+        assert time.time() >= expires_at
 
 
 async def test_revoking_closes_sessions_at_once(hub) -> None:
@@ -211,7 +230,8 @@ async def test_revoking_closes_sessions_at_once(hub) -> None:
         await peer.hello()
         hub.credentials.revoke("desk")
         assert hub.app.names("closed") == ["desk"]
-        assert (await peer.hear_of("bye"))["reason"] == "its credential was revoked"
+        assert (await peer.hear_of("error"))["code"] == "session.authentication"
+        assert (await peer.hear_of("bye"))["reason"] == "This credential was revoked."
         assert (await peer.ended())[0] == CloseCode.REVOKED
         with pytest.raises(InvalidStatus):
             async with raw(server, "cst_" + "0" * 12 + "_x"):
@@ -523,9 +543,14 @@ async def test_one_message_of_an_unknown_type_is_refused_and_the_session_lives(h
 
 
 async def test_the_authenticator_is_let_go(hub) -> None:
-    authenticator = StoreAuthenticator(hub.credentials, hub.pairing)
-    async with serve(hub.app, authenticator) as server:
+    watchers: list[Callable[[str], None]] = []
+
+    class Watched(StoreAuthenticator):
+        def on_revoked(self, callback: Callable[[str], None]) -> Callable[[], None]:
+            watchers.append(callback)
+            return lambda: watchers.remove(callback)
+
+    async with serve(hub.app, Watched(hub.credentials, hub.pairing)) as server:
         assert server.url == f"ws://127.0.0.1:{server.port}/aip"
-    hub.token("desk")
-    hub.credentials.revoke("desk")
-    assert hub.credentials._watchers == []
+        assert len(watchers) == 1
+    assert watchers == []
