@@ -75,16 +75,8 @@ def graph_part(run: Run, after: int, limit: int | None) -> Part:
         nodes += plain["nodes"]
         dependencies += plain["dependencies"]
     end = after + len(nodes)
-    head = {
-        "id": run.id,
-        "version": graph.version,
-        "state": str(graph.state),
-        "top": graph.order.top,
-    }
-    return Part(
-        {**head, "nodes": nodes, "dependencies": dependencies},
-        end if end < len(graph.nodes) else None,
-    )
+    part = {**graph.head(), "nodes": nodes, "dependencies": dependencies}
+    return Part(part, end if end < len(graph.nodes) else None)
 
 
 def packed_bytes(plain: Any) -> int:
