@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from math import inf
 
 from constellation.errors import EditConflictError, UnknownTaskError
 
@@ -27,11 +28,12 @@ def check_task(task: Task) -> list[Reference]:
         raise _refused(task, "work", "it has nothing to do", "Give it a skill or an instruction.")
     if task.retry.attempts < 1:
         raise _refused(task, "retry", "it allows no attempt", "Allow at least one.")
-    if task.retry.backoff_s < 0 or task.retry.factor < 0 or task.retry.max_backoff_s < 0:
-        raise _refused(task, "retry", "a wait is negative", "Use seconds of 0 or more.")
+    if not all(0 <= wait < inf for wait in _waits(task)):
+        why = "a wait is negative or without end"
+        raise _refused(task, "retry", why, "Use finite seconds of 0 or more.")
     for name, value in (("timeout_s", task.timeout_s), ("deadline_s", task.deadline_s)):
-        if value is not None and not value > 0:
-            raise _refused(task, name, f"{name} is {value}", "Use seconds above 0.")
+        if value is not None and not 0 < value < inf:
+            raise _refused(task, name, f"{name} is {value}", "Use finite seconds above 0.")
     if task.max_parallel is not None and task.max_parallel < 1:
         raise _refused(task, "max_parallel", "no element may run", "Allow at least one.")
     found = list(references(task.arguments)) if task.arguments else []
@@ -77,6 +79,10 @@ def unknown_task(graph_id: str, task_id: str) -> UnknownTaskError:
         remedy="See its tasks with `constellation show`.",
         task=task_id,
     )
+
+
+def _waits(task: Task) -> tuple[float, float, float]:
+    return task.retry.backoff_s, task.retry.factor, task.retry.max_backoff_s
 
 
 def _list_reference(task: Task) -> Reference:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from constellation.errors import EditConflictError, ImmutableTaskError, UnknownTaskError
 
+from . import refusals
 from .checks import check_dependency, check_task, unknown_task
 from .edits import (
     AddDependency,
@@ -72,6 +73,8 @@ class Transaction:
         self._base = batch.base_version
         accepted = False
         try:
+            if self._base is not None and self._base > graph.version:
+                raise refusals.never_been(graph.id, self._base, graph.version)
             edits = taken_apart(batch.edits)
             self._bounds = bounds(self._nodes, edits)
             for edit in edits:
@@ -133,7 +136,7 @@ class Transaction:
     def _remove_task(self, name: str) -> None:
         node = self._own(name)
         if node.started or (node.ended and node.state is not TaskState.CANCELED):
-            raise _immutable(node, "removed")
+            raise refusals.immutable(node, "removed")
         if node.ended and not node.skipped:
             self._undo_with(_as_it_is(node))
         for source in reversed(list(node.incoming)):
@@ -236,7 +239,7 @@ class Transaction:
         check_dependency(dependency)
         source = self._touch(dependency.source, changes=False)
         if source.member_of is not None:
-            raise _element(source)
+            raise refusals.element(source)
         target = self._ledger.added.get(dependency.target)
         if target is None or target.state is not TaskState.SUBMITTED:
             target = self._changeable(dependency.target, "made to wait")
@@ -307,27 +310,21 @@ class Transaction:
         if not changes:
             return node
         if self._base is not None and node.changed > self._base:
-            raise EditConflictError(
-                f"Task {name} was changed in version {node.changed}; the edit was made against "
-                f"version {self._base}.",
-                remedy="Look at it again and make the edit against the current version.",
-                task=name,
-                rule="base version",
-            )
+            raise refusals.changed_since(node, self._base)
         node.changed = self._version
         return node
 
     def _changeable(self, name: str, verb: str) -> Node:
         node = self._own(name)
         if node.started or (node.ended and not node.skipped):
-            raise _immutable(node, verb)
+            raise refusals.immutable(node, verb)
         return node
 
     def _own(self, name: str) -> Node:
         """The node of that id, noted in the ledger, unless it is the map task's that made it."""
         node = self._touch(name)
         if node.member_of is not None:
-            raise _element(node)
+            raise refusals.element(node)
         return node
 
     def _check_references(self) -> None:
@@ -377,21 +374,3 @@ def _as_it_is(node: Node) -> RestoreTask:
 
 def _reason(node: Node) -> str:
     return str((node.error or {}).get("message", ""))
-
-
-def _element(node: Node) -> EditConflictError:
-    return EditConflictError(
-        f"Task {node.id} is an element of {node.member_of}, which made it.",
-        remedy=f"Retry {node.member_of}, or depend on it; an element can only be canceled.",
-        task=node.id,
-        rule="element",
-    )
-
-
-def _immutable(node: Node, verb: str) -> ImmutableTaskError:
-    return ImmutableTaskError(
-        f"Task {node.id} is {node.state} and can no longer be {verb}.",
-        remedy="Cancel or retry it, or add a task after it.",
-        task=node.id,
-        rule="started work is immutable",
-    )

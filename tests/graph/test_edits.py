@@ -184,6 +184,10 @@ REFUSALS: list[tuple[tuple[Edit, ...], type[GraphError], str]] = [
     ((AddTask(Task("e")),), EditConflictError, "nothing to do"),
     ((task("e", timeout_s=0.0),), EditConflictError, "timeout_s"),
     ((task("e", deadline_s=-1.0),), EditConflictError, "deadline_s"),
+    ((task("e", deadline_s=float("inf")),), EditConflictError, "deadline_s is inf"),
+    ((task("e", timeout_s=float("nan")),), EditConflictError, "timeout_s is nan"),
+    ((task("e", retry=RetryPolicy(factor=float("nan"))),), EditConflictError, "without end"),
+    ((task("e", retry=RetryPolicy(max_backoff_s=float("inf"))),), EditConflictError, "without end"),
     ((task("e", retry=RetryPolicy(attempts=0)),), EditConflictError, "no attempt"),
     ((task("e", retry=RetryPolicy(backoff_s=-1)),), EditConflictError, "negative"),
     ((task("e", max_parallel=0),), EditConflictError, "no element"),
@@ -288,6 +292,15 @@ def test_a_batch_made_against_an_older_version_conflicts_only_where_it_matters()
     assert caught.value.details["task"] == "b"
     graph.apply(Batch((UpdateTask("b", {"priority": 2}),), base_version=2), 1.0)
     graph.apply(Batch((task("e"), edge("b", "e")), base_version=1), 1.0)
+
+
+def test_an_edit_against_a_version_that_there_has_not_been_is_refused() -> None:
+    graph = diamond()
+    before = everything(graph)
+    with pytest.raises(EditConflictError, match="there has not been"):
+        graph.apply(Batch((task("e"),), base_version=2), 1.0)
+    assert everything(graph) == before
+    graph.apply(Batch((task("e"),), base_version=1), 1.0)
 
 
 def test_a_reference_keeps_its_dependency() -> None:

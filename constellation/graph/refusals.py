@@ -1,0 +1,48 @@
+"""Why a batch of edits is refused for what has become of a task: rule and remedy."""
+
+from __future__ import annotations
+
+from constellation.errors import EditConflictError, ImmutableTaskError
+
+from .node import Node
+
+
+def immutable(node: Node, verb: str) -> ImmutableTaskError:
+    """Its work has started or ended."""
+    return ImmutableTaskError(
+        f"Task {node.id} is {node.state} and can no longer be {verb}.",
+        remedy="Cancel or retry it, or add a task after it.",
+        task=node.id,
+        rule="started work is immutable",
+    )
+
+
+def element(node: Node) -> EditConflictError:
+    """It belongs to the map task that made it."""
+    return EditConflictError(
+        f"Task {node.id} is an element of {node.member_of}, which made it.",
+        remedy=f"Retry {node.member_of}, or depend on it; an element can only be canceled.",
+        task=node.id,
+        rule="element",
+    )
+
+
+def changed_since(node: Node, base: int) -> EditConflictError:
+    """It is not what the author of the edit saw."""
+    return EditConflictError(
+        f"Task {node.id} was changed in version {node.changed}; the edit was made against version "
+        f"{base}.",
+        remedy="Look at it again and make the edit against the current version.",
+        task=node.id,
+        rule="base version",
+    )
+
+
+def never_been(graph_id: str, base: int, version: int) -> EditConflictError:
+    """There is no such version that its author could have seen."""
+    return EditConflictError(
+        f"The edit was made against version {base}, which there has not been: {graph_id} has "
+        f"version {version}.",
+        remedy="Make the edit against the current version.",
+        rule="base version",
+    )
