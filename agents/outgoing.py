@@ -80,7 +80,7 @@ class Outgoing:
         channels.setdefault(channel, _Channel()).add(data)
 
     def other(self, type: str, body: Mapping[str, Any]) -> None:
-        """A message that is sent as it is: ``reject``, ``input_required``, ``card``, ``drain``."""
+        """A message that is sent as it is, such as ``reject``, ``have`` or ``drain``."""
         self._other.append((type, body))
 
     def result(self, body: Mapping[str, Any]) -> None:

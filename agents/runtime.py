@@ -351,11 +351,20 @@ class Agent:
 
     async def put_artifact(self, file: BinaryIO, name: str) -> tuple[str, int]:
         """See `Context.put_artifact`."""
-        return await self._artifacts.put(file, name)
+        digest, size = await self._artifacts.put(file, name)
+        self._hold(digest)
+        return digest, size
 
     async def get_artifact(self, digest: str, file: BinaryIO) -> int:
         """See `Context.get_artifact`."""
-        return await self._artifacts.get(digest, file)
+        size = await self._artifacts.get(digest, file)
+        self._hold(digest)
+        return size
+
+    def _hold(self, digest: str) -> None:
+        """Tell that these bytes are here: work on them is best placed here too."""
+        self._handover.outgoing.other("have", {"hashes": [digest]})
+        self._handover.flush_soon()
 
 
 def _explain(skill: str, attempt: str, raised: BaseException | None) -> ConstellationError:
