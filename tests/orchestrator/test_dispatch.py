@@ -101,6 +101,17 @@ def test_an_exclusive_resource_is_held_by_one_task_of_the_whole_hub() -> None:
     assert "c2/x/1" in kit.on("a") + kit.on("b")
 
 
+def test_a_resource_that_becomes_free_is_offered_on_other_devices_too() -> None:
+    kit = Kit()
+    kit.join("a")
+    kit.join("b")
+    there = [Requirement(device=name, exclusive=("camera",)) for name in "ab"]
+    kit.submit(look("x", requirement=there[0]), look("y", requirement=there[1]))
+    assert kit.on("b") == []
+    kit.finish("c/x/1")
+    assert kit.on("b") == ["c/y/1"]
+
+
 def test_constellations_share_by_weight() -> None:
     kit = Kit()
     kit.submit(*(look(f"t{n}") for n in range(40)), id="heavy", weight=3.0)

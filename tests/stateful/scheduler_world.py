@@ -65,9 +65,13 @@ def card(name: str, capacity: int = 2, narrow: bool = False) -> DeviceCard:
 
 @dataclass
 class SimulatedDevice:
-    """The truth about a device, which the hub only hears of."""
+    """The truth about a device, which the hub only hears of.
+
+    One that is not ``obedient`` goes on with what it is told to stop.
+    """
 
     name: str
+    obedient: bool
     linked: bool = False
     session: bool = False
     running: dict[str, None] = field(default_factory=dict)
@@ -80,7 +84,7 @@ class SimulatedDevice:
                 assert body["attempt"] not in self.running
                 self.running[body["attempt"]] = None
             case CancelAttempt(_, attempt, _):
-                if self.running.pop(attempt, 0) is None:
+                if self.obedient and self.running.pop(attempt, 0) is None:
                     self.held[attempt] = Outcome(TaskState.CANCELED)
 
 
@@ -92,7 +96,7 @@ class World:
         self.scheduler = Scheduler(settings=SETTINGS)
         self.facts: list[Fact] = []
         self.notices: list[Notify] = []
-        self.devices = {name: SimulatedDevice(name) for name in "abc"}
+        self.devices = {name: SimulatedDevice(name, name != "c") for name in "abc"}
         self.reported: list[AttemptFinished] = []
         self.completed: set[tuple[str, str]] = set()
         # By (constellation, task): attempts that may have begun and of which no end is known.
@@ -194,7 +198,7 @@ class World:
             for result in results:
                 if result.outcome.state is not TaskState.COMPLETED:
                     self._resolve(result.attempt)
-            self.feed(AttemptsFinished(results))
+            assert self.feed(AttemptsFinished(results)), "what devices report is never refused"
 
     def finish(self, name: str, attempt: str, outcome: Outcome) -> None:
         device = self.devices[name]
@@ -208,7 +212,8 @@ class World:
         if device.linked:
             del device.running[attempt]
             self._resolve(attempt)
-            self.feed(AttemptRejected(name, attempt, {"code": "task.rejected", "message": "no"}))
+            error = {"code": "task.rejected", "message": "no"}
+            assert self.feed(AttemptRejected(name, attempt, error))
 
     def ask(self, name: str, attempt: str, question: str) -> None:
         if self.devices[name].linked:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
@@ -45,7 +46,8 @@ requirements = st.sampled_from(
         Requirement(device="a"),
         Requirement(labels={"room": "b"}),
         Requirement(avoid=("a",)),
-        Requirement(exclusive=("camera",)),
+        Requirement(device="a", exclusive=("camera",)),
+        Requirement(device="b", exclusive=("camera",)),
         Requirement(exclusive=("camera", "arm")),
         Requirement(near=("x1",)),
     ]
@@ -390,4 +392,9 @@ class SchedulerMachine(RuleBasedStateMachine):
 
 
 TestScheduler = SchedulerMachine.TestCase
-TestScheduler.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+TestScheduler.settings = settings(max_examples=80, stateful_step_count=40, deadline=None)
+
+
+@pytest.mark.full
+class TestSchedulerAtLength(SchedulerMachine.TestCase):
+    settings = settings(max_examples=600, stateful_step_count=50, deadline=None)
