@@ -206,8 +206,11 @@ class Outcomes:
         if device is not None:
             body["device"] = device
         body["settle"] = not held
+        stopped = ended is None or ended.life is Life.STOPPING
+        if stopped and task in run.live:
+            body["stopped"] = True
         state.fact(run, "finished", body, now)
-        for attempt in run.finish(task, held=held):
+        for attempt in run.finish(task, held=held, stopped=stopped):
             if attempt is not ended:
                 self.stop(attempt, f"task {task} has ended", now)
         if held:

@@ -11,7 +11,7 @@ from .dispatch import Dispatch
 from .events import Fact
 from .outcomes import Outcomes
 from .presence import PresenceDesk
-from .run import Run
+from .run import Run, Stopped
 from .state import State
 
 
@@ -62,10 +62,29 @@ class Recovery:
 
     def recover(self, now: float) -> None:
         """Take up the work: leases begin to run, planners are asked again, timers are armed."""
-        for run in self._state.runs.values():
+        runs = [run for run in self._state.runs.values() if run.ended_at is None]
+        for run in runs:
             run.constellation.take_changes()
-            if run.ended_at is None:
-                self._take_up(run, now)
+            self._take_up(run, now)
+        for run in runs:
+            for resource, stopped in run.stopped.items():
+                if resource not in self._state.resources:
+                    self._await_stop(run, resource, stopped, now)
+
+    def _await_stop(self, run: Run, resource: str, stopped: Stopped, now: float) -> None:
+        """Hold a resource until the device that had it is back, or does not come in time."""
+        state = self._state
+        device = self._presence.expect(stopped.device, now)
+        attempt = Attempt(run.id, stopped.task, stopped.number, device.name, "", now, False)
+        held = device.running.get(attempt.id)
+        if held is not None:
+            held.exclusive += (resource,)
+            state.resources[resource] = held.id
+            return
+        attempt.exclusive = (resource,)
+        attempt.move("stop")
+        state.arm(attempt, "stop", now + state.settings.stop_s)
+        state.take(device, attempt)
 
     def _take_up(self, run: Run, now: float) -> None:
         state = self._state
@@ -110,7 +129,8 @@ def replay(run: Run, fact: Fact) -> None:
                 "answer": body["answer"],
             }
         case "finished":
-            run.finish(body["task"], held=not body["settle"])
+            stopped = body.get("stopped", False)
+            run.finish(body["task"], held=not body["settle"], stopped=stopped)
         case "settled":
             del run.revisions[body["task"]]
         case "paused":

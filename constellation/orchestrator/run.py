@@ -59,6 +59,14 @@ class Former(NamedTuple):
     changed: int
 
 
+class Stopped(NamedTuple):
+    """An attempt that was told to stop, and may not have done so."""
+
+    device: str
+    task: str
+    number: int
+
+
 class Run:
     """One constellation.
 
@@ -73,6 +81,8 @@ class Run:
         trouble: by task, while it has not ended.
         former: by task and attempt id, while the task has not ended.
         revisions: tasks whose dependents wait for a planner.
+        stopped: by exclusive resource, the last attempt here that had it, if that was stopped. When
+            it let go is not recorded: after a restart, its device is asked.
     """
 
     __slots__ = (
@@ -91,6 +101,7 @@ class Run:
         "revise_on",
         "revise_within_s",
         "revisions",
+        "stopped",
         "trouble",
         "weight",
     )
@@ -113,6 +124,7 @@ class Run:
         self.trouble: dict[str, Trouble] = {}
         self.former: dict[str, dict[str, Former]] = {}
         self.revisions: dict[str, None] = {}
+        self.stopped: dict[str, Stopped] = {}
 
     @property
     def state(self) -> TaskState:
@@ -133,6 +145,8 @@ class Run:
         first = self.live.setdefault(attempt.task, attempt)
         if first is not attempt:
             first.rival, attempt.rival = attempt, first
+        for resource in attempt.exclusive:
+            self.stopped.pop(resource, None)
 
     def close(self, attempt: Attempt) -> None:
         """An attempt decides nothing any more; the other one of a race goes on alone."""
@@ -176,23 +190,33 @@ class Run:
         self.trouble[task] = after
         if cause in ("timeout", "lost"):
             self._remember(attempt)
+        if cause == "timeout":
+            self._stop(attempt)
+
+    def _stop(self, attempt: Attempt) -> None:
+        for resource in attempt.exclusive:
+            self.stopped[resource] = Stopped(attempt.device, attempt.task, attempt.number)
 
     def _remember(self, attempt: Attempt) -> None:
         node = self.constellation.nodes[attempt.task]
         formers = self.former.setdefault(attempt.task, {})
         formers[attempt.id] = Former(attempt.device, node.changed)
 
-    def finish(self, task: str, *, held: bool) -> list[Attempt]:
+    def finish(self, task: str, *, held: bool, stopped: bool) -> list[Attempt]:
         """A task ended; return the attempts that were live.
 
         Args:
             held: True if its dependents wait for a planner.
+            stopped: True if they did not end by themselves.
         """
         first = self.live.pop(task, None)
         closed = [] if first is None else [first]
         if first is not None and (rival := first.rival) is not None:
             closed.append(rival)
             first.rival = rival.rival = None
+        if stopped:
+            for attempt in closed:
+                self._stop(attempt)
         if self.trouble or self.former:
             self._forget(task)
         if held:
@@ -220,7 +244,7 @@ class Run:
             if task not in nodes or nodes[task].ended:
                 self._forget(task)
         stopped = [task for task in self.live if nodes[task].state not in ACTIVE]
-        return [attempt for task in stopped for attempt in self.finish(task, held=False)]
+        return self._stop_all(stopped)
 
     def cancel(self, reason: str) -> list[Attempt]:
         """The whole was canceled; return the attempts that were live."""
@@ -228,7 +252,11 @@ class Run:
         self.revisions.clear()
         self.trouble.clear()
         self.former.clear()
-        return [attempt for task in list(self.live) for attempt in self.finish(task, held=False)]
+        return self._stop_all(list(self.live))
+
+    def _stop_all(self, tasks: list[str]) -> list[Attempt]:
+        closed = [self.finish(task, held=False, stopped=True) for task in tasks]
+        return [attempt for attempts in closed for attempt in attempts]
 
     # ── as plain data ───────────────────────────────────────────────────────────────────────────
 
@@ -258,6 +286,7 @@ class Run:
                 for task, formers in self.former.items()
             },
             "revisions": list(self.revisions),
+            "stopped": {resource: list(stopped) for resource, stopped in self.stopped.items()},
         }
 
     @classmethod
@@ -284,6 +313,8 @@ class Run:
                 attempt: Former(device, changed) for attempt, (device, changed) in formers.items()
             }
         run.revisions.update(dict.fromkeys(data["revisions"]))
+        for resource, stopped in data.get("stopped", {}).items():
+            run.stopped[resource] = Stopped(*stopped)
         return run
 
 

@@ -124,6 +124,38 @@ def test_an_exclusive_resource_stays_held() -> None:
     assert "c/y/1" in other.on("a") + other.on("b")
 
 
+@pytest.mark.parametrize("end", ["canceled", "timeout", "deadline"])
+def test_so_does_one_whose_holder_was_told_to_stop(end: str) -> None:
+    kit = Kit(Settings(timeout_slack_s=0.0))
+    alone = Requirement(exclusive=("camera",))
+    limits: dict[str, float] = {} if end == "canceled" else {f"{end}_s": 5.0}
+    kit.join("a")
+    kit.submit(work("x", requirement=alone, **limits), work("y", requirement=alone))
+    if end == "canceled":
+        kit.edit(CancelTask("x", "enough"))
+    kit.pass_time(5.0)
+    other = kit.restarted()
+    other.join("b")
+    assert other.on("b") == []
+    other.rejoin("a", running=["c/x/1"])
+    assert other.canceled()[-1] == ("a", "c/x/1")
+    other.report("c/x/1", Outcome(TaskState.CANCELED), device="a")
+    assert "c/y/1" in other.on("a") + other.on("b")
+
+
+def test_but_not_for_ever_if_that_holder_does_not_come_back() -> None:
+    kit = Kit(Settings(stop_s=5.0))
+    alone = Requirement(exclusive=("camera",))
+    kit.join("a")
+    kit.submit(*(work(name, requirement=alone) for name in "xyz"))
+    kit.fail("c/x/1")
+    kit.edit(CancelTask("y", "enough"))
+    other = kit.restarted()
+    other.join("b")
+    other.pass_time(5.0)
+    assert other.on("b") == ["c/z/1"]
+
+
 def test_planners_are_asked_again() -> None:
     kit = Kit()
     kit.join("a")
