@@ -64,6 +64,7 @@ async def test_a_refused_edit_says_why(tmp_path: Path) -> None:
         await it.sees("You have changed nothing here")
 
 
+@pytest.mark.full
 async def test_a_task_is_removed_and_comes_back(tmp_path: Path) -> None:
     async with bench(tmp_path) as it, device_of(it.hub):
         name = await opened(it)
@@ -103,6 +104,7 @@ async def test_a_constellation_is_paused_resumed_and_canceled(tmp_path: Path) ->
         await it.sees("– canceled")
 
 
+@pytest.mark.full
 async def test_the_graph_is_copied_as_mermaid(tmp_path: Path) -> None:
     async with bench(tmp_path) as it, device_of(it.hub):
         await opened(it)

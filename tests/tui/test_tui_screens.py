@@ -47,6 +47,7 @@ async def test_a_request_is_planned_looked_at_and_run(tmp_path: Path) -> None:
         assert (run["state"], run["request"]) == ("completed", "do the work on desk")
 
 
+@pytest.mark.full
 async def test_a_plan_is_changed_before_it_runs(tmp_path: Path) -> None:
     async with bench(tmp_path) as it, device_of(it.hub, is_quick=True):
         await it.press("slash")
@@ -141,6 +142,7 @@ async def test_a_hasty_enter_does_not_approve(tmp_path: Path) -> None:
         assert desk.answers[0]["answer"] is False
 
 
+@pytest.mark.full
 async def test_a_choice_and_a_text_are_answered(tmp_path: Path) -> None:
     async with bench(tmp_path) as it, device_of(it.hub) as desk:
         await it.submit({"id": "a"}, {"id": "b"})
@@ -203,6 +205,7 @@ async def test_a_device_is_paired_with_a_code(tmp_path: Path) -> None:
         await it.sees("good once", "--name phone --pair", "█▀▀▀▀▀█")
 
 
+@pytest.mark.full
 async def test_the_palette_finds_a_device(tmp_path: Path) -> None:
     async with bench(tmp_path) as it, device_of(it.hub, "attic"):
         await it.sees("attic")

@@ -101,7 +101,9 @@ class Bench:
         self.hub = hub
 
     async def press(self, *keys: str) -> None:
-        await self.pilot.press(*keys)
+        for key in keys:
+            self.app.simulate_key(key)
+            await self.pilot.pause()
 
     async def type(self, text: str) -> None:
         """Put text in where the cursor is, as a terminal that pastes does."""
