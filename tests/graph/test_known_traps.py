@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 import pytest
+from graph_kit import CANCELED, COMPLETED, FAILED, build, edge, end, task
 
 from constellation.errors import (
     CycleError,
@@ -15,8 +16,6 @@ from constellation.errors import (
 )
 from constellation.graph.constellation import Constellation
 from constellation.graph.edits import (
-    AddDependency,
-    AddTask,
     Batch,
     Edit,
     RemoveDependency,
@@ -25,28 +24,7 @@ from constellation.graph.edits import (
     UpdateTask,
 )
 from constellation.graph.export import from_json
-from constellation.graph.task import Dependency, Outcome, Task, TaskState
-
-COMPLETED, FAILED, CANCELED = TaskState.COMPLETED, TaskState.FAILED, TaskState.CANCELED
-
-
-def task(id: str, **fields: Any) -> AddTask:
-    return AddTask(Task(id, skill="s", **fields))
-
-
-def edge(source: str, target: str, condition: Any = "success", when: str | None = None) -> Edit:
-    return AddDependency(Dependency(source, target, condition, when))
-
-
-def build(*edits: Edit) -> Constellation:
-    graph = Constellation("c")
-    graph.apply(Batch(edits), 0.0)
-    return graph
-
-
-def end(graph: Constellation, name: str, state: TaskState = COMPLETED, output: Any = None) -> None:
-    graph.start(name, "d", 1.0)
-    graph.finish(name, Outcome(state, output), 2.0)
+from constellation.graph.task import Outcome, TaskState
 
 
 @pytest.mark.parametrize("output", [None, "", 0, False, [], {}])
