@@ -117,13 +117,25 @@ def test_a_dead_hub_ends_the_run_with_its_log(alone: Terminal) -> None:
 
 
 def test_work_that_was_cut_short_is_said_to_be(alone: Terminal) -> None:
+    begun = alone.folder / "begun"
+    os.mkfifo(begun)
+    with process(alone, "run", "run `echo yes > begun; sleep 60`", "--yes") as running:
+        assert begun.read_text() == "yes\n"  # once the command runs
+        (row,) = alone.json("ps")["constellations"]
+        running.send_signal(signal.SIGTERM)
+        running.communicate(timeout=TIMEOUT_S)
+    told = alone.run("replay", str(alone.state_dir / "journal.db"), "-c", row["id"]).stdout
+    assert "stopped" in told
+    assert "Failed in" in told
+
+
+def test_work_that_only_asked_waits_for_the_next_hub(alone: Terminal) -> None:
     with process(alone, "run", ECHO) as running:
         identifier = line_with(running.stderr, "To answer:").split()[-3]
         running.send_signal(signal.SIGTERM)
         running.communicate(timeout=TIMEOUT_S)
     told = alone.run("replay", str(alone.state_dir / "journal.db"), "-c", identifier).stdout
-    assert "stopped" in told
-    assert "Failed in" in told
+    assert "It had not ended." in told
 
 
 @contextmanager
