@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any
-
-import networkx as nx
+from typing import TYPE_CHECKING, Any
 
 from .constellation import Constellation
 from .node import Node
 from .task import Dependency, TaskState
+
+if TYPE_CHECKING:
+    import networkx as nx
 
 _COLOURS = {
     TaskState.SUBMITTED: "#e8e8e8",
@@ -43,6 +44,9 @@ def from_json(data: Mapping[str, Any]) -> Constellation:
 
 def to_networkx(graph: Constellation) -> nx.DiGraph[str]:
     """A networkx graph for analysis; nodes carry ``node``, edges ``dependency``."""
+    # Not at the top: it takes longer to import than a command has to answer in.
+    import networkx as nx
+
     found: nx.DiGraph[str] = nx.DiGraph()
     for name, node in graph.nodes.items():
         found.add_node(name, node=node)

@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from operator import attrgetter
 
-import networkx as nx
-
 from .constellation import Constellation
 from .export import to_networkx
 from .node import Node
@@ -99,7 +97,9 @@ def _max_width(spans: list[tuple[str | None, float, float]]) -> int:
 
 
 def _average_width(graph: Constellation) -> float:
-    levels = sum(1 for _ in nx.topological_generations(to_networkx(graph)))
+    from networkx import topological_generations  # As in `to_networkx`.
+
+    levels = sum(1 for _ in topological_generations(to_networkx(graph)))
     return len(graph.nodes) / levels if levels else 0.0
 
 
