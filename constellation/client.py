@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import aclosing, asynccontextmanager, contextmanager
 from typing import Any, BinaryIO
 
 import anyio
@@ -84,11 +84,20 @@ class HubClient:
         Args:
             after: tell the facts with higher numbers first; None starts with what comes next.
         """
-        return self._events(await self._subscribe(constellation, after), constellation, after)
+        events, _ = await self._subscribe(constellation, after)
+        return self._events(events, constellation, after)
 
-    async def _subscribe(self, constellation: str | None, after: int | None) -> Events:
+    async def follow(self, constellation: str, *, after: int = 0) -> AsyncGenerator[Event]:
+        """As `watch`, until the constellation has ended; return the events, that one the last.
+
+        It may have ended before and been reopened: those ends are events like others.
+        """
+        events, last = await self._subscribe(constellation, after)
+        return _to_the_end(self._events(events, constellation, after), last)
+
+    async def _subscribe(self, constellation: str | None, after: int | None) -> tuple[Events, int]:
         answer = await self.ask("subscribe", constellation=constellation, after=after)
-        return self._link.events(answer["subscription"])
+        return self._link.events(answer["subscription"]), answer["last"]
 
     async def _events(
         self, events: Events | None, constellation: str | None, after: int | None
@@ -96,7 +105,7 @@ class HubClient:
         while True:
             try:
                 if events is None:
-                    events = await self._subscribe(constellation, after)
+                    events, _ = await self._subscribe(constellation, after)
                 async for event in events:
                     after = event.get("seq", after)
                     yield event
@@ -182,6 +191,15 @@ def find_hub(settings: Settings) -> tuple[str, str]:
             state_dir=str(settings.state_dir),
         )
     return local.url, local.token.get_secret_value()
+
+
+async def _to_the_end(events: AsyncGenerator[Event], last: int) -> AsyncGenerator[Event]:
+    """Events up to the end of a constellation of which the fact ``last`` is known already."""
+    async with aclosing(events):
+        async for event in events:
+            yield event
+            if event["kind"] == "ended" and event["seq"] >= last:
+                return
 
 
 @asynccontextmanager

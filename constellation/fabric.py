@@ -141,12 +141,9 @@ class Work:
         Args:
             after: begin behind the fact of this number.
         """
-        events = await self._hub.watch(self.id, after=after)
-        async with aclosing(events):
+        async with aclosing(await self._hub.follow(self.id, after=after)) as events:
             async for event in events:
                 yield Event(event["kind"], event["time"], event["body"], event.get("seq"))
-                if event["kind"] == "ended":
-                    return
 
     async def show(self) -> Constellation:
         """The graph as it stands, with the state of every task."""
@@ -187,8 +184,10 @@ class Work:
         """Cancel it, or one of its tasks, or a task with all that descends from it."""
         await self._hub.ask("cancel", constellation=self.id, task=task, subtree=subtree)
 
-    async def retry(self, task: str) -> None:
-        """Run a task again that ended without success, with what was skipped because of it."""
+    async def retry(self, task: str | None = None) -> None:
+        """Run a task again that ended without success, or all of them, with what was skipped
+        because of it. A constellation that has ended goes on by it.
+        """
         await self._hub.ask("retry", constellation=self.id, task=task)
 
     async def pause(self) -> None:

@@ -63,7 +63,7 @@ class Work:
     def cancel(self, task: str | None = None, *, subtree: bool = False) -> None:
         self._portal.call(partial(self._work.cancel, task, subtree=subtree))
 
-    def retry(self, task: str) -> None:
+    def retry(self, task: str | None = None) -> None:
         self._portal.call(self._work.retry, task)
 
     def pause(self) -> None:

@@ -18,7 +18,6 @@ from .options import ConstellationId
 from .output import Json, emit
 from .questions import open_questions, read_answer
 
-TaskId = Annotated[str, typer.Argument(metavar="TASK", help="The task's id.")]
 Reason = Annotated[str | None, typer.Option(help="Why, for the record.")]
 
 
@@ -101,15 +100,27 @@ def cancel(
     emit(answer, f"Canceled {task or constellation}.", as_json=as_json)
 
 
-def retry(constellation: ConstellationId, task: TaskId, as_json: Json = False) -> None:
-    """Run a task that ended without success again, with what was skipped because of it.
+def retry(
+    constellation: ConstellationId,
+    task: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[TASK]", help="Only this task; default: all that ended without success."
+        ),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Run what ended without success again, with what was skipped because of it.
+
+    A constellation that has ended goes on by it.
 
     \b
-    Example:
+    Examples:
+      constellation retry c-7f3k9q
       constellation retry c-7f3k9q upload
     """
     answer = ask_hub("retry", constellation=constellation, task=task)
-    emit(answer, f"{task} runs again.", as_json=as_json)
+    emit(answer, *(f"{each} runs again." for each in answer["tasks"]), as_json=as_json)
 
 
 def pause(constellation: ConstellationId, as_json: Json = False) -> None:

@@ -218,15 +218,13 @@ async def play(out: Path, settings: Settings) -> Watched:
             submitted = await scene.hub.ask("submit", request=request)
             console().print(notes_text(submitted["title"], submitted["notes"]))
             watched = Watched(submitted["constellation"])
-            events = await scene.hub.watch(submitted["constellation"], after=0)
+            events = await scene.hub.follow(submitted["constellation"])
             async with anyio.create_task_group() as tasks:
                 faults = Faults(scene, watched, tasks)
                 async for event in events:
                     for line in watched.take(event):
                         console().print(Text(f"  {line.text}", style=line.style))
                     faults.attend(event)
-                    if watched.ended_at is not None:
-                        break
             return watched
 
 

@@ -54,7 +54,7 @@ class Follower:
 
         The first Ctrl-C asks the hub to cancel it; the second stops waiting.
         """
-        events = await self._hub.watch(self.watched.constellation.id, after=0)
+        events = await self._hub.follow(self.watched.constellation.id)
         with self._hub.link_told(self._tell_of_link):
             await self._follow(events)
         return self.watched.ended_at is not None
@@ -66,8 +66,6 @@ class Follower:
             async for event in events:
                 self._display.show(self.watched, self.watched.take(event))
                 self._attend(event, tasks)
-                if self.watched.ended_at is not None:
-                    break
             tasks.cancel_scope.cancel()
 
     async def _obey_ctrl_c(self, tasks: TaskGroup) -> None:

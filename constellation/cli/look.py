@@ -92,11 +92,9 @@ def logs(
     async def main() -> None:
         async with open_hub(settings) as hub:
             watched = Watched(constellation)
-            events = _followed(hub, constellation) if follow else _logged(hub, constellation)
+            events = await hub.follow(constellation) if follow else _logged(hub, constellation)
             async for event in events:
                 _tell(watched, event, after=after, as_json=as_json)
-                if watched.ended_at is not None:
-                    break
 
     run_async(main)
 
@@ -110,12 +108,6 @@ async def _logged(hub: HubClient, constellation: str) -> AsyncIterator[Mapping[s
             after = fact["seq"]
             yield fact
         more = answer["more"]
-
-
-async def _followed(hub: HubClient, constellation: str) -> AsyncIterator[Mapping[str, Any]]:
-    """The facts so far and those to come, with notices in between."""
-    async for event in await hub.watch(constellation, after=0):
-        yield event
 
 
 def _tell(watched: Watched, event: Mapping[str, Any], *, after: int, as_json: bool) -> None:

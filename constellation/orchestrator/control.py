@@ -17,6 +17,7 @@ from .events import (
     InputAnswered,
     InputRequired,
     Paused,
+    Reopened,
     Resumed,
     RevisionClosed,
     Submitted,
@@ -51,13 +52,7 @@ class Control:
                 remedy="Give a weight above 0.",
                 constellation=event.constellation,
             )
-        open_runs = sum(run.ended_at is None for run in state.runs.values())
-        if open_runs >= state.settings.max_constellations:
-            raise LimitExceeded(
-                f"{open_runs} constellations are open, which is as many as this hub takes.",
-                remedy="Wait for one to end, or cancel one.",
-                limit=state.settings.max_constellations,
-            )
+        self._check_room()
         limit = state.settings.max_tasks
         constellation = Constellation(event.constellation, weights=state.expected, max_tasks=limit)
         self._check_size(constellation, event.batch)
@@ -80,6 +75,19 @@ class Control:
         for edit in event.batch.edits:
             if isinstance(edit, UpdateTask) and self._is_queued(run, edit.id):
                 self._dispatch.enqueue(run, edit.id, now)
+
+    def reopened(self, event: Reopened, now: float) -> None:
+        """Edits to a constellation that has ended, applied whole or refused."""
+        state = self._state
+        run = Run.restore(event.snapshot, state.expected)
+        self._check_room()
+        self._check_size(run.constellation, event.batch)
+        applied = run.constellation.apply(event.batch, now)
+        run.reopen()
+        state.runs[run.id] = run
+        state.queues.add(run.id, run.weight, run.paused)
+        state.fact(run, "reopened", {}, now)
+        self._applied(run, event.batch, applied.version, now)
 
     def _applied(self, run: Run, batch: Batch, version: int, now: float) -> None:
         self._state.fact(run, "edited", {"batch": batch_to_plain(batch), "version": version}, now)
@@ -112,6 +120,16 @@ class Control:
         node = run.constellation.nodes.get(task_id)
         queued = task_id in self._state.queues.backlogs[run.id].queued
         return queued and node is not None and node.ready
+
+    def _check_room(self) -> None:
+        open_runs = sum(run.ended_at is None for run in self._state.runs.values())
+        limit = self._state.settings.max_constellations
+        if open_runs >= limit:
+            raise LimitExceeded(
+                f"{open_runs} constellations are open, which is as many as this hub takes.",
+                remedy="Wait for one to end, or cancel one.",
+                limit=limit,
+            )
 
     def _check_size(self, constellation: Constellation, batch: Batch) -> None:
         added = 0

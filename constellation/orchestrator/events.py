@@ -56,6 +56,19 @@ class EditRequested:
 
 
 @dataclass(frozen=True, slots=True)
+class Reopened:
+    """Edits to a constellation that has ended: it goes on, unless they are refused.
+
+    Attributes:
+        snapshot: what `Scheduler.snapshot_run` would have returned of it.
+        batch: the edits.
+    """
+
+    snapshot: Mapping[str, Any]
+    batch: Batch
+
+
+@dataclass(frozen=True, slots=True)
 class RevisionClosed:
     """The planner has answered (or given up) on the outcome of ``task``: release what it held."""
 
@@ -201,6 +214,7 @@ class Tick:
 Event = (
     Submitted
     | EditRequested
+    | Reopened
     | RevisionClosed
     | Paused
     | Resumed
@@ -231,7 +245,7 @@ class Fact(NamedTuple):
         constellation: which one it is about.
         kind: ``created``, ``edited``, ``started``, ``raced``, ``withdrawn``, ``finished``,
             ``requeued``, ``asked``, ``answered``, ``settled``, ``paused``, ``resumed``,
-            ``canceled``, ``ended``; docs/protocol.md lists the body of each.
+            ``canceled``, ``ended``, ``reopened``; docs/protocol.md lists the body of each.
         body: plain data that msgpack and JSON can carry.
     """
 

@@ -7,7 +7,7 @@ snapshots, and the journal's log is folded in: both in another thread.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from anyio import to_thread
 
@@ -43,15 +43,20 @@ class Housekeeping:
         self._unsaved[constellation] += facts
         self._unsaved_sum += facts
 
-    def count(self, facts: Sequence[Fact], ended: Sequence[str]) -> None:
-        """Take note of what was just committed; what has ended with it leaves memory."""
+    def count(self, facts: Sequence[Fact], ended: Mapping[str, bool]) -> None:
+        """Take note of what was just committed.
+
+        Args:
+            ended: constellations that ended with it (True), which leave memory, or went on (False).
+        """
         unsaved = self._unsaved
         for fact in facts:
             unsaved[fact.constellation] += 1
         self._unsaved_sum += len(facts)
-        for constellation in ended:
-            self._unsaved_sum -= unsaved.pop(constellation)
-            self._scheduler.forget(constellation)
+        for constellation, over in ended.items():
+            if over:
+                self._unsaved_sum -= unsaved.pop(constellation)
+                self._scheduler.forget(constellation)
 
     @property
     def due(self) -> bool:

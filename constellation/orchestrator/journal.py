@@ -42,7 +42,7 @@ MAINTAIN_BYTES = 16 * 1024 * 1024
 MAINTAIN_FACTS = 20_000
 
 _CONSTELLATION = attrgetter("constellation")
-_NOTHING: Mapping[str, Mapping[str, Any]] = MappingProxyType({})
+_NOTHING: Mapping[str, Mapping[str, Any] | None] = MappingProxyType({})
 _INSERT = "INSERT INTO events VALUES (?, ?, ?, ?, ?)"
 # The row that holds a number is the last one that begins at or before it.
 _ALL_FACTS = """
@@ -150,13 +150,14 @@ class Journal:
     # ── writing ─────────────────────────────────────────────────────────────────────────────────
 
     def commit(
-        self, facts: Sequence[Fact], ended: Mapping[str, Mapping[str, Any]] = _NOTHING
+        self, facts: Sequence[Fact], ended: Mapping[str, Mapping[str, Any] | None] = _NOTHING
     ) -> int:
         """Write facts in one transaction; return the number of the last one.
 
         Args:
             facts: in the order in which they were made.
-            ended: of each constellation that ended with them, what listings show of it.
+            ended: of each constellation that ended with them, what listings show of it; None if it
+                had ended and goes on.
 
         Raises:
             JournalError: nothing was written (disk full, file gone). The caller must not act.
@@ -183,7 +184,7 @@ class Journal:
         self,
         rows: list[tuple[int, int, str, int, bytes]],
         created: list[tuple[str, int]],
-        ended: Mapping[str, Mapping[str, Any]],
+        ended: Mapping[str, Mapping[str, Any] | None],
     ) -> None:
         db = self._writing()
         if len(rows) == 1 and not created and not ended:
@@ -196,7 +197,7 @@ class Journal:
             db.executemany("INSERT INTO constellations (id, created) VALUES (?, ?)", created)
             db.executemany(
                 "UPDATE constellations SET summary = ? WHERE id = ?",
-                [(_pack(summary), name) for name, summary in ended.items()],
+                [(summary and _pack(summary), name) for name, summary in ended.items()],
             )
             db.execute("COMMIT")
         except sqlite3.Error:
@@ -278,6 +279,14 @@ class Journal:
             "ORDER BY created DESC LIMIT ?"
         )
         return [self._read(blob) for (blob,) in reversed(self._all(query, (limit,)))]
+
+    def last(self, constellation: str) -> int:
+        """Number of the last fact about a constellation; 0 if there is none."""
+        query = (
+            "SELECT seq + count - 1 FROM events WHERE constellation = ? ORDER BY seq DESC LIMIT 1"
+        )
+        row = self._one(query, (constellation,))
+        return 0 if row is None else int(row[0])
 
     def known(self, constellation: str) -> bool:
         """True if any fact about this constellation was ever written."""

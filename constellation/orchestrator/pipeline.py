@@ -38,7 +38,7 @@ class Wake:
     Attributes:
         instructions: of the scheduler, but for the facts.
         facts: to be written first.
-        ended: constellations that end with these facts.
+        ended: constellations that end with these facts (True), or go on after they had (False).
         afterwards: called once all is done.
     """
 
@@ -47,7 +47,7 @@ class Wake:
     def __init__(self) -> None:
         self.instructions: list[Instruction] = []
         self.facts: list[Fact] = []
-        self.ended: list[str] = []
+        self.ended: dict[str, bool] = {}
         self.afterwards: list[Callable[[], object]] = []
 
     def __bool__(self) -> bool:
@@ -58,8 +58,8 @@ class Wake:
         for each in instructions:
             if type(each) is Fact:
                 self.facts.append(each)
-                if each.kind == "ended":
-                    self.ended.append(each.constellation)
+                if each.kind == "ended" or each.kind == "reopened":
+                    self.ended[each.constellation] = each.kind == "ended"
             else:
                 self.instructions.append(each)
 
@@ -199,11 +199,11 @@ class Pipeline:
         wake, self._wake = self._wake, Wake()
         return wake
 
-    def _summaries(self, ended: list[str]) -> dict[str, dict[str, Any]]:
+    def _summaries(self, ended: dict[str, bool]) -> dict[str, dict[str, Any] | None]:
         runs = self.scheduler.runs
-        return {name: summary(runs[name]) for name in ended}
+        return {name: summary(runs[name]) if over else None for name, over in ended.items()}
 
-    def _commit(self, facts: list[Fact], ended: dict[str, dict[str, Any]]) -> None:
+    def _commit(self, facts: list[Fact], ended: dict[str, dict[str, Any] | None]) -> None:
         began = time.perf_counter()
         self.journal.commit(facts, ended)
         self._telemetry.committed(facts, time.perf_counter() - began)
@@ -213,6 +213,8 @@ class Pipeline:
             self._act_on(each)
         if wake.facts:
             self._publish(wake.facts, self.journal.seq)
+        for name in wake.ended:
+            self._looked_at.pop(name, None)
         for callback in wake.afterwards:
             callback()
         if wake.facts:

@@ -142,6 +142,8 @@ def replay(run: Run, fact: Fact) -> None:
             run.cancel(body["reason"])
         case "ended":
             run.ended_at = fact.time
+        case "reopened":
+            run.reopen()
 
 
 def _started(run: Run, fact: Fact) -> Attempt:

@@ -254,6 +254,11 @@ class Run:
         self.former.clear()
         return self._stop_all(list(self.live))
 
+    def reopen(self) -> None:
+        """Edits were applied after the whole had ended: it goes on."""
+        self.ended_at = None
+        self.reason = ""
+
     def _stop_all(self, tasks: list[str]) -> list[Attempt]:
         closed = [self.finish(task, held=False, stopped=True) for task in tasks]
         return [attempt for attempts in closed for attempt in attempts]

@@ -37,6 +37,7 @@ from .events import (
     InputRequired,
     Instruction,
     Paused,
+    Reopened,
     Resumed,
     RevisionClosed,
     Submitted,
@@ -76,6 +77,7 @@ class Scheduler:
         self._handlers: dict[type[Event], Callable[[Any, float], None]] = {
             Submitted: self._control.submitted,
             EditRequested: self._control.edited,
+            Reopened: self._control.reopened,
             RevisionClosed: self._control.revision_closed,
             Paused: self._control.paused,
             Resumed: self._control.resumed,

@@ -93,7 +93,7 @@ class State:
         if run.ended_at is not None:
             raise UnknownConstellationError(
                 f"Constellation {constellation} has ended and can no longer be changed.",
-                remedy="Submit a new one.",
+                remedy="Retry what failed, or submit a new one.",
                 constellation=constellation,
             )
         return run

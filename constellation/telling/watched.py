@@ -103,6 +103,9 @@ class Watched:
                 yield f"Cancellation: {body['reason']}.", "yellow"
             case "ended":
                 self.ended_at = time
+            case "reopened":
+                self.ended_at = None
+                yield "Taken up again.", "yellow"
             case "progress":
                 self._remember(body["task"], _progress(body))
             case "output":

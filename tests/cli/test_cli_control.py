@@ -102,3 +102,15 @@ def test_a_failed_task_is_retried(fabric: Terminal) -> None:
     fabric.run("approve", identifier)
     fabric.wait_for(identifier, "ended")
     assert fabric.json("show", identifier)["state"] == "completed"
+
+
+def test_what_failed_is_retried_after_the_end(fabric: Terminal) -> None:
+    fabric.run("run", "read the file late.txt", exits=1)
+    identifier = str(fabric.json("ps", "--all")["constellations"][-1]["id"])
+    (fabric.folder / "late.txt").write_text("now\n")
+    assert "runs again." in fabric.run("retry", identifier).stdout
+    story = fabric.run("logs", identifier, "--follow").stdout
+    assert "Taken up again." in story
+    assert fabric.json("show", identifier)["state"] == "completed"
+    told = fabric.run("retry", identifier, exits=4).stderr
+    assert "There is nothing to retry." in told

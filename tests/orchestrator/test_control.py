@@ -9,10 +9,11 @@ from constellation.errors import (
     EditConflictError,
     GraphError,
     InvalidTransition,
+    LimitExceeded,
     UnknownConstellationError,
     UnknownTaskError,
 )
-from constellation.graph.edits import AddTask, RemoveTask, RetryTask
+from constellation.graph.edits import AddTask, Batch, Edit, RemoveTask, RetryTask
 from constellation.graph.task import Dependency
 from constellation.orchestrator.events import (
     Answer,
@@ -23,6 +24,7 @@ from constellation.orchestrator.events import (
     InputRequired,
     Instruction,
     Paused,
+    Reopened,
     Revise,
     RevisionClosed,
 )
@@ -194,6 +196,67 @@ def test_elements_and_skips_are_no_reason_to_ask() -> None:
     kit.finish("c/m[1]/1")
     assert kit.state("skipped") == "canceled"
     assert asked(kit.said) == []
+
+
+# ── after the end ───────────────────────────────────────────────────────────────────────────────
+
+
+def failed_one() -> Kit:
+    """A constellation that has ended because its first task failed."""
+    kit = Kit()
+    kit.join("a")
+    kit.submit(work("first"), work("then"), edges=[Dependency("first", "then")])
+    kit.fail("c/first/1")
+    assert kit.facts("ended")[0]["state"] == "failed"
+    return kit
+
+
+def reopen(kit: Kit, *edits: Edit) -> None:
+    kit.send(Reopened(kit.scheduler.snapshot_run("c"), Batch(edits)))
+
+
+def test_what_has_ended_goes_on_when_it_is_edited() -> None:
+    kit = failed_one()
+    reopen(kit, RetryTask("first"))
+    assert kit.on("a") == ["c/first/2"]
+    again = kit.restarted()
+    again.rejoin("a", running=["c/first/2"])
+    for each in (kit, again):
+        assert each.run().ended_at is None
+        each.finish("c/first/2", device="a")
+        each.finish("c/then/1")
+        assert each.facts("ended")[-1]["state"] == "completed"
+
+
+def test_a_canceled_one_that_goes_on_is_canceled_no_more() -> None:
+    kit = Kit()
+    kit.submit(work("a"), work("b"))
+    kit.send(CancelRequested("c", "a mistake"))
+    reopen(kit, RetryTask("a"), RetryTask("b"))
+    kit.join("desk")
+    kit.finish("c/a/1")
+    kit.finish("c/b/1")
+    ended = kit.facts("ended")[-1]
+    assert ended["state"] == "completed"
+    assert "reason" not in ended
+
+
+def test_refused_edits_leave_it_ended() -> None:
+    kit = failed_one()
+    before = len(kit.said)
+    with pytest.raises(EditConflictError, match="never ran"):
+        reopen(kit, RetryTask("then"))
+    assert len(kit.said) == before
+    assert kit.run().ended_at is not None
+
+
+def test_what_is_reopened_counts_as_open() -> None:
+    kit = Kit(Settings(max_constellations=1))
+    kit.submit(work("a"))
+    kit.send(CancelRequested("c"))
+    kit.submit(work("a"), id="other")
+    with pytest.raises(LimitExceeded, match="1 constellations are open"):
+        reopen(kit, RetryTask("a"))
 
 
 # ── questions ───────────────────────────────────────────────────────────────────────────────────

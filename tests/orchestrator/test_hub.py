@@ -165,6 +165,15 @@ class Bench:
                     break
         return seen
 
+    async def until_last(self, constellation: str) -> None:
+        """Wait for the end of one that had ended before and went on."""
+        known = {"constellation": constellation, "after": 0}
+        answer = await self.client.request("subscribe", known)
+        with anyio.fail_after(10):
+            async for event in self.client.events(answer["subscription"]):
+                if event["kind"] == "ended" and event["seq"] >= answer["last"]:
+                    break
+
     async def ended(self, constellation: str) -> dict[str, dict[str, Any]]:
         """Wait for the end; return the nodes by task."""
         await self.until(constellation, "ended")
@@ -512,6 +521,44 @@ async def test_a_graph_too_large_for_one_answer_is_refused_with_what_to_do(tmp_p
         assert "in parts" in caught.value.remedy
 
 
+def fail_at_first(device: Device, message: Message) -> None:
+    """Every first attempt fails, every later one completes."""
+    state = "failed" if message.body["attempt"].endswith("/1") else "completed"
+    device.result(message.body["attempt"].split("/")[1], state)
+
+
+async def test_what_has_ended_is_retried_and_goes_on(tmp_path: Path) -> None:
+    async with bench(tmp_path) as it, device_of(it.hub, it.client, answer=fail_at_first):
+        name = await it.submit({"id": "a"}, {"id": "b"})
+        await it.until(name, "ended")
+        answer = await it.client.request("retry", {"constellation": name})
+        assert answer["tasks"] == ["a", "b"]
+        await it.until_last(name)
+        nodes = await it.nodes(name)
+        assert {node["state"] for node in nodes.values()} == {"completed"}
+        listed = await it.client.request("list", {"all": True})
+        assert [row["state"] for row in listed["constellations"]] == ["completed"]
+        with pytest.raises(EditConflictError, match="ended without success"):
+            await it.client.request("retry", {"constellation": name})
+        with pytest.raises(UnknownConstellationError):
+            await it.client.request("retry", {"constellation": "c-none"})
+
+
+async def test_what_goes_on_after_its_end_does_so_across_a_restart(tmp_path: Path) -> None:
+    async with bench(tmp_path) as it:
+        name = await it.submit({"id": "a"})
+        await it.client.request("cancel", {"constellation": name})
+        await it.until(name, "ended")
+        edits = [{"op": "add_task", "task": {"id": "b", "skill": "work"}}]
+        await it.client.request("edit", {"constellation": name, "edits": edits})
+    async with bench(tmp_path) as it:
+        listed = await it.client.request("list", {})
+        assert [row["id"] for row in listed["constellations"]] == [name]
+        async with device_of(it.hub, it.client):
+            await it.until_last(name)
+        assert (await it.nodes(name))["b"]["state"] == "completed"
+
+
 async def test_listings_are_bounded(tmp_path: Path) -> None:
     async with bench(tmp_path) as it, device_of(it.hub, it.client):
         for name in ("first", "second"):
@@ -603,7 +650,7 @@ async def test_subscriptions_are_bounded(tmp_path: Path) -> None:
             await it.client.request("subscribe", {})
         with pytest.raises(LimitExceeded, match="100 subscriptions"):
             await it.client.request("subscribe", {})
-        await it.client.request("unsubscribe", first)
+        await it.client.request("unsubscribe", {"subscription": first["subscription"]})
         await it.client.request("subscribe", {})
 
 

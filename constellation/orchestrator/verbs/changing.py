@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
-from constellation.errors import UnknownConstellationError, UnknownTaskError
+from constellation.errors import EditConflictError, UnknownConstellationError, UnknownTaskError
 from constellation.graph.edits import Batch, CancelTask, RetryTask
 from constellation.graph.plain import batch_from_plain
+from constellation.graph.task import TaskState
 from constellation.orchestrator.events import (
     CancelRequested,
     EditRequested,
     InputAnswered,
     Paused,
+    Reopened,
     Resumed,
 )
 from constellation.orchestrator.run import Run
@@ -22,7 +25,7 @@ from .params import (
     CancelParams,
     ConstellationParams,
     EditParams,
-    TaskParams,
+    RetryParams,
 )
 
 if TYPE_CHECKING:
@@ -37,13 +40,12 @@ def _open_run(hub: Hub, identifier: str) -> Run:
     if hub.journal.known(identifier):
         raise UnknownConstellationError(
             f"Constellation {identifier} has ended and can no longer be changed.",
-            remedy="Submit a new one.",
+            remedy="Retry what failed, or submit a new one.",
         )
     raise unknown(identifier)
 
 
-def _edit(hub: Hub, peer: Peer, params: EditParams) -> Result:
-    run = _open_run(hub, params.constellation)
+def _edit(hub: Hub, peer: Peer, params: EditParams) -> Result | Awaitable[Result]:
     batch = batch_from_plain(
         {
             "edits": params.edits,
@@ -52,12 +54,31 @@ def _edit(hub: Hub, peer: Peer, params: EditParams) -> Result:
             "note": params.note,
         }
     )
-    return _apply(hub, run, batch)
+    return _with_run(hub, params.constellation, lambda run: _apply(hub, run, batch))
+
+
+def _with_run(
+    hub: Hub, identifier: str, change: Callable[[Run], Result]
+) -> Result | Awaitable[Result]:
+    """Change a constellation, which may have ended: then it is read back first."""
+    run = hub.scheduler.runs.get(identifier)
+    return _when_read_back(hub, identifier, change) if run is None else change(run)
+
+
+async def _when_read_back(hub: Hub, identifier: str, change: Callable[[Run], Result]) -> Result:
+    found = await hub.pipeline.find_run(identifier)
+    if found is None:
+        raise unknown(identifier)
+    # Somebody else may have reopened it meanwhile.
+    return change(hub.scheduler.runs.get(identifier, found))
 
 
 def _apply(hub: Hub, run: Run, batch: Batch) -> Result:
-    hub.feed(EditRequested(run.id, batch))
-    return {"version": run.constellation.version}
+    if run.ended_at is None:
+        hub.feed(EditRequested(run.id, batch))
+    else:
+        hub.feed(Reopened(run.snapshot(), batch))
+    return {"version": hub.scheduler.runs[run.id].constellation.version}
 
 
 def _cancel(hub: Hub, peer: Peer, params: CancelParams) -> Result:
@@ -69,9 +90,36 @@ def _cancel(hub: Hub, peer: Peer, params: CancelParams) -> Result:
     return _apply(hub, run, Batch((edit,), author=peer.name))
 
 
-def _retry(hub: Hub, peer: Peer, params: TaskParams) -> Result:
-    run = _open_run(hub, params.constellation)
-    return _apply(hub, run, Batch((RetryTask(params.task),), author=peer.name))
+def _retry(hub: Hub, peer: Peer, params: RetryParams) -> Result | Awaitable[Result]:
+    def change(run: Run) -> Result:
+        tasks = _unsuccessful(run) if params.task is None else [params.task]
+        batch = Batch(tuple(RetryTask(task) for task in tasks), author=peer.name)
+        return {**_apply(hub, run, batch), "tasks": tasks}
+
+    return _with_run(hub, params.constellation, change)
+
+
+def _unsuccessful(run: Run) -> list[str]:
+    """What can be retried; tasks that were skipped, and elements of maps, go with what they follow.
+
+    Raises:
+        EditConflictError: there is nothing.
+    """
+    found = [
+        node.id
+        for node in run.constellation.nodes.values()
+        if node.ended
+        and node.state is not TaskState.COMPLETED
+        and not node.skipped
+        and node.member_of is None
+    ]
+    if not found:
+        raise EditConflictError(
+            f"No task of {run.id} ended without success.",
+            remedy="There is nothing to retry.",
+            constellation=run.id,
+        )
+    return found
 
 
 def _pause(hub: Hub, peer: Peer, params: ConstellationParams) -> Result:
@@ -101,7 +149,7 @@ def _answer(hub: Hub, peer: Peer, params: AnswerParams) -> Result:
 VERBS = {
     "edit": Verb(EditParams, "operate", _edit),
     "cancel": Verb(CancelParams, "operate", _cancel),
-    "retry": Verb(TaskParams, "operate", _retry),
+    "retry": Verb(RetryParams, "operate", _retry),
     "pause": Verb(ConstellationParams, "operate", _pause),
     "resume": Verb(ConstellationParams, "operate", _resume),
     "answer": Verb(AnswerParams, "operate", _answer),

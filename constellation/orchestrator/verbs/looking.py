@@ -93,7 +93,9 @@ def _subscribe(hub: Hub, peer: Peer, params: SubscribeParams) -> Result:
         raise unknown(params.constellation)
     subscription = hub.observers.subscribe(peer, params.constellation, params.after)
     hub.pipeline.afterwards(hub.serve_observers)
-    return {"subscription": subscription.id}
+    name = params.constellation
+    last = hub.journal.seq if name is None else hub.journal.last(name)
+    return {"subscription": subscription.id, "last": last}
 
 
 def _unsubscribe(hub: Hub, peer: Peer, params: UnsubscribeParams) -> Result:

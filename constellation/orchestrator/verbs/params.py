@@ -54,6 +54,10 @@ class TaskParams(ConstellationParams):
     task: str
 
 
+class RetryParams(ConstellationParams):
+    task: str | None = None
+
+
 class AnswerParams(TaskParams):
     question: str | None = None
     answer: Any = None
