@@ -34,6 +34,7 @@ from constellation.orchestrator.events import (
     InputRequired,
     Instruction,
     Notify,
+    Reopened,
     Resumed,
     RevisionClosed,
     Tick,
@@ -262,7 +263,10 @@ class World:
         for edit in batch.edits:
             if isinstance(edit, RetryTask):
                 self._retried(constellation, edit.id)
-        if not self.feed(EditRequested(constellation, batch)):
+        event: Event = EditRequested(constellation, batch)
+        if self.scheduler.runs[constellation].ended_at is not None:
+            event = Reopened(self.scheduler.snapshot_run(constellation), batch)
+        if not self.feed(event):
             self.unresolved, self.completed = before, completed
 
     def _retried(self, constellation: str, task: str) -> None:

@@ -33,6 +33,7 @@ from constellation.orchestrator.events import (
     RevisionClosed,
     Submitted,
 )
+from constellation.orchestrator.run import Run
 
 NAMES = [f"t{n}" for n in range(6)]
 names = st.sampled_from(NAMES)
@@ -170,6 +171,9 @@ class SchedulerMachine(RuleBasedStateMachine):
         runs = self.world.scheduler.runs.values()
         return [run.id for run in runs if run.ended_at is None]
 
+    def _with_tasks(self) -> list[Run]:
+        return [run for run in self.world.scheduler.runs.values() if run.constellation.nodes]
+
     def _asking(self) -> list[tuple[str, str, str]]:
         return [
             (run.id, task, str(node.question["id"]))
@@ -222,11 +226,11 @@ class SchedulerMachine(RuleBasedStateMachine):
         constellation = data.draw(st.sampled_from(self._open()))
         self.world.edit(constellation, Batch(tuple(batch)))
 
-    @precondition(lambda self: self._open())
+    @precondition(lambda self: self._with_tasks())
     @rule(data=st.data())
     def edit_what_is_there(self, data: st.DataObject) -> None:
         """Edits that name tasks in a fitting state, so that many are accepted."""
-        run = self.world.scheduler.runs[data.draw(st.sampled_from(self._open()))]
+        run = data.draw(st.sampled_from(self._with_tasks()))
         nodes = [node for node in run.constellation.nodes.values() if node.member_of is None]
         node = data.draw(st.sampled_from(nodes))
         if node.state in (TaskState.FAILED, TaskState.REJECTED, TaskState.CANCELED):
