@@ -27,7 +27,7 @@ def command_note(text: str, skill: str, place: Place, left_out: tuple[str, ...])
     """Which skill a clause became, and where."""
     note = f"“{text}”: {skill} {place_note(place)}."
     if not place.stated:
-        note = f"{note[:-1]}, which the request does not say itself."
+        note = f"{note[:-1]}, as the request names no device."
     if left_out:
         note += f" Left out: {listed(left_out)}, for want of that skill."
     return note

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 from constellation.aip.cards import SkillCard
 
@@ -76,12 +77,22 @@ def read_transfer(phrase: Phrase) -> Transfer | None:
             sources.append(token.text)
         before = token.shape
     towards = any(found.place in _TOWARDS for found in phrases(phrase))
+    if sources and not (target or towards):
+        _refuse_unknown_target(phrase)
     if not sources or (target and len(sources) > 1) or not (target or towards):
         return None
     unknown = [word for word in words[1:] if word not in _PLAIN and concept(word) not in _NOUNS]
     if unknown:
         raise UnplacedError(str(phrase), f"Nothing can be made of “{unknown[0]}”.", _FORMS)
     return Transfer(tuple((path, target or path) for path in sources), removes)
+
+
+def _refuse_unknown_target(phrase: Phrase) -> None:
+    """``copy a.txt from desk to server``, and there is no server: that is what to say of it."""
+    for before, token in pairwise(phrase.tokens):
+        if before.shape in _TOWARDS and token.kind == "word":
+            problem = f"No connected device is called, or described as, {token.text!r}."
+            raise UnplacedError(str(phrase), problem, _FORMS)
 
 
 def with_named_file(phrase: Phrase, steps: Sequence[Step]) -> Phrase:
