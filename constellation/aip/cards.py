@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StrictInt
 
 Effect = Literal["read", "write", "dangerous"]
 Name = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
@@ -38,7 +38,7 @@ class SkillCard(BaseModel):
     idempotent: bool = False
     examples: tuple[str, ...] = ()
     streams: bool = False
-    capacity: int | None = Field(default=None, ge=0)
+    capacity: StrictInt | None = Field(default=None, ge=0)
 
 
 class DeviceCard(BaseModel):
@@ -66,7 +66,7 @@ class DeviceCard(BaseModel):
     capabilities: tuple[str, ...] = ()
     hardware: dict[str, Any] = Field(default_factory=dict, max_length=64)
     skills: tuple[SkillCard, ...] = Field(default=(), max_length=512)
-    capacity: int = Field(default=4, ge=0, le=10_000)
+    capacity: StrictInt = Field(default=4, ge=0, le=10_000)
     version: str = Field(default="", max_length=64)
 
     def skill(self, name: str) -> SkillCard | None:

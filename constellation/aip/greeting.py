@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from constellation.errors import RemoteProtocolError, VersionError
@@ -40,7 +41,8 @@ def read_hello(frame: Frame, codec: Codec, limits: Limits) -> Hello:
         VersionError: the peer does not speak this version.
         LimitExceeded: it is too large.
     """
-    _, messages = codec.decode(frame, limits)
+    # It is one message, and may come from anybody: it is bounded as such before it is unpacked.
+    _, messages = codec.decode(frame, replace(limits, max_frame=limits.max_body))
     if len(messages) != 1 or messages[0].type != "hello":
         raise RemoteProtocolError("The first frame is a hello alone.")
     hello = Hello.read(messages[0].body)

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 SAMPLES = 8
+# No clock shows more seconds than this, some 30,000 years after any beginning.
+MOST_S = 1e12
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +81,9 @@ class Pulse:
         return {"t0": now}
 
     def answered(self, pong: Mapping[str, float], now: float) -> None:
-        """An answer came; one that was not asked for says nothing."""
-        if pong["t0"] == self._asked_at:
+        """An answer came; one that was not asked for, or cannot be true, says nothing."""
+        t0, t1, t2 = pong["t0"], pong["t1"], pong["t2"]
+        if t0 == self._asked_at:
             self._asked_at = None
-            self.clock.add(pong["t0"], pong["t1"], pong["t2"], now)
+            if max(abs(t1), abs(t2)) < MOST_S and t2 >= t1:
+                self.clock.add(t0, t1, t2, now)

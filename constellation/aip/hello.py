@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, StrictInt, ValidationError
 
 from constellation.errors import RemoteProtocolError
 
@@ -34,14 +34,14 @@ class Hello(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
-    version: tuple[int, ...]
+    version: tuple[StrictInt, ...]
     role: str = Field(pattern=r"^(device|client|hub)$")
     name: str = Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
     card: DeviceCard | None = None
     credential: SecretStr | None = None
     pair: PairingOffer | None = None
     session: ResumeToken | None = None
-    received: int = Field(default=0, ge=0)
+    received: StrictInt = Field(default=0, ge=0)
     limits: dict[str, Any] | None = None
     running: tuple[str, ...] = Field(default=(), max_length=100_000)
     held: tuple[str, ...] = Field(default=(), max_length=100_000)
@@ -56,7 +56,7 @@ class Hello(BaseModel):
         version = body.get("version")
         try:
             return cls.model_validate(
-                {**body, "version": [version] if isinstance(version, int) else version}
+                {**body, "version": [version] if type(version) is int else version}
             )
         except ValidationError as error:
             first = error.errors(include_url=False, include_input=False)[0]

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from pydantic import TypeAdapter, ValidationError, with_config
+from pydantic import StrictInt, TypeAdapter, ValidationError, with_config
 
 from constellation.errors import RemoteProtocolError
 
@@ -26,14 +26,14 @@ class Limits:
         max_item: bytes of one item of a real-time stream.
     """
 
-    max_frame: int = 16 * 1024 * 1024
-    max_body: int = 8 * 1024 * 1024
-    max_depth: int = 32
-    max_batch: int = 1024
-    max_outstanding: int = 65_536
-    max_outstanding_bytes: int = 64 * 1024 * 1024
-    max_streams: int = 256
-    max_item: int = 256 * 1024
+    max_frame: StrictInt = 16 * 1024 * 1024
+    max_body: StrictInt = 8 * 1024 * 1024
+    max_depth: StrictInt = 32
+    max_batch: StrictInt = 1024
+    max_outstanding: StrictInt = 65_536
+    max_outstanding_bytes: StrictInt = 64 * 1024 * 1024
+    max_streams: StrictInt = 256
+    max_item: StrictInt = 256 * 1024
 
     def to_wire(self) -> dict[str, int]:
         """As plain data."""
@@ -53,7 +53,14 @@ class Limits:
             raise RemoteProtocolError(f"limits: {first['loc']}: {first['msg']}.") from None
         if min(asdict(limits).values()) < 1 or limits.max_frame < 4096 or limits.max_body < 1024:
             raise RemoteProtocolError("limits: too small to speak at all.")
-        return limits
+        # What is kept for a peer is bounded, however much it is ready to receive.
+        return replace(
+            limits,
+            max_outstanding=min(limits.max_outstanding, _DEFAULT.max_outstanding),
+            max_outstanding_bytes=min(limits.max_outstanding_bytes, _DEFAULT.max_outstanding_bytes),
+            max_streams=min(limits.max_streams, _DEFAULT.max_streams),
+        )
 
 
+_DEFAULT = Limits()
 _LIMITS: TypeAdapter[Limits] = TypeAdapter(Limits)

@@ -255,7 +255,7 @@ class Link(Endpoint):
     def _opened(self, resumed: bool, welcome: Mapping[str, Any], lost: Sequence[Message]) -> None:
         self.welcome = welcome
         token = welcome.get("credential")
-        if token is not None:
+        if token is not None and self._pair_code is not None:
             self.credential, self._pair_code = token, None
             with self._guard:
                 self._on_credential(token)

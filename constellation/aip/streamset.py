@@ -5,7 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
-from constellation.errors import LimitExceeded, LocalProtocolError, RemoteProtocolError
+from constellation.errors import (
+    LimitExceeded,
+    LocalProtocolError,
+    ProtocolError,
+    RemoteProtocolError,
+)
 
 from .codec import Codec
 from .instructions import Instruction, StreamClosed, StreamData, StreamOpened
@@ -25,11 +30,12 @@ class StreamSet:
     Args:
         first: number of our first stream: odd for the dialler, even for the listener.
         say: sends a message without a number.
-        put: sends a numbered message of the session's own, whatever is unacknowledged.
+        put: sends a numbered message of the session's own, though much is unacknowledged.
     """
 
     def __init__(self, first: int, say: Say, put: Say) -> None:
         self._next = first
+        self._newest = 0  # of the peer's
         self._say = say
         self._put = put
         self._senders: dict[int, Sender] = {}
@@ -40,6 +46,7 @@ class StreamSet:
 
     def clear(self) -> None:
         """Streams end with their session."""
+        self._newest = 0
         self._senders.clear()
         self._receivers.clear()
 
@@ -177,17 +184,21 @@ class StreamSet:
                 self._take_close(body, done)
 
     def _take_open(self, body: Body, limits: Limits, done: list[Instruction]) -> None:
-        stream = body["stream"]
+        stream, qos = body["stream"], body["qos"]
         ours = stream % 2 == self._next % 2
-        if ours or stream in self._receivers:
+        if ours or stream <= self._newest:
             raise RemoteProtocolError(f"{stream} is not the number of a new stream of the peer.")
+        self._newest = stream
+        deadline_s = (body.get("deadline_ms") or 0) / 1000 if qos == "deadline" else None
+        error: ProtocolError | None = None
         if len(self._receivers) >= limits.max_streams:
-            limit = LimitExceeded(f"At most {limits.max_streams} streams may be open.")
-            self._put("close", {"stream": stream, "error": limit.to_wire()})
+            error = LimitExceeded(f"At most {limits.max_streams} streams may be open.")
+        elif deadline_s is not None and deadline_s <= 0:
+            error = RemoteProtocolError("A stream with a deadline says its deadline_ms, above 0.")
+        if error is not None:
+            self._put("close", {"stream": stream, "error": error.to_wire()})
             return
-        deadline_ms = body.get("deadline_ms")
-        deadline_s = None if deadline_ms is None else deadline_ms / 1000
-        self._receivers[stream] = Receiver(stream, body["qos"], deadline_s)
+        self._receivers[stream] = Receiver(stream, qos, deadline_s)
         done.append(StreamOpened(stream, body))
 
     def _take_close(self, body: Body, done: list[Instruction]) -> None:

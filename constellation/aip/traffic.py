@@ -22,7 +22,7 @@ from .instructions import CloseCode, CloseTransport, Deliver, Ended, Instruction
 from .intake import Intake
 from .limits import Limits
 from .messages import TYPES, Message, MessageType
-from .outbox import Control, Outbox
+from .outbox import MAX_CONTROL, Control, Outbox
 from .states import TRANSITIONS, State
 from .streamset import Qos, StreamSet
 
@@ -181,7 +181,13 @@ class Traffic:
         self._control.put(self._codec.encode(type, 0, body))
 
     def _put(self, type: str, body: Mapping[str, Any]) -> None:
-        """Send a numbered message of the session's own, however much is unacknowledged."""
+        """Send a numbered message of the session's own, though much is unacknowledged.
+
+        Raises:
+            LimitExceeded: the peer makes us say these things and acknowledges none.
+        """
+        if len(self._outbox) > self.peer_limits.max_outstanding + MAX_CONTROL:
+            raise LimitExceeded("Streams are opened and their refusals not acknowledged.")
         self._outbox.put(self._codec.encode(type, self._outbox.last + 1, body))
 
     # ── receiving ───────────────────────────────────────────────────────────────────────────────

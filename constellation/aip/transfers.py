@@ -179,7 +179,9 @@ class Transfers:
 
     def _take_stream(self, stream: IncomingStream) -> None:
         # A message will say which artifact it is.
-        if len(self._unclaimed) < MAX_UNCLAIMED:
+        if stream.qos != "reliable":
+            stream.refuse(RemoteProtocolError("An artifact comes on a reliable stream."))
+        elif len(self._unclaimed) < MAX_UNCLAIMED:
             self._unclaimed[stream.number] = stream
         else:
             stream.refuse(LimitExceeded("Too many artifacts come without a word."))
@@ -209,9 +211,10 @@ class Transfers:
     def _take_put(self, body: Mapping[str, Any]) -> None:
         digest, size = body["hash"], body["size"]
         stream = self._unclaimed.pop(body["stream"], None)
+        confirm = partial(self._confirm, {"hash": digest, "size": size, "stream": body["stream"]})
         if stream is None:
+            confirm(RemoteProtocolError(f"There is no stream {body['stream']} for an artifact."))
             return
-        confirm = partial(self._confirm, {"hash": digest, "size": size, "stream": stream.number})
         try:
             if self._store is None:
                 raise PermissionDenied("No artifacts are taken here.")

@@ -22,6 +22,8 @@ from .identity import Identity
 # Bytes that may wait in the transport: few, so that what the session sends next is decided late.
 WRITE_LIMIT_BYTES = 64 * 1024
 CLOSE_TIMEOUT_S = 2.0
+# Websocket pings that are answered while the peer reads nothing.
+MAX_UNREAD_PONGS = 1024
 
 
 class Transport(Connection):
@@ -45,6 +47,7 @@ class Transport(Connection):
         self.ended = self.loop.create_future()
         self._parts = bytearray()
         self._is_text = False
+        self._unread_pongs = 0
 
     @property
     def writable(self) -> bool:
@@ -71,11 +74,19 @@ class Transport(Connection):
     def process_event(self, event: Event) -> None:
         """Take an event of the websocket protocol (called by websockets)."""
         if not isinstance(event, Frame) or event.opcode not in _DATA:
+            self._bound_pongs(event)
             super().process_event(event)
         elif event.opcode is not Opcode.CONT and event.fin:
             self._hand_over(bytes(event.data), event.opcode is Opcode.TEXT)
         else:
             self._gather(event)
+
+    def _bound_pongs(self, event: Event) -> None:
+        # websockets answers every ping at once, whether or not anybody reads the answers.
+        if self.paused and isinstance(event, Frame) and event.opcode is Opcode.PING:
+            self._unread_pongs += 1
+            if self._unread_pongs > MAX_UNREAD_PONGS:
+                self.transport.abort()
 
     def _gather(self, frame: Frame) -> None:
         # websockets bounds the sum of the fragments by max_size; empty ones take no room here.
@@ -103,6 +114,7 @@ class Transport(Connection):
     def resume_writing(self) -> None:
         """The write buffer has drained (called by asyncio)."""
         super().resume_writing()
+        self._unread_pongs = 0
         if self.on_writable is not None:
             self.on_writable()
 
