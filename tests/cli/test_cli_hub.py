@@ -113,7 +113,8 @@ def test_who_waits_for_a_hub_that_is_gone_may_leave(alone: Terminal) -> None:
         assert hub.stdout is not None
         url = json.loads(hub.stdout.readline())["url"]
         code = alone.json("pair", "--name", "desk")["code"]
-        with process(alone, "agent", "--hub", url, "--name", "desk", "--pair", code) as agent:
+        options = "--hub", url, "--name", "desk", "--pair", code, "--drain-timeout", "0"
+        with process(alone, "agent", *options) as agent:
             line_with(agent.stdout, "desk")
             with process(alone, "run", ECHO) as running:
                 line_with(running.stderr, "To answer:")
