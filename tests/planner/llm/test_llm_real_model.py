@@ -10,11 +10,11 @@ from collections.abc import Iterator
 from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import anyio
 import pytest
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from constellation.aip.cards import DeviceCard, SkillCard
 from constellation.errors import PlanError
@@ -36,7 +36,9 @@ class Switch(BaseModel):
 
 
 class Story(BaseModel):
-    text: str
+    """One that cannot end soon."""
+
+    chapters: Annotated[list[str], Field(min_length=100)]
 
 
 @pytest.fixture(scope="module")
