@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import os
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -125,6 +126,10 @@ class Context:
         """
         with self.open(path, "rb") as file:
             return await self._port.put_artifact(file, Path(path).name)
+
+    async def put_bytes(self, data: bytes, name: str) -> tuple[str, int]:
+        """Give bytes to the fabric; return their SHA-256 in hexadecimal and their number."""
+        return await self._port.put_artifact(io.BytesIO(data), name)
 
     async def get_artifact(self, digest: str, path: str) -> int:
         """Write an artifact of the fabric to a file; return its size in bytes.

@@ -78,7 +78,8 @@ def agent(
       constellation agent --skills lamp.py --kind lamp --name lamp
       constellation agent --name desk --root ~/work install
     """
-    state = load_settings({"state_dir": state_dir}).state_dir.absolute()
+    configured = load_settings({"state_dir": state_dir})
+    state = configured.state_dir.absolute()
     local = _local_hub(state) if hub is None else None
     settings = AgentSettings(
         hub=local.url if local else str(hub),
@@ -93,6 +94,7 @@ def agent(
         labels=_labels(label or []),
         policy=policy and policy.absolute(),
         capacity=capacity,
+        mcp_servers=configured.mcp.servers,
         drain_timeout_s=drain_timeout,
     )
     if local and not pair and not credential_file and not settings.credential_file.exists():

@@ -35,6 +35,18 @@ class HttpFailed(TaskFailed):
     code = "task.failed.http"
 
 
+class ToolFailed(TaskFailed):
+    """A tool of an MCP server said that it failed, or its server refused the call."""
+
+    code = "task.failed.tool"
+
+
+class ToolServerLost(TaskFailed):
+    """The MCP server behind a tool is gone; it is started again, so a retry may succeed."""
+
+    code = "task.failed.server_lost"
+
+
 class UnknownSkill(TaskRejected):
     """The device has no such skill."""
 

@@ -1,4 +1,4 @@
-"""Finding skills: those that are installed, by entry point, and those of a file.
+"""Finding skills: those that are installed, by entry point, those of a file, and MCP servers'.
 
 A package adds skills to every agent with an entry point in the group ``constellation.skills``, and
 a whole set of its own kind with one in ``constellation.agents``. Either names a skill, a module
@@ -8,16 +8,20 @@ with skills, or a function that returns them.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from importlib.metadata import EntryPoint, entry_points
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from constellation.errors import ConfigError
 
+from .settings import AgentSettings
 from .skills import AnySkill, Registry, Skill
+
+if TYPE_CHECKING:
+    from .mcp import ToolServer
 
 KINDS = "constellation.agents"
 PLUGINS = "constellation.skills"
@@ -50,6 +54,28 @@ def load_skills(kind: str, files: Iterable[Path] = (), given: Iterable[AnySkill]
             kind=kind,
         )
     return registry
+
+
+def tool_servers(
+    settings: AgentSettings, registry: Registry, changed: Callable[[], None]
+) -> list[ToolServer]:
+    """The MCP servers whose tools are to be skills; `ToolServer.run` has yet to be run.
+
+    Raises:
+        ConfigError: there are such, but the extra ``mcp`` is not installed.
+    """
+    if not settings.mcp_servers:
+        return []
+    try:
+        from .mcp import ToolServer
+    except ImportError as error:
+        raise ConfigError(
+            f"Tools of MCP servers need the extra 'mcp': {error}.",
+            remedy="Install it: pip install 'constellation-fabric[mcp]'.",
+        ) from None
+    return [
+        ToolServer(name, server, registry, changed) for name, server in settings.mcp_servers.items()
+    ]
 
 
 def load_file(file: Path) -> list[AnySkill]:

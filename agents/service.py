@@ -18,12 +18,12 @@ from constellation.aip.tls import client_context
 from .artifacts import Artifacts
 from .card import make_card
 from .handover import Handover
-from .loading import load_skills
+from .loading import load_skills, tool_servers
 from .policy import Policy, load_policy
 from .roots import Roots
 from .runtime import STOP_GRACE_S, Agent
 from .settings import AgentSettings
-from .skills import AnySkill, threads_are_busy
+from .skills import AnySkill, Registry, threads_are_busy
 from .store import Store
 from .systemd import notify
 
@@ -40,6 +40,7 @@ class Service:
 
     Args:
         ready: called when the hub has first taken the device in.
+        registry: the device's skills; those of tool servers come and go.
 
     Attributes:
         link: the connection; set before it is open.
@@ -51,8 +52,11 @@ class Service:
         agent: Agent,
         handover: Handover,
         ready: Callable[[], None],
+        registry: Registry,
     ) -> None:
         self._settings = settings
+        self._registry = registry
+        self._tool_servers = tool_servers(settings, registry, self._publish_card)
         self._agent = agent
         self._handover = handover
         self._ready = ready
@@ -102,11 +106,17 @@ class Service:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._handover.watch)
             tasks.start_soon(self._tell_if_alone)
+            for server in self._tool_servers:
+                tasks.start_soon(server.run)
             notify("READY=1")
             await anext(signals)
             tasks.start_soon(self._end_at_once, signals, tasks.cancel_scope)
             await self._drain()
             tasks.cancel_scope.cancel()
+
+    def _publish_card(self) -> None:
+        if self.link is not None and not self._draining:
+            self.link.publish_card(make_card(self._settings, self._registry))
 
     async def _tell_if_alone(self) -> None:
         if self.link is None:
@@ -175,7 +185,7 @@ async def run_agent(
             roots=Roots(settings.roots),
             policy=policy,
         )
-        service = Service(settings, agent, handover, ready)
+        service = Service(settings, agent, handover, ready, registry)
         try:
             async with connect(
                 settings.hub,

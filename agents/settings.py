@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from constellation.config import McpServerSettings
 from constellation.errors import ConfigError
 
 DEFAULT_CAPACITY = 32
@@ -30,6 +31,7 @@ class AgentSettings:
         labels: key/value pairs for the card.
         policy: the policy file; None for the defaults.
         capacity: how many attempts run at once.
+        mcp_servers: MCP servers by name whose tools are skills as well.
         drain_timeout_s: how long attempts may still run once the agent shall stop.
     """
 
@@ -45,6 +47,7 @@ class AgentSettings:
     labels: Mapping[str, str] = field(default_factory=dict)
     policy: Path | None = None
     capacity: int = DEFAULT_CAPACITY
+    mcp_servers: Mapping[str, McpServerSettings] = field(default_factory=dict)
     drain_timeout_s: float = 30.0
 
     @property

@@ -23,7 +23,7 @@ import asyncio
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import Any, Generic, ParamSpec, TypeVar
+from typing import Any, Generic, ParamSpec, Protocol, TypeVar
 
 from pydantic import ValidationError
 
@@ -41,15 +41,41 @@ _THREADS = ThreadPoolExecutor(max_workers=64, thread_name_prefix="skill")
 _in_threads: set[asyncio.Future[Any]] = set()
 
 
-class Skill(Generic[P, R]):
-    """A function that devices can call, with what the fabric knows of it.
-
-    Calling the object calls the function, so that skills can be used and tested as they are.
+class AnySkill(Protocol):
+    """What the runtime needs of a skill, wherever it comes from.
 
     Attributes:
         card: what is published.
         timeout_s: bound of one call unless the task has its own; None for no bound.
         intent: says, from the arguments, what a call would do; None if the arguments alone say it.
+    """
+
+    card: SkillCard
+    timeout_s: float | None
+    intent: Callable[..., Intent] | None
+
+    @property
+    def name(self) -> str: ...
+
+    def bind(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """Check arguments as they come from a hub.
+
+        Raises:
+            SkillError: names the field that is wrong.
+        """
+        ...
+
+    async def run(self, bound: Mapping[str, Any], context: Context) -> Any:
+        """Do it, with what `bind` returned; the result is plain data."""
+        ...
+
+
+class Skill(Generic[P, R]):
+    """A function that devices can call, with what the fabric knows of it.
+
+    Calling the object calls the function, so that skills can be used and tested as they are.
+
+    The attributes are those of `AnySkill`.
     """
 
     def __init__(
@@ -69,7 +95,7 @@ class Skill(Generic[P, R]):
         self._signature = read_signature(name, function)
         self._one_of = tuple(one_of)
         self.timeout_s = timeout_s
-        self.intent = intent
+        self.intent: Callable[..., Intent] | None = intent
         schema = self._signature.input
         if one_of:
             schema = {**schema, "oneOf": [{"required": [field]} for field in one_of]}
@@ -217,9 +243,6 @@ def skill(
     return decorate
 
 
-AnySkill = Skill[..., Any]
-
-
 class Registry:
     """The skills of a device, by name."""
 
@@ -240,6 +263,10 @@ class Registry:
                 remedy="Rename one of them in its @skill(…).",
                 skill=new.name,
             )
+
+    def remove(self, name: str) -> None:
+        """Forget a skill; what runs of it runs on."""
+        del self._skills[name]
 
     def get(self, name: str) -> AnySkill | None:
         return self._skills.get(name)

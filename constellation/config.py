@@ -20,6 +20,10 @@ Order, strongest first: arguments of a command, environment, file, defaults. The
     model = "gpt-5-mini"
     base_url = "http://127.0.0.1:8000/v1"
 
+    [mcp.servers.git]              # its tools are skills of this machine's agents (extra ``mcp``)
+    command = "uvx"
+    args = ["mcp-server-git"]
+
 In the environment a section and its key are joined by two underscores: ``CONSTELLATION_HUB__PORT``.
 """
 
@@ -31,9 +35,17 @@ import tomllib
 from collections.abc import Mapping
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -146,6 +158,42 @@ class PlannerSettings(Section):
     )
 
 
+class McpServerSettings(Section):
+    """An MCP server whose tools are skills: a command that is started, or a URL.
+
+    Attributes:
+        command, args: speaks MCP over stdin and stdout.
+        env: set for it beside the few variables that it gets anyway (``PATH``, ``HOME``, …).
+        cwd: the folder that it starts in.
+        url: speaks streamable HTTP instead.
+        headers: sent with each request, such as ``Authorization``.
+        effects: side-effect class of tools by a pattern over their names, in place of what the
+            server says; the longest pattern that matches counts.
+    """
+
+    command: str = ""
+    args: tuple[str, ...] = ()
+    env: dict[str, str] = Field(default_factory=dict)
+    cwd: UserPath | None = None
+    url: Annotated[str, Field(pattern=r"^https?://\S+$")] | None = None
+    headers: dict[str, SecretStr] = Field(default_factory=dict)
+    effects: dict[str, Literal["read", "write", "dangerous"]] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        if bool(self.command) == bool(self.url):
+            raise ValueError("give it either a command or a url")
+        return self
+
+
+class McpSettings(Section):
+    """MCP servers by name; a tool ``status`` of the server ``git`` is the skill ``git.status``."""
+
+    servers: dict[
+        Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,31}$")], McpServerSettings
+    ] = Field(default_factory=dict)
+
+
 class Settings(BaseSettings):
     """All settings. Make them with `load_settings`, which reports mistakes as `ConfigError`."""
 
@@ -157,6 +205,7 @@ class Settings(BaseSettings):
     client: ClientSettings = ClientSettings()
     hub: HubSettings = HubSettings()
     planner: PlannerSettings = PlannerSettings()
+    mcp: McpSettings = McpSettings()
 
     @property
     def journal_file(self) -> Path:
@@ -261,7 +310,9 @@ def _explain(error: ValidationError, given: Mapping[str, Any], file: Path) -> Co
             f"Did you mean {near[0]}?" if near else f"Known: {', '.join(_known_keys(Settings))}."
         )
     else:
-        wrong = "" if "token" in path else f" is {first['input']!r}"
+        # A whole table may hold credentials.
+        hidden = "token" in path or isinstance(first["input"], dict)
+        wrong = "" if hidden else f" is {first['input']!r}"
         reason = first["msg"].removeprefix("Value error, ")
         message = f"{source}: {key}{wrong}: {reason[:1].lower()}{reason[1:]}."
     return ConfigError(message, remedy=remedy, source=source, key=key)
