@@ -10,7 +10,12 @@ from typing import Any, Protocol
 
 from websockets.frames import CloseCode as WebsocketCode
 
-from constellation.errors import AuthenticationError, ConstellationError, LimitExceeded
+from constellation.errors import (
+    AuthenticationError,
+    ConstellationError,
+    LimitExceeded,
+    ProtocolError,
+)
 
 from .codec import Codec
 from .endpoint import Clock, Endpoint
@@ -119,6 +124,11 @@ class Peer(Endpoint):
         if self._transport is not None and self._transport.writable:
             complaint = self.codec.encode("error", 0, error.to_wire())
             self._transport.write(self.codec.join(0, [complaint]))
+
+    def give_up(self, error: ProtocolError) -> None:
+        """End the session because the peer's own limits leave no room for what it asked for."""
+        self.complain(error)
+        self.close(error.message, CloseCode.LIMIT)
 
     def shut_out(self, error: AuthenticationError, code: int) -> None:
         """End the session because its credential is no longer good."""

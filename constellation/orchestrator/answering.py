@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from constellation.aip.endpoint import Guard
-from constellation.errors import ConstellationError, LimitExceeded
+from constellation.errors import ConstellationError, LimitExceeded, ProtocolError
 
 from .requests import error_response, read_request
 
@@ -80,5 +80,6 @@ class RequestDesk:
 def _send(peer: Peer, body: dict[str, Any]) -> None:
     try:
         peer.send("response", body)
-    except LimitExceeded as error:
+    except ProtocolError as error:
+        # Larger or deeper than this client takes.
         peer.send("response", error_response(body["id"], error))

@@ -25,6 +25,7 @@ from constellation.aip.server import Peer
 from constellation.errors import (
     ConstellationError,
     PermissionDenied,
+    ProtocolError,
     RemoteProtocolError,
 )
 from constellation.graph.edits import Batch
@@ -33,6 +34,7 @@ from constellation.graph.task import Outcome, TaskState
 from constellation.planner.ports import Planner
 
 from .answering import RequestDesk
+from .artifacts import is_hash
 from .events import (
     Answer,
     ArtifactsHeld,
@@ -66,6 +68,8 @@ CATCH_UP_S = 0.05
 _STATES = {state.value: state for state in TaskState}
 # Revisions of which planners are asked at the same time; others wait their turn.
 MAX_REVISIONS = 16
+# Characters of a reason that a device is told: every device takes so much.
+MAX_REASON = 200
 
 
 class Hub:
@@ -171,7 +175,7 @@ class Hub:
             case Assign(device, body):
                 self._send(device, "assign", body)
             case CancelAttempt(device, attempt, reason):
-                self._send(device, "cancel", {"attempt": attempt, "reason": reason})
+                self._send(device, "cancel", {"attempt": attempt, "reason": reason[:MAX_REASON]})
             case Answer(device, body):
                 self._send(device, "answer", body)
             case Notify():
@@ -181,8 +185,18 @@ class Hub:
 
     def _send(self, device: str, type: str, body: Mapping[str, Any]) -> None:
         peer = self._devices.get(device)
-        if peer is not None:
+        if peer is None:
+            return
+        try:
             peer.send(type, body)
+        except ProtocolError as error:
+            # Larger or deeper than this device takes: as good as a refusal of its own.
+            refusal = error.to_wire()
+            if type == "assign":
+                self.feed(AttemptRejected(device, body["attempt"], refusal))
+            elif type == "answer":
+                outcome = Outcome(TaskState.FAILED, None, refusal)
+                self.feed(AttemptFinished(device, body["attempt"], outcome))
 
     def _publish(self, facts: list[Fact], last_seq: int) -> None:
         self.observers.publish(facts, last_seq)
@@ -293,7 +307,8 @@ class Hub:
             case "card":
                 self._update_card(peer, body["card"])
             case "have":
-                self._feed_from(peer, ArtifactsHeld(peer.name, tuple(body["hashes"])))
+                hashes = tuple(filter(is_hash, body["hashes"]))
+                self._feed_from(peer, ArtifactsHeld(peer.name, hashes))
             case "drain":
                 self._feed_from(peer, DeviceDraining(peer.name))
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from constellation.errors import LimitExceeded
+from constellation.errors import LimitExceeded, ProtocolError
 
 from .events import Fact, Notify
 from .journal import Journal
@@ -29,7 +29,10 @@ class Reader(Protocol):
         """Bytes queued and not yet acknowledged."""
 
     def send(self, type: str, body: Mapping[str, Any]) -> object:
-        """Queue a message."""
+        """Queue a message; `ProtocolError` if it is larger or deeper than the reader takes."""
+
+    def give_up(self, error: ProtocolError) -> None:
+        """End the session of a reader that cannot take what it asked for."""
 
 
 @dataclass(slots=True, eq=False)
@@ -94,7 +97,8 @@ class Observers:
     def publish(self, facts: list[Fact], last_seq: int) -> None:
         """Push facts just committed, the last of which has the number ``last_seq``."""
         first = last_seq - len(facts) + 1
-        for each in self._subscriptions.values():
+        # A reader that cannot take what it is sent is forgotten on the way.
+        for each in list(self._subscriptions.values()):
             if each.behind:
                 continue
             if each.reader.pending > HIGH_WATER_BYTES:
@@ -108,7 +112,7 @@ class Observers:
 
     def notify(self, notice: Notify) -> None:
         """Push a notice to those who keep up."""
-        for each in self._subscriptions.values():
+        for each in list(self._subscriptions.values()):
             if each.wants(notice.constellation) and not each.behind:
                 if each.reader.pending > HIGH_WATER_BYTES:
                     each.behind = True
@@ -154,4 +158,7 @@ def _send(subscription: Subscription, event: Fact | Notify, seq: int | None) -> 
     }
     if seq is not None:
         body["seq"] = seq
-    subscription.reader.send("event", body)
+    try:
+        subscription.reader.send("event", body)
+    except ProtocolError as error:
+        subscription.reader.give_up(error)

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import anyio
 
+from constellation.aip import limits as aip
 from constellation.aip.auth import CredentialStore, PairingDesk, StoreAuthenticator
 from constellation.aip.server import serve
 from constellation.aip.tls import server_context
@@ -28,6 +29,8 @@ from .journal import Journal
 from .scheduler import Scheduler
 from .settings import Settings as Limits
 
+# What comes in goes out again inside of events and answers, to clients that take the defaults.
+INTAKE = aip.Limits(max_body=7 * 1024 * 1024, max_depth=24)
 LOCAL_CREDENTIAL = "local"
 TOKEN_FILE = "local.token"
 # Without letters and digits that are easily taken for each other.
@@ -69,6 +72,7 @@ async def open_hub(settings: Settings, planner: Planner | None = None) -> AsyncI
             ssl=_tls(options),
             # The scheduler's lease ends first, and with a reason that a person understands.
             grace_s=options.grace_s + 1.0,
+            limits=INTAKE,
             artifacts=ArtifactStore(state / "artifacts"),
             clock=hub.pipeline.now,
         )

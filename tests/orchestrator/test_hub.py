@@ -174,6 +174,13 @@ class Bench:
                 if event["kind"] == "ended" and event["seq"] >= answer["last"]:
                     break
 
+    async def until_finished(self, constellation: str, task: str) -> None:
+        """Wait for the outcome of a task."""
+        with anyio.fail_after(10):
+            async for event in await self.events(constellation):
+                if event["kind"] == "finished" and event["body"]["task"] == task:
+                    break
+
     async def ended(self, constellation: str) -> dict[str, dict[str, Any]]:
         """Wait for the end; return the nodes by task."""
         await self.until(constellation, "ended")

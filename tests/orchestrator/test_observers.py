@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from constellation.errors import LimitExceeded, ProtocolError
 from constellation.orchestrator.events import Fact, Notify
 from constellation.orchestrator.journal import Journal
 from constellation.orchestrator.observers import CATCH_UP_FACTS, HIGH_WATER_BYTES, Observers
@@ -23,6 +24,9 @@ class Reader:
     def send(self, type: str, body: Mapping[str, Any]) -> None:
         assert type == "event"
         self.events.append(body)
+
+    def give_up(self, error: ProtocolError) -> None:
+        raise error
 
     @property
     def seqs(self) -> list[int]:
@@ -91,6 +95,33 @@ def test_a_slow_reader_misses_no_fact_and_gets_no_flood(journal: Journal) -> Non
     while observers.behind:
         observers.catch_up()
     assert slow.seqs == list(range(1, 2 * CATCH_UP_FACTS + 3))
+
+
+class Narrow(Reader):
+    """Takes no event at all, and is forgotten at the first."""
+
+    def __init__(self, observers: Observers) -> None:
+        super().__init__()
+        self._observers = observers
+
+    def send(self, type: str, body: Mapping[str, Any]) -> None:
+        raise LimitExceeded("too large")
+
+    def give_up(self, error: ProtocolError) -> None:
+        self._observers.forget(self)
+
+
+def test_a_reader_that_cannot_take_an_event_is_given_up_and_others_hear_it(
+    journal: Journal,
+) -> None:
+    observers = Observers(journal)
+    for reader in (Narrow(observers), wide := Reader(), Narrow(observers)):
+        observers.subscribe(reader)
+    commit(journal, observers, "a")
+    observers.subscribe(Narrow(observers))
+    observers.notify(Notify(1.0, "a", "waiting", {"task": "t"}))
+    assert [event["kind"] for event in wide.events] == ["started", "waiting"]
+    assert len(observers) == 1
 
 
 def test_notices_reach_those_who_keep_up_and_carry_no_number(journal: Journal) -> None:
