@@ -131,14 +131,26 @@ class HubSettings(Section):
     metrics_port: int | None = Field(default=None, ge=0, le=65_535)
 
 
-class PlannerSettings(Section):
+class ModelSettings(Section):
+    """A language model behind an OpenAI-compatible endpoint.
+
+    Attributes:
+        model: its name on the server.
+        base_url, api_key: None takes ``OPENAI_BASE_URL`` and ``OPENAI_API_KEY``.
+        timeout_s: for one answer of the model.
+    """
+
+    model: str = ""
+    base_url: Annotated[str, Field(pattern=r"^https?://\S+$")] | None = None
+    api_key: SecretStr | None = None
+    timeout_s: float = Field(default=60.0, gt=0)
+
+
+class PlannerSettings(ModelSettings):
     """Who plans requests in plain words.
 
     Attributes:
         kind: ``offline`` needs nothing; ``llm`` asks a language model.
-        model: its name on the server.
-        base_url, api_key: None takes ``OPENAI_BASE_URL`` and ``OPENAI_API_KEY``.
-        timeout_s: for one answer of the model.
         repairs: how often an answer that cannot be used is sent back.
         max_tokens: of all answers to one request together, prompts included.
         max_tasks: how many tasks a plan may have.
@@ -146,10 +158,6 @@ class PlannerSettings(Section):
     """
 
     kind: Literal["offline", "llm"] = "offline"
-    model: str = ""
-    base_url: Annotated[str, Field(pattern=r"^https?://\S+$")] | None = None
-    api_key: SecretStr | None = None
-    timeout_s: float = Field(default=60.0, gt=0)
     repairs: int = Field(default=2, ge=0, le=10)
     max_tokens: int = Field(default=100_000, gt=0)
     max_tasks: int = Field(default=200, gt=0)

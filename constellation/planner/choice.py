@@ -21,14 +21,10 @@ def make_planner(settings: PlannerSettings) -> Planner:
         raise ConfigError(
             "No model is named for planning.", remedy="Set planner.model in the settings."
         )
-    from .llm import Budget, LlmPlanner, OpenAIModel
+    from constellation.llm import open_model
 
-    key = settings.api_key
-    model = OpenAIModel(
-        settings.model,
-        base_url=settings.base_url,
-        api_key=None if key is None else key.get_secret_value(),
-        timeout_s=settings.timeout_s,
-    )
+    from .llm import Budget, LlmPlanner
+
+    model = open_model(settings)
     budget = Budget(settings.repairs, settings.max_tokens, settings.max_tasks)
     return LlmPlanner(model, budget=budget, revise_on=settings.revise_on)

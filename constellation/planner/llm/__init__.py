@@ -1,10 +1,9 @@
 """Planning with any model behind an OpenAI-compatible endpoint (extra ``llm``).
 
-`proposal` is what the model writes, `prompts` what it is told, `reply` and `compiling` read and
-check its answer, `model` speaks to the endpoint, and `planner` goes round until it is right.
+`proposal` is what the model writes, `prompts` what it is told, `compiling` checks its answer, and
+`planner` goes round until it is right. `constellation.llm` speaks to the endpoint.
 """
 
-from .model import ModelUnavailable, OpenAIModel
 from .planner import Budget, LlmPlanner
 
-__all__ = ["Budget", "LlmPlanner", "ModelUnavailable", "OpenAIModel"]
+__all__ = ["Budget", "LlmPlanner"]

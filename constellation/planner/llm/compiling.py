@@ -26,9 +26,9 @@ from constellation.graph.edits import (
     UpdateTask,
 )
 from constellation.graph.task import ConditionKind, Dependency, Requirement, Task
+from constellation.llm.reply import UnreadableError
 
 from .proposal import Add, Cancel, Change, Proposal, Remove, Retry, Revision, Step, Wait
-from .reply import UnreadableError
 
 _PLAIN_CONDITIONS = frozenset(get_args(ConditionKind)) - {"when"}
 

@@ -12,13 +12,13 @@ from constellation.aip.cards import DeviceCard
 from constellation.errors import PlanError
 from constellation.graph.edits import Edit
 from constellation.graph.export import from_json
+from constellation.llm.chat import ChatMessage, ChatModel, ModelUnavailable, to_mend
+from constellation.llm.reply import UnreadableError, read
 from constellation.planner.ports import Plan
 
 from .compiling import compile_plan, compile_revision
-from .model import ChatModel, ModelUnavailable
-from .prompts import ChatMessage, to_mend, to_plan, to_revise
+from .prompts import to_plan, to_revise
 from .proposal import Proposal, Revision
-from .reply import UnreadableError, read
 
 M = TypeVar("M", bound=BaseModel)
 T = TypeVar("T")

@@ -17,9 +17,9 @@ from constellation.config import Settings, load_settings
 from constellation.errors import ConfigError
 from constellation.fabric import Fabric
 from constellation.graph.task import TaskState
+from constellation.llm import ModelUnavailable
 from constellation.orchestrator import service
 from constellation.planner.choice import make_planner
-from constellation.planner.llm import ModelUnavailable
 
 pytestmark = pytest.mark.anyio
 

@@ -27,7 +27,8 @@ from constellation.graph.constellation import Constellation
 from constellation.graph.edits import AddTask, Batch, UpdateTask
 from constellation.graph.export import to_json
 from constellation.graph.task import Outcome, Requirement, Task, TaskState
-from constellation.planner.llm import Budget, LlmPlanner, ModelUnavailable, OpenAIModel
+from constellation.llm import ModelUnavailable, OpenAIModel
+from constellation.planner.llm import Budget, LlmPlanner
 
 pytestmark = pytest.mark.anyio
 

@@ -19,7 +19,8 @@ from pydantic import BaseModel, Field
 from constellation.aip.cards import DeviceCard, SkillCard
 from constellation.errors import PlanError
 from constellation.graph.edits import AddTask
-from constellation.planner.llm import Budget, LlmPlanner, OpenAIModel
+from constellation.llm import OpenAIModel
+from constellation.planner.llm import Budget, LlmPlanner
 
 pytestmark = [pytest.mark.anyio, pytest.mark.full]
 

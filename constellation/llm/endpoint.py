@@ -3,56 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import partial
 from json import JSONDecodeError
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import TYPE_CHECKING, cast
 
 from pydantic import BaseModel
 
-from constellation.errors import ConfigError, PlanError
+from constellation.config import ModelSettings
+from constellation.errors import ConfigError
 
-from .prompts import ChatMessage
+from .chat import Answer, ChatMessage, ModelUnavailable
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
     from openai.types.chat import ChatCompletionMessageParam
     from openai.types.shared_params import ResponseFormatJSONSchema
-
-
-class ModelUnavailable(PlanError):
-    """The model's endpoint cannot be used: not reached, refused, too slow, or out of budget."""
-
-    code = "plan.model"
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What a model said.
-
-    Attributes:
-        text: all of it.
-        tokens: how many were used for it, prompt included; estimated where the server does not say.
-    """
-
-    text: str
-    tokens: int
-
-
-class ChatModel(Protocol):
-    """Something that answers a chat with a JSON object."""
-
-    async def answer(self, chat: Sequence[ChatMessage], kind: type[BaseModel]) -> Answer:
-        """The model's answer.
-
-        Args:
-            chat: the messages so far.
-            kind: what the object shall be; servers with structured output are held to its schema.
-
-        Raises:
-            ModelUnavailable: there is no answer.
-        """
-        ...
 
 
 class OpenAIModel:
@@ -126,12 +91,27 @@ class OpenAIModel:
         return Answer(text, tokens or _estimated_tokens(chat, text))
 
 
+def open_model(settings: ModelSettings) -> OpenAIModel:
+    """The model that is configured.
+
+    Raises:
+        ConfigError: it lacks a key, or the extra ``llm`` is not installed.
+    """
+    key = settings.api_key
+    return OpenAIModel(
+        settings.model,
+        base_url=settings.base_url,
+        api_key=None if key is None else key.get_secret_value(),
+        timeout_s=settings.timeout_s,
+    )
+
+
 def _open(base_url: str | None, api_key: str | None, timeout_s: float) -> AsyncOpenAI:
     try:
         from openai import AsyncOpenAI, OpenAIError
     except ImportError:
         raise ConfigError(
-            "Planning with a model needs the extra 'llm'.",
+            "A language model needs the extra 'llm'.",
             remedy="Install it: pip install 'constellation-fabric[llm]'.",
         ) from None
     try:
@@ -139,7 +119,7 @@ def _open(base_url: str | None, api_key: str | None, timeout_s: float) -> AsyncO
     except OpenAIError as error:
         raise ConfigError(
             f"The model cannot be used: {error}",
-            remedy="Set OPENAI_API_KEY, or planner.api_key; a local server takes any word.",
+            remedy="Set OPENAI_API_KEY, or api_key in the settings; a local server takes any word.",
         ) from None
 
 
@@ -163,6 +143,6 @@ def _unavailable(model: str, error: Exception) -> ModelUnavailable:
     reason = " ".join(str(error).split())[:300]
     return ModelUnavailable(
         f"The model {model!r} gave no answer: {reason}",
-        remedy="Check the endpoint and the key, or plan offline (planner.kind = 'offline').",
+        remedy="Check the endpoint, the model's name and the key, or go on without a model.",
         model=model,
     )

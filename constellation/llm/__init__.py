@@ -1,0 +1,22 @@
+"""A language model behind an OpenAI-compatible endpoint (extra ``llm``), for planners and devices.
+
+`chat` is what is said to one and by it, `endpoint` speaks to it, `reply` reads its answers. It
+knows nothing of plans or skills: the hub's planner and the agents build on it alike.
+"""
+
+from .chat import Answer, ChatMessage, ChatModel, ModelUnavailable, as_data, to_mend
+from .endpoint import OpenAIModel, open_model
+from .reply import UnreadableError, read
+
+__all__ = [
+    "Answer",
+    "ChatMessage",
+    "ChatModel",
+    "ModelUnavailable",
+    "OpenAIModel",
+    "UnreadableError",
+    "as_data",
+    "open_model",
+    "read",
+    "to_mend",
+]
