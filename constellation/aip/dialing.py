@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ssl as tls
 from http import HTTPStatus
+from socket import gaierror
 from typing import Literal, cast
 from urllib.parse import urlsplit
 
@@ -94,7 +95,7 @@ class Dialer:
             ) from None
         except (OSError, WebSocketException) as error:
             raise HubUnreachable(
-                f"The hub at {self.url} cannot be reached: {error}.",
+                f"The hub at {self.url} cannot be reached: {self._told(error)}.",
                 remedy="Check that it runs and that its address is right.",
                 url=self.url,
             ) from None
@@ -102,6 +103,29 @@ class Dialer:
             transport.transport.abort()
             raise RemoteProtocolError(f"What answers at {self.url} is no hub.", url=self.url)
         return transport
+
+    def _told(self, error: OSError | WebSocketException) -> str:
+        """What went wrong, in words."""
+        parts = urlsplit(self.url)
+        port = parts.port or (80 if parts.scheme == "ws" else 443)
+        at = f"{parts.hostname}:{port}"
+        match error:
+            case ConnectionRefusedError():
+                return f"nothing listens at {at}"
+            case TimeoutError():
+                return f"{at} does not answer"
+            case gaierror():
+                return f"there is no host named {parts.hostname}"
+            case tls.SSLError():
+                return f"{at} does not speak TLS as we do"
+            case ConnectionResetError() | BrokenPipeError():
+                return f"{at} hung up"
+            case OSError(errno=None):
+                # Several addresses of one name were tried, each in vain.
+                return f"nothing listens at {at}"
+            case OSError():
+                return f"{at}: {error.strerror}"
+        return f"what answers at {at} is no hub: {error}"
 
     def _refused(
         self, error: InvalidStatus
