@@ -133,7 +133,8 @@ def _skills_of(named: Any) -> Iterator[AnySkill]:
 
 
 def _in_module(module: ModuleType) -> Iterator[AnySkill]:
-    """The skills that a module declares itself, not those it imports."""
-    for value in vars(module).values():
-        if isinstance(value, Skill) and value.module == module.__name__:
+    """The skills that a module declares itself, and those it imports and names in ``__all__``."""
+    passed_on = vars(module).get("__all__", ())
+    for name, value in vars(module).items():
+        if isinstance(value, Skill) and (value.module == module.__name__ or name in passed_on):
             yield value

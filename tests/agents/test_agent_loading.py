@@ -42,6 +42,16 @@ def test_a_file_declares_skills(lamp: Path, tmp_path: Path) -> None:
     assert [each.name for each in load_file(other)] == ["l.set"], "what it imports is not its own"
 
 
+def test_a_file_passes_on_what_it_names(lamp: Path, tmp_path: Path) -> None:
+    load_file(lamp)
+    other = tmp_path / "other.py"
+    other.write_text(
+        "from constellation_skills_lamp import set_lamp\n"
+        '__all__ = ["set_lamp"]\n' + LAMP.replace("lamp.", "l.").replace("set_lamp", "set_other")
+    )
+    assert [each.name for each in load_file(other)] == ["lamp.set", "l.set"]
+
+
 def test_kinds_files_and_given_skills_come_together(lamp: Path) -> None:
     assert [each.name for each in load_skills("lamp", [lamp], [own])] == ["own", "lamp.set"]
     names = [each.name for each in load_skills("computer", [lamp])]
