@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -117,6 +118,19 @@ async def test_facts_are_told_once_across_a_restart_of_the_hub(tmp_path: Path) -
             await until_told(before + 1)
             tasks.cancel_scope.cancel()
     assert told == sorted(set(told))
+
+
+async def test_what_is_followed_to_its_end_is_watched_no_more(tmp_path: Path) -> None:
+    mine = settings(tmp_path, hub={"port": 0})
+    async with service.open_hub(mine) as hub, open_hub(mine) as client:
+        name = (await client.ask("submit", edits=[WAITING]))["constellation"]
+        await client.ask("cancel", constellation=name)
+        for _ in range(3):
+            async with aclosing(await client.follow(name)) as events:
+                kinds = [event["kind"] async for event in events]
+            assert (kinds[0], kinds[-1]) == ("created", "ended")
+        await client.ask("status")  # what was said before it is done
+        assert len(hub.observers) == 0
 
 
 async def test_a_graph_is_shown_whole_though_it_comes_in_parts(tmp_path: Path) -> None:

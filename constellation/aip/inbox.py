@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from constellation.errors import SessionLost, error_from_wire
@@ -24,10 +25,12 @@ class Events(AsyncIterator[Event]):
 
     Args:
         took: called with the number of each message that was read.
+        closed: called when they are closed before they end.
     """
 
-    def __init__(self, took: Callable[[int], None]) -> None:
+    def __init__(self, took: Callable[[int], None], closed: Callable[[], None]) -> None:
         self._took = took
+        self._closed = closed
         self._waiting: deque[Message] = deque()
         self._wanted: asyncio.Future[None] | None = None
         self._end: Exception | None = None
@@ -48,11 +51,15 @@ class Events(AsyncIterator[Event]):
         self._wake()
 
     def close(self) -> None:
-        """Read no more: what waits and what still comes is dropped."""
+        """Read no more: what waits and what still comes is dropped; a second call does nothing."""
+        if self._is_closed:
+            return
         self._is_closed = True
         while self._waiting:
             self._took(self._waiting.popleft().seq)
         self._wake()
+        if self._end is None:
+            self._closed()
 
     def __aiter__(self) -> Events:
         return self
@@ -90,10 +97,14 @@ class Inbox:
 
     Args:
         acknowledge: called with that number when it rises.
+        unsubscribe: called with a subscription whose events nobody reads any more.
     """
 
-    def __init__(self, acknowledge: Callable[[int], None]) -> None:
+    def __init__(
+        self, acknowledge: Callable[[int], None], unsubscribe: Callable[[str], None]
+    ) -> None:
         self._acknowledge = acknowledge
+        self._unsubscribe = unsubscribe
         self._untaken: dict[int, None] = {}
         self._newest = 0
         self._acknowledged = 0
@@ -111,8 +122,13 @@ class Inbox:
         """The events of a subscription; those that came before this call are kept for it."""
         found = self._events.get(subscription)
         if found is None:
-            found = self._events[subscription] = Events(self._take)
+            closed = partial(self._unsubscribe, subscription)
+            found = self._events[subscription] = Events(self._take, closed)
         return found
+
+    def forget(self, subscription: str) -> None:
+        """No event of a subscription will come any more."""
+        self._events.pop(subscription, None)
 
     def receive(self, messages: Sequence[Message]) -> None:
         """Sort messages that came in one frame."""

@@ -12,6 +12,8 @@ from websockets.frames import CloseCode as WebsocketCode
 from constellation.errors import (
     AuthenticationError,
     ConstellationError,
+    LimitExceeded,
+    LocalProtocolError,
     PermissionDenied,
     RemoteProtocolError,
     SessionLost,
@@ -89,7 +91,7 @@ class Link(Endpoint):
         self._make_session = make_session
         self._inventory = inventory
         self._on_open = on_open
-        self._inbox = Inbox(self.acknowledge)
+        self._inbox = Inbox(self.acknowledge, self._unsubscribe)
         self._on_messages = on_messages or self._inbox.receive
         self._on_detached = on_detached
         self._on_credential = on_credential
@@ -120,8 +122,7 @@ class Link(Endpoint):
             ConstellationError: what the hub answered.
             SessionLost: the hub restarted or forgot us; what was asked may have happened.
         """
-        self._requests += 1
-        request = f"r{self._requests}"
+        request = self._next_request()
         answer = self._inbox.expect(request)
         try:
             await self.send_wait("request", {"id": request, "verb": verb, "params": params or {}})
@@ -132,6 +133,21 @@ class Link(Endpoint):
     def events(self, subscription: str) -> Events:
         """The events of a subscription; they end with `SessionLost` when the session is lost."""
         return self._inbox.events(subscription)
+
+    def _next_request(self) -> str:
+        self._requests += 1
+        return f"r{self._requests}"
+
+    def _unsubscribe(self, subscription: str) -> None:
+        """Let the hub know that nobody reads a subscription; its answer comes after the last."""
+        request = self._next_request()
+        params = {"subscription": subscription}
+        try:
+            self.send("request", {"id": request, "verb": "unsubscribe", "params": params})
+        except (LocalProtocolError, LimitExceeded):
+            return  # the session ends, or too much waits: what still comes is dropped here
+        answer = self._inbox.expect(request)
+        answer.add_done_callback(lambda _: self._inbox.forget(subscription))
 
     def publish_card(self, card: DeviceCard) -> None:
         """Tell the hub what the device is now."""
