@@ -1,0 +1,11 @@
+"""55 requests to five devices: how many are done, in words and by given plans, with faults or not.
+
+The requests stand in ``requests/``, by category, each with what must be so afterwards and with a
+plan that a person wrote. The hub's planner is the one that its settings name, so a language model
+takes part by ``CONSTELLATION_PLANNER__…``. ``--set only=PREFIX`` takes some of the requests,
+``--set faults=no`` leaves the faults out.
+"""
+
+from .bench import run
+
+__all__ = ["run"]
