@@ -11,7 +11,7 @@ from functools import partial
 import anyio
 
 from constellation.aip.client import Link, connect
-from constellation.aip.eventloop import loop_options
+from constellation.aip.eventloop import calm_collector, loop_options
 from constellation.aip.messages import Message
 from constellation.aip.tls import client_context
 
@@ -219,6 +219,7 @@ def serve(
         ConstellationError: see `run_agent`.
     """
     main = partial(run_agent, settings, skills=skills, ready=ready)
+    calm_collector()
     anyio.run(main, backend_options=loop_options())
     if threads_are_busy():
         # A thread that does not look at `Context.canceled` would keep the process. Every result

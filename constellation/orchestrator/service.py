@@ -16,6 +16,7 @@ import anyio
 
 from constellation.aip import limits as aip
 from constellation.aip.auth import CredentialStore, PairingDesk, StoreAuthenticator
+from constellation.aip.eventloop import calm_collector
 from constellation.aip.server import serve
 from constellation.aip.tls import server_context
 from constellation.config import DISCOVERY_FILE, HubSettings, Settings
@@ -94,6 +95,7 @@ async def serve_until_stopped(settings: Settings, ready: Callable[[Hub], None]) 
     """
     with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
         async with open_hub(settings) as hub:
+            calm_collector()
             ready(hub)
             async for _ in signals:
                 return
