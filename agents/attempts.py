@@ -17,6 +17,9 @@ from .context import Context
 from .errors import Overloaded, UnknownSkill
 from .skills import AnySkill, Registry
 
+IN_WORDS = "agent.do"
+"""The skill that does what an instruction says."""
+
 _REMEMBERED = 10_000
 
 
@@ -126,7 +129,7 @@ class Attempts:
             TaskRejected: no such skill, or no room.
             SkillError: the arguments do not fit the skill.
         """
-        name = body.get("skill") or ""
+        name = body.get("skill") or (IN_WORDS if body.get("instruction") else "")
         skill = self._registry.get(name)
         if skill is None:
             raise _unknown(name, self._registry)
@@ -140,7 +143,7 @@ class Attempts:
         attempt = Attempt(
             body["attempt"],
             skill,
-            skill.bind(body.get("arguments") or {}),
+            skill.bind(_arguments(body)),
             idempotent=body.get("idempotent", skill.card.idempotent),
             timeout_s=skill.timeout_s if timeout_s is None else timeout_s,
             task=context.get("name") or context.get("task") or name,
@@ -186,11 +189,18 @@ class Attempts:
             self._known.discard(self._ended.popleft())
 
 
+def _arguments(body: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The arguments of the skill; a task in words is one of the skill that takes words."""
+    given = body.get("arguments") or {}
+    return given if body.get("skill") else {**given, "instruction": body["instruction"]}
+
+
 def _unknown(name: str, registry: Registry) -> TaskRejected:
-    if not name:
+    if name in ("", IN_WORDS):
         return UnknownSkill(
             "This device takes skills with arguments, not instructions in words.",
-            remedy="Let the hub's planner choose a skill.",
+            remedy="Let the hub's planner choose a skill, or name a model in the device's settings "
+            "([assistant]).",
         )
     return UnknownSkill(
         f"This device has no skill {name!r}.",

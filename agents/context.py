@@ -141,6 +141,17 @@ class Context:
         with self.open(path, "wb") as file:
             return await self._port.get_artifact(digest, file)
 
+    def through(self, wrap: Callable[[Port], Port]) -> Context:
+        """The same attempt for a skill that is a step of another: it speaks through what wraps."""
+        return Context(
+            self.attempt,
+            wrap(self._port),
+            self._loop,
+            task=self.task,
+            roots=self.roots,
+            policy=self.policy,
+        )
+
     def wait(self, awaitable: Awaitable[T]) -> T:
         """Wait in a worker thread for one of the awaitable methods above."""
 

@@ -94,6 +94,7 @@ def agent(
         labels=_labels(label or []),
         policy=policy and policy.absolute(),
         capacity=capacity,
+        assistant=configured.assistant,
         mcp_servers=configured.mcp.servers,
         drain_timeout_s=drain_timeout,
     )

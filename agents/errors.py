@@ -47,6 +47,24 @@ class ToolServerLost(TaskFailed):
     code = "task.failed.server_lost"
 
 
+class BudgetSpent(TaskFailed):
+    """An assistant used up its steps or tokens before it was done."""
+
+    code = "task.failed.budget"
+
+
+class ModelFailed(TaskFailed):
+    """An assistant's model gave no answer, or none that can be used."""
+
+    code = "task.failed.model"
+
+
+class GaveUp(TaskFailed):
+    """An assistant found that it cannot do what it was told."""
+
+    code = "task.failed.impossible"
+
+
 class UnknownSkill(TaskRejected):
     """The device has no such skill."""
 

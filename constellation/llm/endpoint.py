@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from openai.types.shared_params import ResponseFormatJSONSchema
 
 
+MAX_TOKENS = 16_000
+
+
 class OpenAIModel:
     """A model of any server that speaks OpenAI's chat completions.
 
@@ -43,7 +46,7 @@ class OpenAIModel:
         base_url: str | None = None,
         api_key: str | None = None,
         timeout_s: float = 60.0,
-        max_tokens: int = 16_000,
+        max_tokens: int = MAX_TOKENS,
     ) -> None:
         self._model = model
         self._max_tokens = max_tokens
@@ -91,8 +94,11 @@ class OpenAIModel:
         return Answer(text, tokens or _estimated_tokens(chat, text))
 
 
-def open_model(settings: ModelSettings) -> OpenAIModel:
+def open_model(settings: ModelSettings, *, max_tokens: int = MAX_TOKENS) -> OpenAIModel:
     """The model that is configured.
+
+    Args:
+        max_tokens: how long one answer may be.
 
     Raises:
         ConfigError: it lacks a key, or the extra ``llm`` is not installed.
@@ -103,6 +109,7 @@ def open_model(settings: ModelSettings) -> OpenAIModel:
         base_url=settings.base_url,
         api_key=None if key is None else key.get_secret_value(),
         timeout_s=settings.timeout_s,
+        max_tokens=max_tokens,
     )
 
 

@@ -42,6 +42,15 @@ def test_an_assignment_becomes_an_attempt() -> None:
     assert (given.timeout_s, given.idempotent) == (1, False)
 
 
+def test_words_go_to_the_skill_that_takes_words() -> None:
+    @skill("agent.do")
+    async def do(instruction: str) -> None: ...
+
+    attempts = Attempts(Registry([do]), 2)
+    attempt = attempts.take(body("c/t/1", "", instruction="Tidy up."))
+    assert (attempt.skill, attempt.arguments) == (do, {"instruction": "Tidy up."})
+
+
 def test_what_cannot_be_taken_leaves_no_trace() -> None:
     attempts = make()
     for wrong, error in (

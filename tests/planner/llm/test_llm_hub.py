@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from scripted_server import fails, says, scripted_server
 
 from constellation.aip.cards import DeviceCard, SkillCard
 from constellation.aip.client import Link, connect
@@ -20,6 +19,7 @@ from constellation.graph.task import TaskState
 from constellation.llm import ModelUnavailable
 from constellation.orchestrator import service
 from constellation.planner.choice import make_planner
+from constellation.testing.chat_server import fails, says, scripted_server
 
 pytestmark = pytest.mark.anyio
 

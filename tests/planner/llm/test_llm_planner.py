@@ -11,7 +11,15 @@ import anyio
 import pytest
 from anyio import to_thread
 from planner_cards import computers
-from scripted_server import (
+
+from constellation.errors import ConfigError, PlanError
+from constellation.graph.constellation import Constellation
+from constellation.graph.edits import AddTask, Batch, UpdateTask
+from constellation.graph.export import to_json
+from constellation.graph.task import Outcome, Requirement, Task, TaskState
+from constellation.llm import ModelUnavailable, OpenAIModel
+from constellation.planner.llm import Budget, LlmPlanner
+from constellation.testing.chat_server import (
     Hangs,
     Reply,
     ScriptedServer,
@@ -21,14 +29,6 @@ from scripted_server import (
     says,
     scripted_server,
 )
-
-from constellation.errors import ConfigError, PlanError
-from constellation.graph.constellation import Constellation
-from constellation.graph.edits import AddTask, Batch, UpdateTask
-from constellation.graph.export import to_json
-from constellation.graph.task import Outcome, Requirement, Task, TaskState
-from constellation.llm import ModelUnavailable, OpenAIModel
-from constellation.planner.llm import Budget, LlmPlanner
 
 pytestmark = pytest.mark.anyio
 

