@@ -22,7 +22,7 @@ from .skills import SkillIndex
 from .steps import Gate, Step
 from .subjects import find_subject, hidden_commands
 from .tokens import Phrase
-from .transfers import read_transfer, transfer_commands, with_named_file
+from .transfers import read_transfers, transfer_commands, with_named_file
 from .weaver import Weaver
 
 MAX_WORDS = 100
@@ -65,6 +65,9 @@ class Builder:
             raise UnplacedError(shortened(clause.text, 80), "It is too long for one command.")
         if clause.link in ("start", "then") and not clause.nested and self.stage:
             self.before, self.stage = self.stage, []
+        condition = clause.condition
+        if condition and condition.kind != "unread" and not len(clause.phrase):
+            raise UnplacedError(condition.text, "It does not say what to do then.")
         gate = self._gate(clause)
         self.straight.scope(clause)
         fallback = read_fallback(clause.phrase)
@@ -97,9 +100,13 @@ class Builder:
         if again:
             return self._repeated(clause, self.places.meant(again, clause.text))
         carried = with_named_file(clause.phrase, self.draft.steps)
-        transfer = read_transfer(carried)
-        if transfer:
-            return transfer_commands(transfer, carried, self.straight)
+        transfers = read_transfers(carried)
+        if transfers:
+            return [
+                command
+                for transfer, part in transfers
+                for command in transfer_commands(transfer, part, self.straight)
+            ]
         shared = None
         if following and following.link == "and" and following.sentence == clause.sentence:
             shared = following.phrase if following.condition is clause.condition else None

@@ -160,6 +160,12 @@ class _Reader:
             self._follow(match)
             start = position = end
         self._close(start, len(self.sentence))
+        if self.condition is not None and all(
+            clause.condition is not self.condition for clause in self.clauses
+        ):
+            # It must not get lost that something was to be done on that condition.
+            nothing = Clause(Phrase(()), self.link, self.condition, self.number, self.nested)
+            self.clauses.append(nothing)
         return self.clauses
 
     def _is_boundary(self, start: int, position: int, end: int) -> bool:
@@ -212,6 +218,8 @@ class _Reader:
 
     def _close(self, start: int, end: int) -> None:
         phrase = strip_filler(self.sentence[start:end])
+        if self.condition is not None and len(phrase) and phrase.tokens[-1].shape == "instead":
+            phrase = phrase[: len(phrase) - 1]  # of what did not work out
         if len(phrase):
             clause = Clause(phrase, self.link, self.condition, self.number, self.nested)
             self.clauses.append(clause)

@@ -17,6 +17,7 @@ Mode = Literal["each", "any", "same", "them", "other", "another", "unknown", "un
 
 _ARTICLE = r"(?:the|my|our|this|that)"
 _NOUN = r"(?:machines?|devices?|computers?|hosts?|box(?:es)?|nodes?|pcs?)"
+_ALL = frozenset({"all", "every", "each"})
 _SINGULAR = bag("machine device computer host box node pc one")
 _PLACE = r"(?:on|at|from|to|of|in|by|via|using|with|onto|across|over|for|into)"
 _ASK = re.compile(r"ask|have|let|tell|get|make|use|try")
@@ -78,7 +79,7 @@ class DeviceGrammar:
 
     def _grammar(self) -> str:
         one = rf"(?:{_ARTICLE} )?(?:{_alternatives(self._names)})(?: {_NOUN})?"
-        listed = rf"{one}(?:(?: ,)?(?: and| or| &| ,)(?: on)? {one})*"
+        listed = rf"{one}(?:(?: ,)?(?: and| or| &| ,)(?: (?:on|of|from|at))? {one})*"
         label = rf"(?:{_alternatives(self._properties)}|{_LABEL})"
         adjectives = rf"(?:(?:{label}|connected|other) )"
         noun = rf"(?:{_NOUN}|{_alternatives(self._kinds)})"
@@ -237,7 +238,8 @@ class DeviceGrammar:
             match["quantifier"] or match["article"] or match["plain_article"] or ""
         ).split()
         if "other" in said.split():
-            return DevicePhrase(text, "other", plural=noun not in _SINGULAR)
+            several = noun not in _SINGULAR or not _ALL.isdisjoint(quantifier)
+            return DevicePhrase(text, "other", plural=several)
         words = [found[0] for found in self._property.finditer(said)]
         if noun in self._kinds:
             words.append(self._kinds[noun])

@@ -25,6 +25,7 @@ _CARRYING = ("copy", "send", "bring", "push", "upload", "share", "download")
 _VERBS = frozenset(concept(word) for word in _CARRYING)
 _MOVES = frozenset({"move", "moving"})
 _POINTERS = frozenset({"it", "them", "that", "those"})
+_JOINTS = frozenset({"and", ","})
 _NOUNS = frozenset(map(concept, ("file", "folder", "directory", "copy", "document", "report")))
 _PLAIN = STOP | {"onto", "into", "across", "directly", "new", "other"}
 _SECOND = pattern(r"to|as|into|onto")
@@ -55,12 +56,39 @@ class Transfer:
     removes: bool
 
 
-def read_transfer(phrase: Phrase) -> Transfer | None:
-    """What a clause wants carried; None if it is no such clause.
+def read_transfers(phrase: Phrase) -> list[tuple[Transfer, Phrase]]:
+    """What a clause wants carried, each with the words that say it; nothing if it is another kind.
 
     Raises:
-        UnplacedError: it says more than that.
+        UnplacedError: it says more than that, or not all of it.
     """
+    parts = _parts(phrase)
+    found = [(transfer, part) for part in parts if (transfer := _read_transfer(part))]
+    if found and len(found) < len(parts):
+        raise UnplacedError(str(phrase), "It does not say from where to where for each.", _FORMS)
+    return found
+
+
+def _parts(phrase: Phrase) -> list[Phrase]:
+    """``copy A from x to y and B from z to y``: one clause each, if each says where."""
+    tokens, cuts = phrase.tokens, [1]
+    for index, (before, token) in enumerate(pairwise(tokens), 1):
+        if token.kind == "path" and before.shape in _JOINTS and index > 1:
+            cuts.append(index)
+    parts = [phrase[start:end] for start, end in pairwise([*cuts, len(tokens)])]
+    if len(parts) < 2 or not all(phrases(part) for part in parts):
+        return [phrase]
+    return [phrase[0:1] + _without_joints(part) for part in parts]
+
+
+def _without_joints(part: Phrase) -> Phrase:
+    end = len(part)
+    while end and part.tokens[end - 1].shape in _JOINTS:
+        end -= 1
+    return part[:end]
+
+
+def _read_transfer(phrase: Phrase) -> Transfer | None:
     words = [token.shape for token in phrase.tokens if token.kind == "word"]
     removes = bool(words) and words[0] in _MOVES
     if not words or not (removes or concept(words[0]) in _VERBS) or not phrases(phrase):
@@ -176,7 +204,7 @@ def _ends(phrase: Phrase, places: Places) -> tuple[Place, Place]:
     found = phrases(phrase)
     towards = [each for each in found if each.place in _TOWARDS]
     others = [each for each in found if each.place not in _TOWARDS]
-    if not towards and [each.place for each in others] == ["from", "on"]:
+    if not towards and [each.place for each in others] in (["from", "on"], ["on", "on"]):
         others, towards = others[:1], others[1:]  # copy a.txt from desk to b.txt on laptop
     if len(towards) > 1 or len(others) > 1:
         raise UnplacedError(clause, "It names too many devices.", _FORMS)

@@ -25,6 +25,14 @@ _WORKING_FOLDER = pattern(
     r"(?:in|inside|within|under|from)(?: the)?(?: (?P<noun>folder|directory|dir))? "
     r"(?P<path><path>|<quoted>)"
 )
+_INSIDE = frozenset({"in", "inside", "within", "under", "of"})
+_ARTICLES = frozenset({"the", "my", "its"})
+_NO_FOLDERS = bag(
+    """
+    file files folder folders directory directories document documents content contents text
+    order detail details parallel turn total general full sequence time name names
+    """
+)
 _INPUT = frozenset(map(concept, ("input", "stdin")))
 _SWITCHES = bag("on enabled active power powered")
 
@@ -103,6 +111,7 @@ class _Reader:
         self._take_text(("quoted", "code"))
         self._take_kind("path", ("quoted",))
         self._named_places()
+        self._bare_places()
         self._numbers()
         self._flags()
         self._results()
@@ -225,6 +234,20 @@ class _Reader:
             group = "after" if match["after"] else "before"
             index = self.phrase.index(match.start(group))
             self._set(parameter, self.phrase.tokens[index].text, index)
+
+    def _bare_places(self) -> None:
+        """``list the files in logs``: a folder without a word that says so, if that is optional.
+
+        Left out, it would mean another place. So it is read, and at worst there is no such folder.
+        """
+        for parameter in self._open("path"):
+            for index in self._tokens("word")[1:] if not parameter.required else ():
+                ends = not self._shape(index + 1) or self.phrase.tokens[index + 1].kind != "word"
+                article = 1 if self._shape(index - 1) in _ARTICLES else 0
+                inside = self._shape(index - 1 - article) in _INSIDE
+                if ends and inside and self._shape(index) not in STOP | _NO_FOLDERS:
+                    self._set(parameter, self.phrase.tokens[index].text, index)
+                    return
 
     def _hashes(self) -> None:
         for parameter in list(self._open("hash")):
