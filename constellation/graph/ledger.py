@@ -62,7 +62,9 @@ class Ledger:
 
     def connect(self, source: Node, target: Node, dependency: Dependency) -> None:
         """Put an edge between two saved nodes."""
-        source.outgoing[target.id] = target.incoming[source.id] = dependency
+        # The ids are those of the nodes: each came over the wire once more with each of its edges.
+        edge = Dependency(source.id, target.id, dependency.condition, dependency.when)
+        source.outgoing[target.id] = target.incoming[source.id] = edge
         if source.id not in self.added:
             self._grown.append((source.outgoing, target.id))
         if target.id not in self.added:

@@ -250,6 +250,16 @@ def test_a_refused_replacement_leaves_even_the_order_of_things() -> None:
     assert graph.nodes["b"].task.skill == "new"
 
 
+def test_the_ids_in_edges_are_those_of_the_tasks_and_not_copies() -> None:
+    # As they come over the wire: every mention of an id is a text of its own.
+    edits = [task("first"), task("second"), edge("".join(("fi", "rst")), "".join(("sec", "ond")))]
+    graph = Constellation("c")
+    graph.apply(Batch(tuple(edits)), 0.0)
+    kept = graph.nodes["first"].outgoing["second"]
+    assert kept.source is graph.nodes["first"].id
+    assert kept.target is graph.nodes["second"].id
+
+
 def test_an_edge_added_to_a_hub_copies_nothing() -> None:
     graph = build(task("hub"), *(task(f"t{n}") for n in range(50)))
     dependents = graph.nodes["hub"].outgoing

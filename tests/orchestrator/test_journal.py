@@ -65,6 +65,16 @@ def test_any_commits_read_back_from_any_number(
         ]
 
 
+def test_a_commit_of_one_task_writes_little(tmp_path: Path) -> None:
+    with Journal(tmp_path / "hub.db") as journal:
+        log = tmp_path / "hub.db-wal"
+        journal.commit([Fact(1.0, "c", "created", {})])
+        before = log.stat().st_size
+        journal.commit([Fact(2.0, "c", "started", {"task": "t", "device": "d"})])
+        # A page of the table and one of its index, each with a header.
+        assert log.stat().st_size - before <= 2 * (1024 + 24)
+
+
 def test_a_second_writer_is_refused_and_a_reader_is_not(tmp_path: Path) -> None:
     path = tmp_path / "journal.db"
     with Journal(path) as journal:
