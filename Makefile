@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test test-full check bench fuzz lock format clean
+.PHONY: demo test test-full check bench fuzz pictures lock format clean
 
 demo: $(STAMP)
 	$(BIN)/python -m constellation.cli demo
@@ -29,6 +29,10 @@ bench: $(STAMP)
 
 fuzz: $(STAMP)
 	$(BIN)/python tests/fuzz/fuzz_aip.py --inputs $(or $(INPUTS),1000000)
+
+# The pictures of the README, taken of the interface at work.
+pictures: $(STAMP)
+	$(BIN)/python docs/pictures.py
 
 format: $(STAMP)
 	$(BIN)/ruff check --fix .

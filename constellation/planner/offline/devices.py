@@ -79,7 +79,7 @@ class DeviceGrammar:
 
     def _grammar(self) -> str:
         one = rf"(?:{_ARTICLE} )?(?:{_alternatives(self._names)})(?: {_NOUN})?"
-        listed = rf"{one}(?:(?: ,)?(?: and| or| &| ,)(?: (?:on|of|from|at))? {one})*"
+        listed = rf"{one}(?:(?: ,)?(?: and| or| &| ,)(?: (?:on|of|from|at|to))? {one})*"
         label = rf"(?:{_alternatives(self._properties)}|{_LABEL})"
         adjectives = rf"(?:(?:{label}|connected|other) )"
         noun = rf"(?:{_NOUN}|{_alternatives(self._kinds)})"
