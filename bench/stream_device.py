@@ -7,6 +7,7 @@ puts an artifact of 100 MB, closes the streams, and prints how long the artifact
 from __future__ import annotations
 
 import os
+import random
 import struct
 import sys
 import time
@@ -43,6 +44,8 @@ class Device:
 
 async def stream(link: Link) -> None:
     """Send items that carry the time at which they were made, until canceled."""
+    # Sources do not tick in step.
+    await anyio.sleep(random.random() / ITEM_HZ)
     writer = link.streams.open_items("pose", deadline_s=DEADLINE_S)
     padding = bytes(ITEM_BYTES - STAMP.size)
     due = time.monotonic()
@@ -66,7 +69,9 @@ async def serve(url: str, token: str, streams: int) -> None:
             await device.link.ready()
             print("ready", flush=True)
             while await to_thread.run_sync(sys.stdin.readline, abandon_on_cancel=True):
+                # Another one each time: what the hub has is not sent again.
                 artifact.seek(0)
+                artifact.write(os.urandom(16))
                 async with anyio.create_task_group() as tasks:
                     for _ in range(streams):
                         tasks.start_soon(stream, device.link)

@@ -118,8 +118,10 @@ class Session(Traffic):
         """When `Tick` is to be handled next, or None."""
         if self.state is State.OPEN:
             due = min(self._pulse.ping_at, self._pulse.silent_at)
-            ack_due = self._intake.ack_due
-            return due if ack_due is None else min(due, ack_due)
+            ack_due, resume_at = self._intake.ack_due, self._streams.pace.resume_at
+            if resume_at is not None and resume_at < due:
+                due = resume_at
+            return due if ack_due is None or ack_due > due else ack_due
         if self.state is State.GREETING:
             return self._pulse.silent_at
         if self.state is State.DETACHED and self.side == "listener":
@@ -240,6 +242,7 @@ class Session(Traffic):
 
     def _tick(self, now: float) -> list[Instruction]:
         self._intake.tick(now)
+        self._streams.pace.tick(now)
         if self.state in (State.OPEN, State.GREETING):
             if now >= self._pulse.silent_at:
                 self._pulse.heard(now)

@@ -14,6 +14,8 @@ from typing import Any
 
 from constellation.errors import LimitExceeded, LocalProtocolError, RemoteProtocolError
 
+from .flow import FlowWindow
+
 CHUNK_BYTES = 16 * 1024
 WINDOW_BYTES = 1024 * 1024
 
@@ -42,6 +44,7 @@ class ReliableSender:
         self._sent = 0
         self._furthest = 0
         self._limit = WINDOW_BYTES
+        self._flow = FlowWindow()
         self._last = False
         self._last_sent = False
 
@@ -68,12 +71,13 @@ class ReliableSender:
         """The next chunk to send, or None."""
         if self._next < len(self._chunks):
             chunk = self._chunks[self._next]
-            if self._sent + len(chunk) > self._base + self._limit:
+            if self._sent + len(chunk) > self._base + min(self._limit, self._flow.bytes):
                 return None
             body = {"stream": self.stream, "offset": self._sent, "payload": chunk}
             self._next += 1
             self._sent += len(chunk)
             self._furthest = max(self._furthest, self._sent)
+            self._flow.sent(self._sent, now)
         elif self._last and not self._last_sent:
             body = {"stream": self.stream, "offset": self._sent, "payload": b""}
         else:
@@ -82,7 +86,7 @@ class ReliableSender:
             body["last"] = self._last_sent = True
         return body
 
-    def window(self, offset: int, limit: int) -> None:
+    def window(self, offset: int, limit: int, now: float) -> None:
         """The receiver took in everything below ``offset``.
 
         Raises:
@@ -103,12 +107,14 @@ class ReliableSender:
             self.queued -= taken
         self._sent = max(self._sent, self._base)
         self._limit = limit
+        self._flow.taken(offset, now)
 
     def rewind(self) -> None:
         """After a reconnect: send again from what was taken in."""
         self._next = 0
         self._sent = self._base
         self._last_sent = False
+        self._flow.rewind()
 
 
 class RealTimeSender:

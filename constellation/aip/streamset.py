@@ -13,6 +13,7 @@ from constellation.errors import (
 )
 
 from .codec import Codec
+from .flow import Pace
 from .instructions import Instruction, StreamClosed, StreamData, StreamOpened
 from .limits import Limits
 from .messages import Message
@@ -31,11 +32,15 @@ class StreamSet:
         first: number of our first stream: odd for the dialler, even for the listener.
         say: sends a message without a number.
         put: sends a numbered message of the session's own, though much is unacknowledged.
+
+    Attributes:
+        pace: of all reliable streams of ours.
     """
 
     def __init__(self, first: int, say: Say, put: Say) -> None:
         self._next = first
         self._newest = 0  # of the peer's
+        self.pace = Pace()
         self._say = say
         self._put = put
         self._senders: dict[int, Sender] = {}
@@ -146,9 +151,16 @@ class StreamSet:
         enough = min(STREAM_BYTES_PER_FRAME, limits.max_frame // 16)
         for stream, sender in list(self._senders.items()):
             # Nothing of a stream goes out before the message that opens it.
-            body = sender.take(now) if sender.opened_by <= sent else None
+            if sender.opened_by > sent:
+                continue
+            is_bulk = isinstance(sender, ReliableSender)
+            if is_bulk and sender.queued and not self.pace.allows(now):
+                continue
+            body = sender.take(now)
             if body is None:
                 continue
+            if is_bulk:
+                self.pace.spend(len(body["payload"]))
             taken.append(codec.encode("data", 0, body))
             size += len(taken[-1])
             self._senders[stream] = self._senders.pop(stream)
@@ -177,7 +189,7 @@ class StreamSet:
             case "data":
                 self._take_data(body, now, clock_offset_s, limits, done)
             case "window":
-                self._take_window(body)
+                self._take_window(body, now)
             case "open":
                 self._take_open(body, limits, done)
             case "close":
@@ -228,10 +240,10 @@ class StreamSet:
             # The end comes again: the window that told of it was lost.
             self._say("window", receiver.window())
 
-    def _take_window(self, body: Body) -> None:
+    def _take_window(self, body: Body, now: float) -> None:
         sender = self._senders.get(body["stream"])
         if isinstance(sender, ReliableSender):
-            sender.window(body["offset"], body["limit"])
+            sender.window(body["offset"], body["limit"], now)
             if sender.done:
                 # The receiver keeps an ended stream until this, should its window be lost.
                 del self._senders[sender.stream]

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 LABEL = "artifact"
 CHUNK_BYTES = 64 * 1024
+HASH_BYTES = 256 * 1024
 # Streams that no message has claimed yet; each holds up to a window of bytes.
 MAX_UNCLAIMED = 16
 
@@ -322,8 +323,9 @@ def _measure(file: BinaryIO) -> tuple[str, int]:
     """SHA-256 and size of a file, read from its start; it is left there."""
     digest = hashlib.sha256()
     file.seek(0)
-    for chunk in _chunks(file):
-        digest.update(chunk)
+    # In large pieces: the event loop is kept from the interpreter's lock the least.
+    while piece := file.read(HASH_BYTES):
+        digest.update(piece)
     size = file.tell()
     file.seek(0)
     return digest.hexdigest(), size

@@ -6,6 +6,7 @@ import msgpack
 import pytest
 
 from constellation.aip.codec import JSON, MSGPACK, Codec
+from constellation.aip.flow import BURST_BYTES, BYTES_PER_S, LEAST_BYTES
 from constellation.aip.limits import Limits
 from constellation.aip.messages import Message
 from constellation.aip.session import (
@@ -68,9 +69,15 @@ class Reader:
 
 
 def flow(pair: SessionPair, reader: Reader) -> None:
-    """Carry a stream, taken in as it comes, until nothing moves."""
+    """Carry a stream, taken in as it comes, until nothing moves though time passes."""
     reader.consume()
-    while pair.carry(pair.listener) + pair.carry(pair.dialer):
+    idle = 0
+    while idle < 2:
+        if pair.carry(pair.listener) + pair.carry(pair.dialer):
+            idle = 0
+        else:
+            idle += 1
+            pair.advance(0.002)
         reader.consume()
 
 
@@ -112,7 +119,7 @@ class TestReliable:
         waiting = pair.dialer.session.write(stream, b"x" * (2 * WINDOW_BYTES), pair.clock())
         assert waiting == 2 * WINDOW_BYTES
         pair.settle()
-        assert len(got(pair.listener, stream)) == WINDOW_BYTES
+        assert len(got(pair.listener, stream)) == LEAST_BYTES
         flow(pair, Reader(pair.listener, stream))
         assert len(got(pair.listener, stream)) == 2 * WINDOW_BYTES
 
@@ -201,6 +208,61 @@ class TestReliable:
         device.write(stream, b"behind", pair.clock())
         pair.settle()
         assert got(pair.listener, stream) == b"behind"
+
+
+class TestPace:
+    def test_bulk_pauses_and_goes_on_by_itself(self) -> None:
+        pair = opened()
+        pair.advance(1.0)
+        pair.settle()
+        device = pair.dialer.session
+        streams = [device.open_stream("reliable") for _ in range(20)]
+        for stream in streams:
+            device.write(stream, b"x" * LEAST_BYTES, pair.clock())
+        pair.settle()
+        came = sum(len(got(pair.listener, stream)) for stream in streams)
+        assert BURST_BYTES <= came < BURST_BYTES + LEAST_BYTES
+        due = device.deadline()
+        assert due is not None
+        assert pair.clock() < due < pair.clock() + 0.002
+        pair.advance(due - pair.clock())
+        pair.settle()
+        assert sum(len(got(pair.listener, stream)) for stream in streams) > came
+
+    def test_a_pause_that_is_over_asks_for_no_further_tick(self) -> None:
+        pair = opened()
+        device = pair.dialer.session
+        for _ in range(20):
+            device.write(device.open_stream("reliable"), b"x" * LEAST_BYTES, pair.clock())
+        pair.settle()
+        pair.advance(1.0)  # a tick; the transport is full, so that nothing is asked for
+        due = device.deadline()
+        assert due is not None
+        assert due > pair.clock()
+
+    def test_messages_and_items_do_not_wait_for_it(self) -> None:
+        pair = opened()
+        device = pair.dialer.session
+        items = device.open_stream("latest")
+        for _ in range(20):
+            device.write(device.open_stream("reliable"), b"x" * LEAST_BYTES, pair.clock())
+        pair.settle()
+        device.send("drain", {})
+        device.write(items, b"now", pair.clock())
+        pair.settle()
+        assert pair.listener.messages[-1].type == "drain"
+        assert got(pair.listener, items) == b"now"
+
+    def test_a_long_transfer_keeps_to_it(self) -> None:
+        pair = opened()
+        device = pair.dialer.session
+        stream = device.open_stream("reliable")
+        size = 4 * 1024 * 1024
+        device.write(stream, bytes(size), pair.clock(), last=True)
+        began = pair.clock()
+        flow(pair, Reader(pair.listener, stream))
+        assert len(got(pair.listener, stream)) == size
+        assert pair.clock() - began >= (size - BURST_BYTES) / BYTES_PER_S
 
 
 class TestRealTime:

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from constellation.aip.flow import LEAST_BYTES
 from constellation.aip.streams import (
     CHUNK_BYTES,
     WINDOW_BYTES,
@@ -49,38 +50,44 @@ class TestReliableSender:
         with pytest.raises(LocalProtocolError, match="has ended"):
             reliable(b"abc").write(b"d", 0.0)
 
-    def test_no_more_than_the_window_is_outstanding(self) -> None:
-        sender = reliable(b"x" * (WINDOW_BYTES + CHUNK_BYTES))
-        assert sum(len(each["payload"]) for each in taken(sender)) == WINDOW_BYTES
-        sender.window(CHUNK_BYTES, WINDOW_BYTES)
-        assert [each["offset"] for each in taken(sender)] == [WINDOW_BYTES]
+    def test_no_more_is_outstanding_than_fills_the_way(self) -> None:
+        sender = reliable(b"x" * WINDOW_BYTES)
+        assert sum(len(each["payload"]) for each in taken(sender)) == LEAST_BYTES
+        sender.window(CHUNK_BYTES, WINDOW_BYTES, 0.0)
+        assert taken(sender)[0]["offset"] == LEAST_BYTES
+
+    def test_no_more_is_outstanding_than_the_receiver_allows(self) -> None:
+        sender = reliable(b"x" * WINDOW_BYTES)
+        taken(sender)
+        sender.window(LEAST_BYTES, CHUNK_BYTES, 0.0)
+        assert [each["offset"] for each in taken(sender)] == [LEAST_BYTES]
 
     def test_bytes_are_kept_until_taken_in(self) -> None:
         sender = reliable(b"abc", b"def")
         taken(sender)
-        sender.window(2, WINDOW_BYTES)
+        sender.window(2, WINDOW_BYTES, 0.0)
         assert (sender.queued, sender.done) == (4, False)
-        sender.window(6, WINDOW_BYTES)
+        sender.window(6, WINDOW_BYTES, 0.0)
         assert (sender.queued, sender.done) == (0, True)
 
     def test_it_is_not_done_before_its_end_was_sent(self) -> None:
         sender = reliable(b"abc", last=False)
         taken(sender)
-        sender.window(3, WINDOW_BYTES)
+        sender.window(3, WINDOW_BYTES, 0.0)
         assert not sender.done
 
     @pytest.mark.parametrize("offset", [7, 1])
     def test_a_window_over_what_was_not_sent_is_refused(self, offset: int) -> None:
         sender = reliable(b"abc", b"def")
         taken(sender)
-        sender.window(2, WINDOW_BYTES)
+        sender.window(2, WINDOW_BYTES, 0.0)
         with pytest.raises(RemoteProtocolError, match=f"offset {offset} was never sent"):
-            sender.window(offset, WINDOW_BYTES)
+            sender.window(offset, WINDOW_BYTES, 0.0)
 
     def test_after_a_reconnect_it_goes_on_from_what_was_taken_in(self) -> None:
         sender = reliable(b"abc", b"def", b"ghi")
         taken(sender)
-        sender.window(4, WINDOW_BYTES)
+        sender.window(4, WINDOW_BYTES, 0.0)
         sender.rewind()
         bodies = taken(sender)
         assert [(each["offset"], each["payload"]) for each in bodies] == [(4, b"ef"), (6, b"ghi")]
@@ -91,14 +98,14 @@ class TestReliableSender:
         taken(sender)
         sender.rewind()
         assert sender.take(0.0) is not None
-        sender.window(7, WINDOW_BYTES)
+        sender.window(7, WINDOW_BYTES, 0.0)
         assert [(each["offset"], each["payload"]) for each in taken(sender)] == [(7, b"hi")]
 
     def test_the_end_is_told_again_after_a_reconnect(self) -> None:
         sender = reliable(b"abc")
         taken(sender)
         sender.rewind()
-        sender.window(3, WINDOW_BYTES)
+        sender.window(3, WINDOW_BYTES, 0.0)
         assert taken(sender) == [{"stream": 1, "offset": 3, "payload": b"", "last": True}]
 
 

@@ -157,7 +157,7 @@ class Changing(io.BytesIO):
     def read(self, size: int | None = -1) -> bytes:
         data = super().read(size)
         self.reads += 1
-        return data if self.reads < 8 else data.replace(b"x", b"y")
+        return data if self.reads < 4 else data.replace(b"x", b"y")
 
 
 async def test_a_file_that_changes_is_refused_by_the_receiver(hub, store: ArtifactStore) -> None:
