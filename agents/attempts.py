@@ -41,6 +41,7 @@ class Attempt:
         arguments: as the function takes them.
         idempotent: True if running it twice does no harm, so that its begin need not be recorded.
         timeout_s: bound of the run; None for none.
+        deadline: when its task must have ended, Unix seconds by the hub's clock; None for never.
         task: what a person reads.
         stage: where it stands.
         started_at: the runtime's clock when it began to run.
@@ -55,6 +56,7 @@ class Attempt:
         "answered",
         "arguments",
         "context",
+        "deadline",
         "id",
         "idempotent",
         "question",
@@ -77,6 +79,7 @@ class Attempt:
         *,
         idempotent: bool,
         timeout_s: float | None,
+        deadline: float | None,
         task: str,
     ) -> None:
         self.id = id
@@ -84,6 +87,7 @@ class Attempt:
         self.arguments = arguments
         self.idempotent = idempotent
         self.timeout_s = timeout_s
+        self.deadline = deadline
         self.task = task
         self.stage = Stage.WAITING
         self.started_at = 0.0
@@ -146,6 +150,7 @@ class Attempts:
             skill.bind(_arguments(body)),
             idempotent=body.get("idempotent", skill.card.idempotent),
             timeout_s=skill.timeout_s if timeout_s is None else timeout_s,
+            deadline=body.get("deadline"),
             task=context.get("name") or context.get("task") or name,
         )
         self.open[attempt.id] = attempt

@@ -6,9 +6,22 @@ A hub that does not know a code takes the nearest one above it (``task.failed.ex
 
 from __future__ import annotations
 
-from constellation.errors import TaskCanceled, TaskFailed, TaskRejected
+import logging
+from typing import Any
+
+from pydantic_core import to_jsonable_python
+
+from constellation.errors import (
+    ConstellationError,
+    TaskCanceled,
+    TaskFailed,
+    TaskRejected,
+    TaskTimedOut,
+)
 
 MAY_HAVE_RUN = "See what it left behind, then retry the task or cancel it."
+
+log = logging.getLogger("constellation.agent")
 
 
 class SkillCrashed(TaskFailed):
@@ -77,7 +90,41 @@ class Overloaded(TaskRejected):
     code = "task.rejected.overloaded"
 
 
+class Leaving(TaskRejected):
+    """The agent drains: it takes nothing new, whatever it is."""
+
+    code = "task.rejected.leaving"
+
+
+class DeadlinePassed(TaskTimedOut):
+    """The deadline of the attempt's task has come."""
+
+    code = "task.timeout.deadline"
+
+
 class Denied(TaskCanceled):
     """A person was asked and said no."""
 
     code = "task.canceled.denied"
+
+
+def explain(skill: str, attempt: str, raised: BaseException | None) -> ConstellationError:
+    """What a run ended with, as an error that travels; a traceback stays here."""
+    if raised is None:
+        return TaskCanceled("The skill canceled itself.")
+    if isinstance(raised, ConstellationError):
+        return raised
+    log.error("%s crashed in %s.", skill, attempt, exc_info=raised)
+    return SkillCrashed(
+        f"The code of {skill} crashed: {type(raised).__name__}: {raised}.",
+        remedy="See the log of the device's agent.",
+        skill=skill,
+    )
+
+
+def to_wire(error: ConstellationError) -> dict[str, Any]:
+    """An error as plain data, whatever its details hold."""
+    wire = error.to_wire()
+    if "details" in wire:
+        wire["details"] = to_jsonable_python(wire["details"], fallback=str)
+    return wire

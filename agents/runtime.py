@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, BinaryIO, Protocol
 from uuid import uuid4
@@ -22,15 +22,16 @@ from constellation.errors import (
     PermissionDenied,
     SkillError,
     TaskCanceled,
-    TaskRejected,
     TaskTimedOut,
 )
 
 from .attempts import Attempt, Attempts, Stage
 from .context import Context
-from .errors import MAY_HAVE_RUN, Denied, Interrupted, SkillCrashed
+from .deadlines import Deadlines
+from .errors import MAY_HAVE_RUN, Denied, Interrupted, Leaving, explain, to_wire
 from .handover import Handover
 from .policy import Decision, Policy
+from .prompts import approval_prompt
 from .roots import Roots
 from .skills import AnySkill, Registry
 
@@ -59,6 +60,7 @@ class Agent:
         capacity: how many attempts run at once.
         roots: the folders that skills may use.
         policy: what the device allows.
+        hub_time: the hub's clock, in Unix seconds; None as long as it is not known.
     """
 
     def __init__(
@@ -70,6 +72,7 @@ class Agent:
         capacity: int,
         roots: Roots,
         policy: Policy,
+        hub_time: Callable[[], float | None] = lambda: None,
     ) -> None:
         self._attempts = Attempts(registry, capacity)
         self._handover = handover
@@ -78,6 +81,8 @@ class Agent:
         self._policy = policy
         self._loop = asyncio.get_running_loop()
         self._ended = asyncio.Event()
+        self._deadlines = Deadlines(hub_time, self._stop)
+        self._leaving = False
 
     def inventory(self) -> tuple[list[str], list[str]]:
         """What a fresh session's ``hello`` says: attempts that are open, and results held."""
@@ -95,20 +100,26 @@ class Agent:
             self._ended.clear()
             await self._ended.wait()
 
-    def stop_all(self) -> None:
-        """Stop every open attempt, for the agent stops.
-
-        What was not begun is refused. What may be repeated is left without a result, so that the
-        hub gives it to another device; what may not is reported as interrupted.
-        """
+    def leave(self) -> None:
+        """Begin nothing more: what was not begun, and what still comes, is for other devices."""
+        self._leaving = True
         for attempt in list(self._attempts.open.values()):
             if attempt.run is None:
                 self._attempts.end(attempt)
-                self._reject(attempt.id, TaskRejected("The agent was stopped before it began."))
-            else:
-                error = Interrupted("The agent was stopped while it ran.", remedy=MAY_HAVE_RUN)
-                self._stop(attempt, error)
+                self._reject(attempt.id, _leaving())
         self._ended.set()
+        self._handover.outgoing.other("drain", {})
+        self._handover.flush_soon()
+
+    def stop_all(self) -> None:
+        """Stop what still runs after `leave`, for the agent stops.
+
+        What may be repeated is left without a result, so that the hub gives it to another device;
+        what may not is reported as interrupted.
+        """
+        for attempt in list(self._attempts.open.values()):
+            error = Interrupted("The agent was stopped while it ran.", remedy=MAY_HAVE_RUN)
+            self._stop(attempt, error)
         self._handover.flush_soon()
 
     # ── messages of the hub ─────────────────────────────────────────────────────────────────────
@@ -131,11 +142,14 @@ class Agent:
         identifier = body["attempt"]
         if self._attempts.known(identifier) or identifier in self._handover.held:
             return
+        if self._leaving:
+            self._reject(identifier, _leaving())
+            return
         try:
             attempt = self._attempts.take(body)
         except SkillError as error:
             # Its arguments are wrong on every device: it has failed, and is not merely refused.
-            failed = {"attempt": identifier, "state": "failed", "error": _wire(error)}
+            failed = {"attempt": identifier, "state": "failed", "error": to_wire(error)}
             self._handover.result(failed, repeatable=True)
             return
         except ConstellationError as error:
@@ -147,24 +161,25 @@ class Agent:
         if decision.rule == "allow":
             self._attempts.queue(attempt)
         elif decision.rule == "ask":
-            told = f"Run {skill.name} with {dict(attempt.arguments)!r}"
-            self._ask_first(attempt, told if intent is None else intent.prompt, decision)
+            prompt = approval_prompt(skill.card, attempt.arguments, intent)
+            self._ask_first(attempt, prompt, decision)
         else:
             self._attempts.end(attempt)
             self._reject(identifier, _forbidden(skill, decision))
+        self._deadlines.watch(attempt)
 
     def _spoiled(self, identifier: str, error: Exception) -> None:
         """A skill's own code failed before the skill was called."""
         attempt = self._attempts.open.get(identifier)
         if attempt is not None:
-            self._end(attempt, error=_explain(attempt.skill.name, identifier, error))
+            self._end(attempt, error=explain(attempt.skill.name, identifier, error))
         else:
-            wire = _wire(_explain("the skill", identifier, error))
+            wire = to_wire(explain("the skill", identifier, error))
             failed = {"attempt": identifier, "state": "failed", "error": wire}
             self._handover.result(failed, repeatable=True)
 
     def _reject(self, attempt: str, error: ConstellationError) -> None:
-        self._handover.outgoing.other("reject", {"attempt": attempt, "error": _wire(error)})
+        self._handover.outgoing.other("reject", {"attempt": attempt, "error": to_wire(error)})
 
     def _cancel(self, body: Mapping[str, Any]) -> None:
         attempt = self._attempts.open.get(body["attempt"])
@@ -273,7 +288,7 @@ class Agent:
         """A run is over; if it brought no result, say why."""
         raised = None if run.cancelled() else run.exception()
         if attempt.stage is not Stage.ENDED:
-            error = attempt.stopping or _explain(attempt.skill.name, attempt.id, raised)
+            error = attempt.stopping or explain(attempt.skill.name, attempt.id, raised)
             self._end(attempt, error=error)
 
     def _set_timer(self, attempt: Attempt) -> None:
@@ -314,7 +329,7 @@ class Agent:
         body: dict[str, Any] = {"attempt": attempt.id, "state": "completed"}
         if error is not None:
             body["state"] = "canceled" if isinstance(error, TaskCanceled) else "failed"
-            body["error"] = _wire(error)
+            body["error"] = to_wire(error)
         elif output is not None:
             body["output"] = output
         if attempt.run is not None:
@@ -367,18 +382,8 @@ class Agent:
         self._handover.flush_soon()
 
 
-def _explain(skill: str, attempt: str, raised: BaseException | None) -> ConstellationError:
-    """What a run ended with, as an error that travels; a traceback stays here."""
-    if raised is None:
-        return TaskCanceled("The skill canceled itself.")
-    if isinstance(raised, ConstellationError):
-        return raised
-    log.error("%s crashed in %s.", skill, attempt, exc_info=raised)
-    return SkillCrashed(
-        f"The code of {skill} crashed: {type(raised).__name__}: {raised}.",
-        remedy="See the log of the device's agent.",
-        skill=skill,
-    )
+def _leaving() -> Leaving:
+    return Leaving("The agent stops and takes nothing new.", remedy="Ask another device.")
 
 
 def _forbidden(skill: AnySkill, decision: Decision) -> PermissionDenied:
@@ -387,11 +392,3 @@ def _forbidden(skill: AnySkill, decision: Decision) -> PermissionDenied:
         remedy="Change the device's policy file, or ask another device.",
         skill=skill.name,
     )
-
-
-def _wire(error: ConstellationError) -> dict[str, Any]:
-    """An error as plain data, whatever its details hold."""
-    wire = error.to_wire()
-    if "details" in wire:
-        wire["details"] = to_jsonable_python(wire["details"], fallback=str)
-    return wire

@@ -137,8 +137,7 @@ class Service:
         """Take nothing new, let what runs end, stop what does not, and hand all results in."""
         self._draining = True
         notify("STOPPING=1")
-        self._handover.outgoing.other("drain", {})
-        self._handover.flush_soon()
+        self._agent.leave()
         with anyio.move_on_after(self._settings.drain_timeout_s):
             await self._agent.idle()
         self._agent.stop_all()
@@ -188,6 +187,7 @@ async def run_agent(
             capacity=settings.capacity,
             roots=Roots(settings.roots),
             policy=policy,
+            hub_time=lambda: artifacts.link.peer_time() if artifacts.link else None,
         )
         service = Service(settings, agent, handover, ready, registry)
         try:

@@ -23,6 +23,7 @@ from constellation.llm.chat import ChatMessage, ChatModel, ModelUnavailable
 
 from ..context import Context, Port
 from ..errors import BudgetSpent, Denied, GaveUp, ModelFailed, SkillCrashed, UnknownSkill
+from ..prompts import approval_prompt
 from ..skills import AnySkill, Registry
 from .events import (
     Answered,
@@ -197,7 +198,7 @@ class Assistant:
         doubtful = call.tainted and skill.card.effect != "read" and not decision.named
         if decision.rule == "allow" and not doubtful:
             return
-        told = f"Run {skill.name} with {call.arguments!r}" if intent is None else intent.prompt
+        told = approval_prompt(skill.card, call.arguments, intent)
         async with self.paused():
             allowed = await self._context.approve(f"The assistant wants to: {told}")
         if not allowed:

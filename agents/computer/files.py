@@ -14,6 +14,7 @@ from typing_extensions import TypedDict
 from constellation.errors import SkillError, TaskFailed
 
 from ..context import Context
+from ..policy import Intent
 from ..skills import skill
 from .content import Content, as_text
 
@@ -147,9 +148,15 @@ def patch(
     return Patched(path=path, replaced=count)
 
 
+def _delete_intent(path: str, recursive: bool) -> Intent:
+    whole = " with everything in it" if recursive else ""
+    return Intent(f"Delete {path!r}{whole}.")
+
+
 @skill(
     "files.delete",
     effect="dangerous",
+    intent=_delete_intent,
     idempotent=True,
     examples=("delete old.log", "remove the folder cache"),
 )

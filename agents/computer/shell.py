@@ -52,21 +52,13 @@ class Completed(TypedDict):
     truncated: Annotated[bool, Field(description="True if the middle of the output was left out.")]
 
 
-def _shown(text: str) -> str:
-    """Text as a person must see it before approving: nothing in it can act on a terminal."""
-    return "".join(
-        each if each.isprintable() or each == "\n" else each.encode("unicode_escape").decode()
-        for each in text
-    )
-
-
 def _where(cwd: str, env: Mapping[str, str], stdin: str) -> str:
-    parts = [f" in {_shown(cwd)}" if cwd not in ("", ".") else ""]
+    parts = [f" in {cwd}" if cwd not in ("", ".") else ""]
     if env:
         pairs = " ".join(f"{name}={shlex.quote(value)}" for name, value in env.items())
-        parts.append(f"\nwith the variables {_shown(pairs)}")
+        parts.append(f"\nwith the variables {pairs}")
     if stdin:
-        parts.append(f"\nwith the input\n{_shown(stdin)}")
+        parts.append(f"\nwith the input\n{stdin}")
     return "".join(parts)
 
 
@@ -81,7 +73,7 @@ def _run_intent(
     line = shlex.join(argv) if argv else command
     commands, opaque = ((tuple(argv),), False) if argv else read_commands(command)
     return Intent(
-        prompt=f"Run this command{_where(cwd, env, stdin)}:\n{_shown(line)}",
+        prompt=f"Run this command{_where(cwd, env, stdin)}:\n{line}",
         commands=commands,
         opaque=opaque,
         altered=bool(env),
@@ -141,8 +133,8 @@ def _python_intent(
     code: str, args: Sequence[str], cwd: str, stdin: str, **_others: object
 ) -> Intent:
     where = _where(cwd, {}, stdin)
-    with_args = f" with the arguments {_shown(shlex.join(args))}" if args else ""
-    return Intent(prompt=f"Run this Python code{with_args}{where}:\n{_shown(code)}")
+    with_args = f" with the arguments {shlex.join(args)}" if args else ""
+    return Intent(prompt=f"Run this Python code{with_args}{where}:\n{code}")
 
 
 @skill(

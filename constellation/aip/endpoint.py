@@ -124,6 +124,10 @@ class Endpoint(ABC):
         """The peer's clock minus ours, seconds."""
         return self.session.offset_s
 
+    def peer_time(self) -> float | None:
+        """The peer's clock, seconds; None until it was measured."""
+        return self.now() + self.offset_s if self.rtt_s else None
+
     @property
     def pending(self) -> int:
         """Bytes of messages that the peer has not secured yet."""

@@ -32,7 +32,7 @@ def blocks(text: str, language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
 
 
-ROOM, CONTEXT, TRIAL = blocks(HOWTO, "python")
+ROOM, CONTEXT, OTHERS, TRIAL = blocks(HOWTO, "python")
 
 
 class Hub:
@@ -97,6 +97,12 @@ async def test_the_example_with_a_context_asks_and_hands_over(tmp_path: Path) ->
     assert trial.artifacts == {output["hash"]: b"pixels"}
     assert trial.text("output") == "developing as vivid\n"
     assert trial.questions == [("choice", "Which style?", ("plain", "vivid"))]
+
+
+def test_skills_of_others_are_passed_on(tmp_path: Path) -> None:
+    file = tmp_path / "reader.py"
+    file.write_text(OTHERS)
+    assert {each.name for each in load_file(file)} == {"files.list", "files.read"}
 
 
 def test_trying_it_without_a_hub_works(tmp_path: Path) -> None:

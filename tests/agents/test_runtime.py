@@ -85,9 +85,11 @@ async def mumble() -> None: ...
 
 
 @skill("burn", effect="dangerous")
-async def burn(what: str = "toast") -> None: ...
+async def burn(what: str = "toast", long: bool = False) -> None:
+    """Make it black. There is no way back."""
 
 
+HUB_TIME = 1_000.0
 SKILLS = Registry([echo, forever, stubborn, crash, fail, talk, ask, ask_twice, wipe, mumble, burn])
 
 
@@ -147,8 +149,17 @@ def store(tmp_path: Path) -> Iterator[Store]:
 async def hub(store: Store) -> AsyncIterator[Hub]:
     Gate.entered.clear()
     Gate.open.clear()
+    started = asyncio.get_running_loop().time()
     handover = Handover(store)
-    agent = Agent(SKILLS, handover, Trial(), capacity=2, roots=Roots([]), policy=Policy())
+    agent = Agent(
+        SKILLS,
+        handover,
+        Trial(),
+        capacity=2,
+        roots=Roots([]),
+        policy=Policy(),
+        hub_time=lambda: HUB_TIME + asyncio.get_running_loop().time() - started,
+    )
     hub = Hub(agent)
     handover.opened(hub, resumed=False)
     await asyncio.sleep(0)
@@ -341,7 +352,7 @@ async def test_what_is_dangerous_asks_before_anything_is_done(hub: Hub, store: S
 async def test_whatever_is_not_yes_is_no(hub: Hub, answer: Any) -> None:
     hub.assign("c/t/1", "burn")
     question = (await hub.first("input_required"))["question"]
-    assert question["prompt"] == "Run burn with {'what': 'toast'}"
+    assert question["prompt"] == "Make it black (burn)\nwhat: toast\nlong: no"
     hub.give(("answer", {"attempt": "c/t/1", "question": question["id"], "answer": answer}))
     result = await hub.result("c/t/1")
     assert result["state"] == "canceled"
@@ -388,6 +399,8 @@ async def test_stopping_the_agent_says_so(hub: Hub) -> None:
     hub.assign("c/ask/1", "burn")
     await hub.first("accept")
     await hub.first("input_required")
+    hub.agent.leave()
+    await hub.first("drain")
     hub.agent.stop_all()
     with anyio.fail_after(10):
         await hub.agent.idle()
@@ -396,6 +409,42 @@ async def test_stopping_the_agent_says_so(hub: Hub) -> None:
     refused = {body["attempt"] for type, body in hub.sent if type == "reject"}
     assert refused == {"c/wait/1", "c/ask/1"}, "nothing of them was done"
     assert hub.types().count("result") == 1, "the hub gives the other to another device"
+
+
+async def test_an_agent_that_leaves_ends_what_runs_and_begins_nothing(hub: Hub) -> None:
+    hub.assign("c/run/1", "ask")
+    question = (await hub.first("input_required"))["question"]
+    hub.agent.leave()
+    hub.assign("c/new/1", "echo", arguments={"value": 1})
+    refused = await hub.first("reject")
+    assert refused["attempt"] == "c/new/1"
+    assert refused["error"]["code"] == "task.rejected.leaving"
+    hub.give(("answer", {"attempt": "c/run/1", "question": question["id"], "answer": "a"}))
+    assert (await hub.result("c/run/1"))["output"] == "a"
+
+
+@pytest.mark.parametrize("name", ["forever", "ask", "burn"])
+async def test_a_deadline_ends_what_runs_and_what_waits_for_a_person(hub: Hub, name: str) -> None:
+    hub.assign("c/t/1", name, deadline=HUB_TIME + 0.01)
+    error = (await hub.result("c/t/1"))["error"]
+    assert error["code"] == "task.timeout.deadline"
+
+
+async def test_what_comes_after_its_deadline_is_not_begun(hub: Hub) -> None:
+    hub.assign("c/t/1", "echo", arguments={"value": 1}, deadline=HUB_TIME - 1)
+    assert (await hub.result("c/t/1"))["error"]["code"] == "task.timeout.deadline"
+    hub.assign("c/t/2", "echo", arguments={"value": 1}, deadline=HUB_TIME + 60)
+    assert (await hub.result("c/t/2"))["output"] == 1
+
+
+async def test_without_the_hubs_clock_no_deadline_has_passed(store: Store) -> None:
+    handover = Handover(store)
+    agent = Agent(SKILLS, handover, Trial(), capacity=2, roots=Roots([]), policy=Policy())
+    hub = Hub(agent)
+    handover.opened(hub, resumed=False)
+    hub.assign("c/t/1", "echo", arguments={"value": 1}, deadline=1.0)
+    assert (await hub.result("c/t/1"))["output"] == 1
+    handover.close()
 
 
 async def test_a_person_is_asked_one_thing_at_a_time(hub: Hub) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from agents.computer.shell import run_command, run_python
 from agents.errors import CommandFailed
+from agents.prompts import approval_prompt
 from agents.skills import AnySkill
 from agents.testing import Trial
 from constellation.errors import PermissionDenied, SkillError
@@ -18,7 +19,8 @@ pytestmark = pytest.mark.anyio
 
 def prompt(skill: AnySkill, **arguments: Any) -> str:
     assert skill.intent is not None
-    return skill.intent(**skill.bind(arguments)).prompt
+    bound = skill.bind(arguments)
+    return approval_prompt(skill.card, bound, skill.intent(**bound))
 
 
 async def test_a_line_goes_through_the_shell(trial: Trial) -> None:

@@ -1,0 +1,45 @@
+"""What a person reads before a device does something: in a sentence, to the last argument."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic_core import to_jsonable_python
+
+from constellation.aip.cards import SkillCard
+
+from .policy import Intent
+
+
+def shown(text: str) -> str:
+    """Text as a person must see it before approving: nothing in it can act on a terminal."""
+    return "".join(
+        each if each.isprintable() or each == "\n" else each.encode("unicode_escape").decode()
+        for each in text
+    )
+
+
+def approval_prompt(card: SkillCard, arguments: Mapping[str, Any], intent: Intent | None) -> str:
+    """Ask to allow a call.
+
+    Args:
+        card: of the skill.
+        arguments: bound, as the skill takes them.
+        intent: what the call would do, in the skill's own words; None if it has none: then its
+            description says it, and every argument stands on a line of its own.
+    """
+    if intent is not None:
+        return shown(intent.prompt)
+    does = card.description.split(". ")[0].rstrip(".") or "Do something that it does not explain"
+    lines = [f"{name}: {_said(value)}" for name, value in arguments.items()]
+    return shown("\n".join([f"{does} ({card.name})", *lines]))
+
+
+def _said(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, str):
+        return value or "(empty)"
+    return json.dumps(to_jsonable_python(value, fallback=str), ensure_ascii=False)
