@@ -97,6 +97,8 @@ def flaw(value: Any, depth: int) -> str | None:
         # Most values are text or numbers: they are told at once.
         if kind is str or kind is int or kind is float or not isinstance(each, _CONTAINERS):
             continue
+        if not each and depth > 0:
+            continue
         problem = "it nests too deeply" if depth <= 0 else flaw(each, depth - 1)
         if problem is not None:
             return problem

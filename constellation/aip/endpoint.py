@@ -141,11 +141,7 @@ class Endpoint(ABC):
     @property
     def is_full(self) -> bool:
         """True if so much is unsecured that the largest message would pass the peer's limits."""
-        session, limits = self.session, self.session.peer_limits
-        return (
-            session.unsecured >= limits.max_outstanding
-            or session.pending > limits.max_outstanding_bytes - limits.max_body
-        )
+        return self.session.is_full
 
     # ── sending ─────────────────────────────────────────────────────────────────────────────────
 
@@ -292,11 +288,14 @@ class Endpoint(ABC):
         transport = self._transport
         if transport is not None:
             now = self._clock()
+            session = self.session
             while transport.writable:
-                frame = self.session.next_frame(now)
+                frame = session.next_frame(now)
                 if frame is None:
                     break
                 transport.write(frame)
+                if not session.waiting:
+                    break
         self._set_timer()
 
     # ── time ────────────────────────────────────────────────────────────────────────────────────

@@ -34,7 +34,7 @@ class Outbox:
         self._waiting: deque[bytes] = deque()
 
     def __len__(self) -> int:
-        return len(self._sent) + len(self._waiting)
+        return self.last - self.acknowledged
 
     @property
     def waiting(self) -> bool:
@@ -107,6 +107,9 @@ class Control:
     def put(self, message: bytes) -> None:
         """Queue an encoded message."""
         self._waiting.append(message)
+
+    def __len__(self) -> int:
+        return len(self._waiting)
 
     def put_first(self, message: bytes) -> None:
         """Queue one before all others."""

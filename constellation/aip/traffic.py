@@ -100,6 +100,15 @@ class Traffic:
         return len(self._outbox)
 
     @property
+    def is_full(self) -> bool:
+        """True if so much is unsecured that the largest message would pass the peer's limits."""
+        outbox, limits = self._outbox, self.peer_limits
+        return (
+            len(outbox) >= limits.max_outstanding
+            or outbox.bytes > limits.max_outstanding_bytes - limits.max_body
+        )
+
+    @property
     def acknowledged(self) -> int:
         """Number of our newest message that the peer has secured."""
         return self._outbox.acknowledged
@@ -157,6 +166,11 @@ class Traffic:
             LocalProtocolError: that number was never delivered.
         """
         self._intake.secure(seq, now)
+
+    @property
+    def waiting(self) -> bool:
+        """False if there is nothing to send for certain: `next_frame` need not be asked."""
+        return bool(self._control or self._outbox.waiting or self._streams)
 
     def next_frame(self, now: float) -> Frame | None:
         """The next frame to send, or None: messages first, then a round of stream chunks."""

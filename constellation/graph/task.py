@@ -83,6 +83,11 @@ class RetryPolicy:
     elsewhere: bool = False
 
 
+# Most tasks ask for neither: they share these.
+ANY_DEVICE = Requirement()
+ONE_ATTEMPT = RetryPolicy()
+
+
 @with_config(STRICT)
 @dataclass(frozen=True, slots=True)
 class Task:
@@ -113,11 +118,11 @@ class Task:
     arguments: Mapping[str, Any] = field(default_factory=dict)
     instruction: str = ""
     name: str = ""
-    requirement: Requirement = field(default_factory=Requirement)
+    requirement: Requirement = field(default_factory=lambda: ANY_DEVICE)
     priority: int = 0
     timeout_s: float | None = None
     deadline_s: float | None = None
-    retry: RetryPolicy = field(default_factory=RetryPolicy)
+    retry: RetryPolicy = field(default_factory=lambda: ONE_ATTEMPT)
     idempotent: bool | None = None
     optional: bool = False
     join: Literal["all", "any"] = "all"

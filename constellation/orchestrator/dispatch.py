@@ -57,8 +57,9 @@ class Dispatch:
         for task in changes.ready:
             if task in nodes and nodes[task].ready:
                 self.enqueue(run, task, now)
-        for task in run.hold_maps(changes.ended):
-            self._outcomes.ask_planner(run, task, now)
+        if changes.ended:
+            for task in run.hold_maps(changes.ended):
+                self._outcomes.ask_planner(run, task, now)
         for task, reason in changes.skipped:
             state.notify(run.id, "skipped", {"task": task, "reason": reason}, now)
 

@@ -31,7 +31,7 @@ import msgpack
 from constellation.errors import JournalError
 
 from .events import Fact
-from .journal_file import SCHEMA, complaining, damaged, lock, open_reader, open_writer
+from .journal_file import SCHEMA, Complaining, damaged, lock, open_reader, open_writer
 
 Sync = Literal["normal", "full", "off"]
 
@@ -106,7 +106,7 @@ class Journal:
         self._unfolded_bytes = 0
         self._unfolded_facts = 0
         try:
-            with complaining(path, "opened"):
+            with Complaining(path, "opened"):
                 if not read_only:
                     self._prepare()
                 self._reader = open_reader(path)
@@ -174,7 +174,7 @@ class Journal:
                 rows.append((seq + 1, len(part), name, crc32(blob), blob))
                 self._unfolded_bytes += len(blob)
                 seq += len(part)
-        with complaining(self.path, "written"):
+        with Complaining(self.path, "written"):
             self._write(rows, created, ended)
         self._unfolded_facts += seq - self.seq
         self.seq = seq
@@ -219,7 +219,7 @@ class Journal:
             JournalError: the file cannot be written.
         """
         self._unfolded_bytes = self._unfolded_facts = 0
-        with complaining(self.path, "written"), closing(open_writer(self.path, self.sync)) as db:
+        with Complaining(self.path, "written"), closing(open_writer(self.path, self.sync)) as db:
             _set_meta(db, "learned", learned)
             db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
 
@@ -233,7 +233,7 @@ class Journal:
             JournalError: the file cannot be written.
         """
         row = (constellation, seq, _pack(state))
-        with complaining(self.path, "written"), closing(open_writer(self.path, self.sync)) as db:
+        with Complaining(self.path, "written"), closing(open_writer(self.path, self.sync)) as db:
             db.execute("INSERT OR REPLACE INTO snapshots VALUES (?, ?, ?)", row)
 
     # ── reading ─────────────────────────────────────────────────────────────────────────────────
@@ -246,7 +246,7 @@ class Journal:
         """
         query = _ALL_FACTS if constellation is None else _FACTS_OF_ONE
         arguments = {"constellation": constellation, "first": after + 1}
-        with complaining(self.path, "read"):
+        with Complaining(self.path, "read"):
             for first, name, crc, blob in self._reading().execute(query, arguments):
                 if crc32(blob) != crc:
                     raise damaged(self.path, f"the row of fact {first} is not what was written")
@@ -308,11 +308,11 @@ class Journal:
             raise damaged(self.path, str(error)) from error
 
     def _one(self, query: str, arguments: tuple[Any, ...] = ()) -> Any:
-        with complaining(self.path, "read"):
+        with Complaining(self.path, "read"):
             return self._reading().execute(query, arguments).fetchone()
 
     def _all(self, query: str, arguments: tuple[Any, ...] = ()) -> list[Any]:
-        with complaining(self.path, "read"):
+        with Complaining(self.path, "read"):
             return self._reading().execute(query, arguments).fetchall()
 
     # ── the file ────────────────────────────────────────────────────────────────────────────────

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import fcntl
 import sqlite3
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
+from types import TracebackType
 from typing import IO
 
 from constellation.errors import JournalError
@@ -92,25 +91,40 @@ def lock(path: Path) -> IO[str]:
     return file
 
 
-@contextmanager
-def complaining(path: Path, what: str) -> Iterator[None]:
-    """Turn errors of SQLite and the file system into `JournalError`: it cannot be ``what``."""
-    try:
-        yield
-    except sqlite3.DatabaseError as error:
-        # The low byte is the primary code; those that Python itself raises have none.
-        code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF
-        raise JournalError(
-            f"The journal {path} cannot be {what}: {error}.",
-            remedy=_REMEDIES.get(code, _REMEDIES[sqlite3.SQLITE_CORRUPT]),
-            path=str(path),
-        ) from error
-    except OSError as error:
-        raise JournalError(
-            f"The journal {path} cannot be {what}: {error.strerror or error}.",
-            remedy=_NOT_WRITABLE,
-            path=str(path),
-        ) from error
+class Complaining:
+    """A ``with`` block that turns errors of SQLite and the file system into `JournalError`.
+
+    Args:
+        path: of the journal.
+        what: it cannot be that, such as ``written``.
+    """
+
+    __slots__ = ("_path", "_what")
+
+    def __init__(self, path: Path, what: str) -> None:
+        self._path = path
+        self._what = what
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if isinstance(error, sqlite3.DatabaseError):
+            # The low byte is the primary code; those that Python itself raises have none.
+            code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF
+            remedy = _REMEDIES.get(code, _REMEDIES[sqlite3.SQLITE_CORRUPT])
+            raise self._complaint(str(error), remedy) from error
+        if isinstance(error, OSError):
+            raise self._complaint(error.strerror or str(error), _NOT_WRITABLE) from error
+
+    def _complaint(self, why: str, remedy: str) -> JournalError:
+        message = f"The journal {self._path} cannot be {self._what}: {why}."
+        return JournalError(message, remedy=remedy, path=str(self._path))
 
 
 def damaged(path: Path, why: str) -> JournalError:

@@ -63,7 +63,10 @@ class Observers:
     @property
     def behind(self) -> bool:
         """True while a reader has to be served from the journal: call `catch_up` now and then."""
-        return any(each.behind for each in self._subscriptions.values())
+        # Asked at each commit, and mostly nobody watches.
+        return bool(self._subscriptions) and any(
+            each.behind for each in self._subscriptions.values()
+        )
 
     def subscribe(
         self, reader: Reader, constellation: str | None = None, after: int | None = None

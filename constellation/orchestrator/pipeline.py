@@ -168,7 +168,8 @@ class Pipeline:
         if self.journal.syncs:
             self._wanted.set()
             return
-        while wake := self._take():
+        while self._wake:
+            wake = self._take()
             try:
                 if wake.facts:
                     self._commit(wake.facts, self._summaries(wake.ended))

@@ -5,12 +5,10 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import NamedTuple
 
-from constellation.graph.task import Requirement, Task
+from constellation.graph.task import ANY_DEVICE, Task
 
 from .device import Device, Presence
 from .run import Trouble
-
-ANY_DEVICE = Requirement()
 
 
 class Need(NamedTuple):
@@ -44,7 +42,7 @@ def any_device(skill: str) -> Need:
 def need_of(task: Task, trouble: Trouble | None) -> Need:
     """The need of a task, given what has befallen it."""
     wanted = task.requirement
-    if trouble is None and wanted == ANY_DEVICE:
+    if trouble is None and (wanted is ANY_DEVICE or wanted == ANY_DEVICE):
         return any_device(task.skill)
     labels = tuple(sorted(wanted.labels.items())) if wanted.labels else ()
     refused: tuple[str, ...] = ()

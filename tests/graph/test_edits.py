@@ -28,7 +28,7 @@ from constellation.graph.edits import (
     UpdateDependency,
     UpdateTask,
 )
-from constellation.graph.plain import batch_from_plain, batch_to_plain
+from constellation.graph.plain import batch_from_plain, batch_to_plain, task_from_plain
 from constellation.graph.task import Dependency, Outcome, Requirement, RetryPolicy, Task, TaskState
 
 
@@ -258,6 +258,12 @@ def test_the_ids_in_edges_are_those_of_the_tasks_and_not_copies() -> None:
     kept = graph.nodes["first"].outgoing["second"]
     assert kept.source is graph.nodes["first"].id
     assert kept.target is graph.nodes["second"].id
+
+
+def test_tasks_that_ask_for_nothing_special_share_what_they_ask_for() -> None:
+    tasks = [task_from_plain({"id": name, "skill": "s"}) for name in ("first", "second")]
+    assert tasks[0].requirement is tasks[1].requirement
+    assert tasks[0].retry is tasks[1].retry
 
 
 def test_an_edge_added_to_a_hub_copies_nothing() -> None:
