@@ -1,4 +1,4 @@
-"""Commands on runbooks: `runbook lint`."""
+"""Commands on runbooks: `runbook lint`, `runbook extract` and `runbook run`."""
 
 from __future__ import annotations
 
@@ -10,17 +10,19 @@ import typer
 from rich.text import Text
 
 from constellation.aip.cards import DeviceCard
+from constellation.planner.prose import extract
 from constellation.planner.runbook import Finding, lint
 from constellation.telling.text import clean, plural
 
 from .connection import ask_hub
 from .exits import ExitCode
 from .files import read_text
-from .output import Json, emit
+from .output import Json, console, emit, emit_json
+from .run import run
 
 STYLES = {"error": "bold red", "warning": "yellow", "hint": "cyan"}
 
-runbook_app = typer.Typer(no_args_is_help=True, help="Check runbooks.")
+runbook_app = typer.Typer(no_args_is_help=True, help="Check runbooks, draft and run them.")
 
 
 @runbook_app.command("lint")
@@ -51,6 +53,62 @@ def lint_runbook(
     )
     if errors:
         raise typer.Exit(ExitCode.REFUSED)
+
+
+@runbook_app.command("extract")
+def extract_runbook(
+    file: Annotated[Path, typer.Argument(help="A guide for people, Markdown.")],
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Write the draft there; not over a file.")
+    ] = None,
+    on: Annotated[str, typer.Option(help="The device for commands that say none.")] = "",
+    devices: Annotated[
+        bool, typer.Option("--devices", help="Know the names of the hub's devices.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Draft a runbook from a guide that was written for people.
+
+    Nothing is guessed: what may change something does not run in the draft until
+    you say so with an input, conditions in words are inputs too, and what could
+    not be placed is told with its line and column.
+
+    \b
+    Examples:
+      constellation runbook extract outage.md -o outage.yaml --on web-1
+      constellation runbook run outage.yaml --input allow_systemctl_restart_nginx=true
+    """
+    text = read_text(file, "FILE")
+    found = extract(text, file.name, _cards() if devices else None, on=on)
+    if found.text and output is not None:
+        _write_new(output, found.text)
+    if as_json:
+        emit_json({"runbook": found.text, "findings": [asdict(each) for each in found.findings]})
+    else:
+        err = console(stderr=True)
+        for finding in found.findings:
+            err.print(_line(file, finding))
+        if output is None:
+            typer.echo(found.text, nl=False)
+    if not found.text:
+        raise typer.Exit(ExitCode.REFUSED)
+
+
+def _write_new(file: Path, text: str) -> None:
+    try:
+        with file.open("x", encoding="utf-8") as stream:
+            stream.write(text)
+    except FileExistsError:
+        raise typer.BadParameter(
+            f"There is a file {file} already.", param_hint="--output"
+        ) from None
+    except OSError as error:
+        raise typer.BadParameter(
+            f"{file} cannot be written: {error.strerror}.", param_hint="--output"
+        ) from None
+
+
+runbook_app.command("run")(run)
 
 
 def _cards() -> list[DeviceCard]:

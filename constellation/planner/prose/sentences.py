@@ -1,0 +1,186 @@
+"""What one sentence of a guide says: where, if what, what to run, and what not to."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+
+from .commands import is_command
+from .draft import OnResult
+
+_CODE = re.compile(r"(`+)(.+?)\1")
+_END = re.compile(r"(?<=[.!?;])\s+")
+_IF = re.compile(
+    r"(?:and\s+|then\s+|but\s+|only\s+)?(?:if|when|whenever|in case|should)\s+"
+    r"(?P<words>.+?)(?:,\s*(?:then\s+)?|\s+then\s+|:\s*|\s*$)",
+    re.IGNORECASE,
+)
+_ONLY_IF = re.compile(r"\s+(?:only\s+)?(?:if|when|in case)\s+(?P<words>.+?)[.:;]*$", re.IGNORECASE)
+_ELSE = re.compile(r"(?:otherwise|if not|else|if it is not|if that is not the case)\b", re.I)
+_NOT = re.compile(
+    r"\b(?:do not|don't|don’t|never|must not|should not|avoid|instead of|rather than|not)\b", re.I
+)
+_SURE = re.compile(
+    r"\b(?:run|runs|running|execute|executing|enter|issue|invoke|type)\b[^`]*$", re.IGNORECASE
+)
+_LIKELY = re.compile(
+    r"\b(?:use|using|with|via|try|check|call|do|by|through|inspect|verify|confirm|look at|see)\b"
+    r"[^`]*$",
+    re.IGNORECASE,
+)
+_AND = re.compile(r"\s*(?:,|and|then|,?\s*and then|,\s*then|;)\s*", re.IGNORECASE)
+_NOUNS = "servers?|hosts?|machines?|nodes?|box(?:es)?|laptops?|desktops?|workstations?|devices?"
+_PLACE = re.compile(
+    r"\b(?:on|onto|log ?in(?:to| to)|log on to|connect to|ssh (?:in)?to|ssh to)\s+"
+    r"(?:(?P<every>all|each|every)(?:\s+of)?(?:\s+the)?\s+(?:\w+\s+)?(?:NOUNS)\b"
+    r"|(?:the\s+)?(?:NOUNS)\s+`?(?P<named>[A-Za-z0-9][\w.-]*)`?"
+    r"|`(?P<code>[A-Za-z0-9][\w.-]*)`"
+    r"|(?:the\s+)?(?P<role>[A-Za-z][\w-]*(?:\s[A-Za-z][\w-]*)?)\s+(?P<noun>NOUNS)\b"
+    r"|(?:the\s+)?(?P<word>[A-Za-z0-9][\w.-]*[A-Za-z0-9]|[A-Za-z0-9]))".replace("NOUNS", _NOUNS),
+    re.IGNORECASE,
+)
+_HOST = re.compile(r"[A-Za-z-]\d+$")
+_AT_ONCE = re.compile(
+    r"\b(?:in parallel|at the same time|at once|simultaneously|in any order|concurrently)\b", re.I
+)
+_FAILED = re.compile(
+    r"(?:it|this|that|(?:the|this) (?:command|check|step|test)|the previous step)\s+"
+    r"(?:fails|failed|does not work|doesn't work|did not work|errors|returns an error|"
+    r"exits with an error|is unsuccessful)",
+    re.IGNORECASE,
+)
+_WORKED = re.compile(
+    r"(?:it|this|that|(?:the|this) (?:command|check|step|test)|the previous step)\s+"
+    r"(?:succeeds|succeeded|works|worked|passes|passed|is successful)",
+    re.IGNORECASE,
+)
+_EMPTY = re.compile(
+    r"(?:the output is empty|there is no output|nothing is (?:shown|printed|listed)|"
+    r"it (?:prints|shows|lists) nothing)",
+    re.IGNORECASE,
+)
+_CONTAINS = re.compile(
+    r"(?:it|this|that|the output|the result|the log)\s+"
+    r"(?:contains|shows|says|includes|has|prints|mentions|is)\s+"
+    r"(?:`(?P<code>[^`]+)`|\"(?P<double>[^\"]+)\"|“(?P<curly>[^”]+)”|'(?P<single>[^']+)')",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Sentence:
+    """A sentence.
+
+    Attributes:
+        text: as it stands.
+        start: its offset in its block.
+        commands: what it says to run, each with its offset in the block.
+        forbidden: True if it says not to.
+        condition: the words after "if"; empty for none.
+        otherwise: True if it is the other branch of the condition before.
+        place: a device's name, or ``all``; empty for none.
+        guessed: True if the place is a description, and no device's name.
+        at_once: True if it says that things may happen together.
+    """
+
+    text: str
+    start: int
+    commands: tuple[tuple[int, str], ...] = ()
+    forbidden: bool = False
+    condition: str = ""
+    otherwise: bool = False
+    place: str = ""
+    guessed: bool = False
+    at_once: bool = False
+
+
+def sentences(text: str, devices: Collection[str] = ()) -> list[Sentence]:
+    """The sentences of a paragraph, item or heading.
+
+    Args:
+        devices: names of devices; a bare word after "on" is a place only if it is one of these or
+            looks like a host (``db1``, ``web-2``).
+    """
+    # Ends of sentences and conditions are not looked for within code.
+    veiled = _CODE.sub(lambda match: "`" + "\0" * (len(match[0]) - 2) + "`", text)
+    found, start = [], 0
+    for end in [*(match.end() for match in _END.finditer(veiled)), len(text)]:
+        if veiled[start:end].strip():
+            found.append(_read(text[start:end], veiled[start:end], start, devices))
+        start = end
+    return found
+
+
+def _read(text: str, veiled: str, start: int, devices: Collection[str]) -> Sentence:
+    begin = len(veiled) - len(veiled.lstrip())
+    otherwise = bool(_ELSE.match(veiled, begin))
+    condition, doing = "", (begin, len(veiled.rstrip()))
+    if not otherwise and (match := _IF.match(veiled, begin)):
+        condition = text[match.start("words") : match.end("words")]
+        doing = (match.end(), doing[1])
+    elif match := _ONLY_IF.search(veiled):
+        condition = text[match.start("words") : match.end("words")]
+        doing = (begin, match.start())
+    forbidden = bool(_NOT.search(veiled[slice(*doing)].partition("`")[0]))
+    place, guessed = _place(text, devices)
+    return Sentence(
+        text=text.strip(),
+        start=start + begin,
+        commands=tuple((start + at, code) for at, code in _commands(text, doing)),
+        forbidden=forbidden,
+        condition=condition.strip(" .:;,"),
+        otherwise=otherwise,
+        place=place,
+        guessed=guessed,
+        at_once=bool(_AT_ONCE.search(veiled)),
+    )
+
+
+def _commands(text: str, doing: tuple[int, int]) -> Iterator[tuple[int, str]]:
+    """What a sentence says to run: code after a word that says so, or code and nothing else."""
+    chained = False
+    end = doing[0]
+    for match in _CODE.finditer(text, *doing):
+        before = text[doing[0] : match.start()]
+        code = match[2].strip().removeprefix("$ ")
+        chained = chained and bool(_AND.fullmatch(text[end : match.start()]))
+        sure = chained or bool(_SURE.search(before))
+        bare = not before.strip(" *_-:")
+        if (sure or bare or _LIKELY.search(before)) and is_command(code, sure=sure):
+            yield match.start(2), code
+            chained = True
+        end = match.end()
+
+
+def _place(text: str, devices: Collection[str]) -> tuple[str, bool]:
+    known = {name.lower(): name for name in devices}
+    for match in _PLACE.finditer(text):
+        if match["every"]:
+            return "all", False
+        stated = match["named"] or match["code"] or match["word"]
+        if stated and stated.lower() in known:
+            return known[stated.lower()], False
+        if stated and (match["named"] or match["code"]):
+            return stated, bool(known)
+        if stated and _HOST.search(stated):
+            return stated, True
+        if match["role"]:
+            role = match["role"].lower().replace(" ", "-")
+            name = f"{role}-{match['noun'].lower()}"
+            found = known.get(name) or known.get(role)
+            return found or name, not found
+    return "", False
+
+
+def on_result(condition: str) -> OnResult | None:
+    """A condition that looks at the command before it; None if it is one in words."""
+    if _FAILED.fullmatch(condition):
+        return OnResult("failed")
+    if _WORKED.fullmatch(condition):
+        return OnResult("completed")
+    if _EMPTY.fullmatch(condition):
+        return OnResult("empty")
+    if match := _CONTAINS.fullmatch(condition):
+        return OnResult("contains", next(filter(None, match.groups())))
+    return None
