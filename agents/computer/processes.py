@@ -4,7 +4,7 @@ Each program leads a session and process group of its own. When it ends, is canc
 time, the whole group is told to end (SIGTERM) and after a short grace made to (SIGKILL). On Linux
 the agent is also the *subreaper* of its descendants (prctl(2)): a process that left the group and
 whose parent died becomes the agent's child, is known by the mark in its environment, and is ended
-the same way.
+the same way. Only a process that left the group, lost its parent and wiped its environment escapes.
 """
 
 from __future__ import annotations
@@ -236,10 +236,16 @@ async def _leave_nothing(
         # What it wrote lies in the pipes; what its children still write is not waited for.
         await asyncio.wait([program.silent], timeout=DRAIN_S)
     remains = _Remains(transport.get_pid(), program, mark)
-    for number in (signal.SIGTERM, signal.SIGKILL):
-        if not remains.signal(number):
-            break
-        await remains.gone(GRACE_S)
+    try:
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            if not remains.signal(number):
+                break
+            await remains.gone(GRACE_S)
+    except asyncio.CancelledError:
+        # The agent itself ends, now.
+        remains.signal(signal.SIGKILL)
+        transport.close()
+        raise
     await asyncio.wait([program.silent], timeout=GRACE_S)
     await asyncio.wait([program.exited], timeout=GRACE_S)
     remains.reap()
@@ -258,9 +264,8 @@ class _Remains:
     def signal(self, number: signal.Signals) -> bool:
         """Send a signal to all; True if there were any."""
         self.reap()
-        groups = {self._leader, *self._strays()}
-        self._groups |= groups
-        reached = [_killed(group, number) for group in groups]
+        self._groups |= self._strays()
+        reached = [_killed(group, number) for group in self._groups]
         return any(reached)
 
     async def gone(self, within_s: float) -> None:
@@ -286,19 +291,22 @@ class _Remains:
         return any(_killed(group, 0) for group in {*self._groups, *self._strays()})
 
     def _strays(self) -> set[int]:
-        """The groups of descendants of this agent that carry the mark."""
-        groups = set()
+        """The groups of descendants of this agent that carry the mark, or whose parent is ours."""
+        groups: set[int] = set()
+        ours = {self._leader}
+        # Parents come before their children.
         for child in psutil.Process().children(recursive=True):
             with suppress(psutil.Error, ProcessLookupError):
-                if child.environ().get(MARK) == self._mark:
+                if child.ppid() in ours or child.environ().get(MARK) == self._mark:
+                    ours.add(child.pid)
                     groups.add(os.getpgid(child.pid))
         return groups
 
 
 def _killed(group: int, number: int) -> bool:
-    """Send a signal to a process group; False if there is none."""
+    """Send a signal to a process group; False if there is none, or none that obeys this user."""
     try:
         os.killpg(group, number)
-    except ProcessLookupError:
+    except (ProcessLookupError, PermissionError):
         return False
     return True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
 import sys
 from pathlib import Path
 
@@ -22,6 +23,28 @@ FAMILY = f"""
 setsid sh -c "{STUBBORN}" &
 while [ "$(wc -l < pids)" -lt 2 ]; do sleep 0.01; done
 echo started
+"""
+
+
+# Cancels a program, and ends its event loop while what is left still has time to obey.
+ENDS_MEANWHILE = """
+import asyncio, sys
+from agents.computer.processes import run_program
+
+async def main():
+    heard = {"started": asyncio.Event(), "told": asyncio.Event()}
+    run = asyncio.create_task(
+        run_program(
+            ["sh", "-c", sys.argv[1]],
+            cwd=".",
+            on_output=lambda channel, text: [heard[word].set() for word in heard if word in text],
+        )
+    )
+    await heard["started"].wait()
+    run.cancel()
+    await heard["told"].wait()
+
+asyncio.run(main())
 """
 
 
@@ -107,6 +130,33 @@ async def test_a_canceled_program_ends_with_all_its_family(folder: Path) -> None
     assert alive(family(folder)) == []
 
 
+async def test_a_child_that_wiped_its_environment_ends_too(folder: Path) -> None:
+    script = f"""
+    env -i setsid sh -c "{STUBBORN}" &
+    while [ "$(wc -l < pids)" -lt 1 ]; do sleep 0.01; done
+    echo started; wait
+    """
+    await canceled_once_started(script, folder)
+    assert len(family(folder)) == 1
+    assert alive(family(folder)) == []
+
+
+def test_an_agent_that_ends_meanwhile_leaves_nothing_either(folder: Path) -> None:
+    script = f"trap 'echo told' TERM; {FAMILY} while :; do sleep 0.05; done"
+    ended = subprocess.run(
+        [sys.executable, "-c", ENDS_MEANWHILE, script],
+        cwd=folder,
+        timeout=30,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert ended.stderr == ""
+    assert len(family(folder)) == 2
+    left = [psutil.Process(pid) for pid in alive(family(folder))]
+    assert psutil.wait_procs(left, timeout=10)[1] == []
+
+
 async def test_a_program_that_takes_too_long_is_ended(folder: Path) -> None:
     with pytest.raises(TaskTimedOut, match=r"longer than 0\.5 s") as caught:
         await run_program(
@@ -123,9 +173,10 @@ async def test_a_program_ends_itself_in_order_when_told(tmp_path: Path) -> None:
 
 
 async def test_no_zombies_are_left(tmp_path: Path) -> None:
+    before = set(psutil.Process().children())
     for _ in range(3):
         await run_program(["sh", "-c", "sleep 100 & setsid sleep 100 & true"], cwd=str(tmp_path))
-    children = psutil.Process().children()
+    children = set(psutil.Process().children()) - before
     assert [child for child in children if child.status() == psutil.STATUS_ZOMBIE] == []
 
 
