@@ -98,11 +98,16 @@ class StreamOpened:
 
 @dataclass(frozen=True, slots=True)
 class StreamData:
-    """A part of a stream; confirm it with `Session.consume` once it is taken in."""
+    """A part of a stream; confirm it with `Session.consume` once it is taken in.
+
+    Attributes:
+        late_at: from when on nobody wants it, by the clock of this side; None for never.
+    """
 
     stream: int
     payload: bytes
     last: bool
+    late_at: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,7 +64,7 @@ class IncomingStream(AsyncIterator[bytes]):
         self.meta: Mapping[str, Any] = body.get("meta") or {}
         self._streams = streams
         self._sink: Sink | None = None
-        self._waiting: deque[tuple[bytes, bool]] = deque()
+        self._waiting: deque[StreamData] = deque()
         self._wanted: asyncio.Future[None] | None = None
         self._is_over = False
         self._error: ConstellationError | None = None
@@ -73,7 +73,7 @@ class IncomingStream(AsyncIterator[bytes]):
         """Give everything that came and still comes to a sink."""
         self._sink = sink
         while self._waiting:
-            self._give(sink, *self._waiting.popleft())
+            self._give(sink, self._waiting.popleft())
         if self._is_over and self._error is not None:
             sink.close(self._error)
 
@@ -85,25 +85,27 @@ class IncomingStream(AsyncIterator[bytes]):
             self._streams.drop(self.number, error)
 
     async def __anext__(self) -> bytes:
-        while not self._waiting:
-            if self._error is not None:
-                raise self._error
-            if self._is_over:
-                raise StopAsyncIteration
-            self._wanted = asyncio.get_running_loop().create_future()
-            await self._wanted
-        data, last = self._waiting.popleft()
-        self._took(data, last)
-        return data
+        while True:
+            while not self._waiting:
+                if self._error is not None:
+                    raise self._error
+                if self._is_over:
+                    raise StopAsyncIteration
+                self._wanted = asyncio.get_running_loop().create_future()
+                await self._wanted
+            part = self._waiting.popleft()
+            self._took(part)
+            if not self._is_late(part):
+                return part.payload
 
     # ── for `Streams` ───────────────────────────────────────────────────────────────────────────
 
-    def take(self, data: bytes, last: bool) -> None:
+    def take(self, part: StreamData) -> None:
         """Data came."""
         if self._sink is not None:
-            self._give(self._sink, data, last)
+            self._give(self._sink, part)
             return
-        self._waiting.append((data, last))
+        self._waiting.append(part)
         if len(self._waiting) > _MAX_WAITING.get(self.qos, len(self._waiting)):
             self._waiting.popleft()
         self._wake()
@@ -118,21 +120,25 @@ class IncomingStream(AsyncIterator[bytes]):
             self._sink.close(error)
         self._wake()
 
-    def _give(self, sink: Sink, data: bytes, last: bool) -> None:
-        if self._is_over:
+    def _give(self, sink: Sink, part: StreamData) -> None:
+        if self._is_over or self._is_late(part):
             return
         try:
-            sink.write(data)
-            if last:
+            sink.write(part.payload)
+            if part.last:
                 sink.close(None)
         except ConstellationError as error:
             self.refuse(error)
         else:
-            self._took(data, last)
+            self._took(part)
 
-    def _took(self, data: bytes, last: bool) -> None:
-        self._is_over = last
-        self._streams.took(self.number, len(data), last)
+    def _is_late(self, part: StreamData) -> bool:
+        """True for an item that waited here for too long."""
+        return part.late_at is not None and self._streams.now() > part.late_at
+
+    def _took(self, part: StreamData) -> None:
+        self._is_over = part.last
+        self._streams.took(self.number, len(part.payload), part.last)
 
     def _wake(self) -> None:
         if self._wanted is not None and not self._wanted.done():
@@ -332,9 +338,9 @@ class Streams:
                 opened = self._incoming[number] = IncomingStream(self, number, body)
                 taker = self.takers.get(opened.label) or self.takers[""]
                 taker(opened)
-            case StreamData(number, payload, last):
+            case StreamData(number):
                 if number in self._incoming:
-                    self._incoming[number].take(payload, last)
+                    self._incoming[number].take(instruction)
             case StreamClosed(number, error):
                 stream, writer = self._incoming.pop(number, None), self._outgoing.get(number)
                 if stream is not None:
@@ -357,6 +363,10 @@ class Streams:
             self._incoming.pop(number).end(error)
 
     # ── for `IncomingStream` ────────────────────────────────────────────────────────────────────
+
+    def now(self) -> float:
+        """The time, seconds."""
+        return self._endpoint.now()
 
     def took(self, number: int, count: int, last: bool) -> None:
         """Bytes were taken in: the peer may send as many more, unless they were the last."""

@@ -221,6 +221,13 @@ class Receiver:
         self._newest = index
         return payload
 
+    def late_at(self, body: Body, clock_offset_s: float) -> float | None:
+        """When an item is past its deadline, by our clock; None for never."""
+        if self._deadline_s is None:
+            return None
+        made: float = body["time"]
+        return made - clock_offset_s + self._deadline_s
+
     def _in_order(self, body: Body, payload: bytes) -> bytes | None:
         offset = body.get("offset")
         if offset is None or offset > self.offset:

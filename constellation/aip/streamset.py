@@ -235,7 +235,8 @@ class StreamSet:
             raise LimitExceeded(f"An item has at most {limits.max_item} bytes.")
         payload = receiver.take(body, now, clock_offset_s)
         if payload is not None:
-            done.append(StreamData(receiver.stream, payload, receiver.ended))
+            late_at = receiver.late_at(body, clock_offset_s)
+            done.append(StreamData(receiver.stream, payload, receiver.ended, late_at))
         elif receiver.qos == "reliable" and body.get("last"):
             # The end comes again: the window that told of it was lost.
             self._say("window", receiver.window())

@@ -10,6 +10,7 @@ import anyio
 import pytest
 
 from constellation.aip.client import Link, connect
+from constellation.aip.endpoint import anchored_clock
 from constellation.aip.pipes import QUEUE_BYTES, ByteWriter, IncomingStream
 from constellation.aip.server import Peer
 from constellation.aip.streams import WINDOW_BYTES
@@ -249,6 +250,27 @@ async def test_items_of_a_slow_reader_are_bounded(hub) -> None:
         while ends.link.session.queued(writer.number):
             await settled(ends)
         assert int(await anext(stream)) > 400
+
+
+@pytest.mark.parametrize("poured", [False, True], ids=["read", "poured"])
+async def test_an_item_that_waits_here_past_its_deadline_is_not_handed_out(
+    hub, poured: bool
+) -> None:
+    now, passed_s = anchored_clock(), 0.0
+    async with joined(hub, clock=lambda: now() + passed_s) as ends:
+        writer = ends.link.streams.open_items("audio", deadline_s=5.0)
+        stream = await ends.next_stream()
+        writer.put(b"stale")
+        await settled(ends)
+        passed_s = 6.0
+        if poured:
+            sink = Sink()
+            stream.pour_into(sink)
+            assert sink.data == b""
+        else:
+            writer.close()
+            with pytest.raises(StopAsyncIteration):
+                await anext(stream)
 
 
 async def test_items_pass_beside_bulk_and_messages(hub) -> None:

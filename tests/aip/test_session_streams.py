@@ -287,9 +287,13 @@ class TestRealTime:
         frame = device.next_frame(pair.clock())
         assert frame is not None
         on_time = pair.clock() + 0.07
-        assert StreamData(stream, b"new", False) in pair.listener.session.handle(
-            FrameReceived(frame), on_time
+        late_at = pytest.approx(pair.clock() + 0.08)
+        (data,) = (
+            each
+            for each in pair.listener.session.handle(FrameReceived(frame), on_time)
+            if isinstance(each, StreamData)
         )
+        assert (data.payload, data.late_at) == (b"new", late_at)
         device.write(stream, b"slow", pair.clock())
         frame = device.next_frame(pair.clock())
         assert frame is not None
