@@ -33,6 +33,7 @@ import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from functools import cache
 from pathlib import Path, PurePath
 from typing import Literal
 
@@ -78,6 +79,11 @@ class Decision:
     named: bool = True
 
 
+@cache
+def _by_effect(rule: Rule, effect: Effect) -> Decision:
+    return Decision(rule, f"the rule on skills with the effect {effect!r}", named=False)
+
+
 class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -109,12 +115,12 @@ class Policy(_Section):
 
     def for_skill(self, name: str, effect: Effect) -> Decision:
         """What holds for a skill, whatever its arguments."""
-        matching = [pattern for pattern in self.skills if fnmatchcase(name, pattern)]
-        if matching:
-            pattern = max(matching, key=len)
-            return Decision(self.skills[pattern], f"the rule on skills {pattern!r}")
-        rule: Rule = getattr(self.effects, effect)
-        return Decision(rule, f"the rule on skills with the effect {effect!r}", named=False)
+        if self.skills:
+            matching = [pattern for pattern in self.skills if fnmatchcase(name, pattern)]
+            if matching:
+                pattern = max(matching, key=len)
+                return Decision(self.skills[pattern], f"the rule on skills {pattern!r}")
+        return _by_effect(getattr(self.effects, effect), effect)
 
     def decide(self, name: str, effect: Effect, intent: Intent | None) -> Decision:
         """What holds for one call."""

@@ -258,6 +258,8 @@ class Agent:
     def _begin(self) -> None:
         """Run what waits and for which there is room."""
         admitted = self._attempts.admit()
+        if not admitted:
+            return
         begun = [attempt.id for attempt in admitted if not attempt.idempotent]
         if begun and not self._handover.begun(begun):
             return
@@ -275,9 +277,8 @@ class Agent:
             attempt.run = self._loop.create_task(self._run(attempt, attempt.context))
             attempt.run.add_done_callback(partial(self._ran, attempt))
             self._set_timer(attempt)
-        if admitted:
-            # After the first steps of the runs: what ends at once needs no accept.
-            self._handover.flush_soon()
+        # After the first steps of the runs: what ends at once needs no accept.
+        self._handover.flush_soon()
 
     async def _run(self, attempt: Attempt, context: Context) -> None:
         output = await attempt.skill.run(attempt.arguments, context)
