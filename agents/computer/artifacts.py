@@ -15,12 +15,12 @@ FilePath = Annotated[str, Field(min_length=1, max_length=4096)]
 
 class Stored(TypedDict):
     hash: Annotated[str, Field(description="SHA-256 in hexadecimal: the artifact's name.")]
-    size: Annotated[int, Field(description="In bytes.")]
+    size_bytes: int
 
 
 class Fetched(TypedDict):
     path: Annotated[str, Field(description="Where it was written.")]
-    size: Annotated[int, Field(description="In bytes.")]
+    size_bytes: int
 
 
 @skill(
@@ -35,7 +35,7 @@ async def put(context: Context, path: FilePath) -> Stored:
         path: the file.
     """
     digest, size = await context.put_artifact(path)
-    return Stored(hash=digest, size=size)
+    return Stored(hash=digest, size_bytes=size)
 
 
 @skill(
@@ -56,4 +56,4 @@ async def get(
         path: the file; one that is there is replaced.
     """
     size = await context.get_artifact(hash, path)
-    return Fetched(path=str(context.roots.resolve(path).path), size=size)
+    return Fetched(path=str(context.roots.resolve(path).path), size_bytes=size)

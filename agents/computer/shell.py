@@ -18,7 +18,7 @@ from ..errors import CommandFailed
 from ..policy import Intent
 from ..skills import skill
 from .processes import Ended, Limits, run_program
-from .shellwords import read_commands
+from .shellwords import read_line, read_words
 
 Positive = Annotated[float, Field(gt=0)]
 
@@ -71,7 +71,7 @@ def _run_intent(
     **_others: object,
 ) -> Intent:
     line = shlex.join(argv) if argv else command
-    commands, opaque = ((tuple(argv),), False) if argv else read_commands(command)
+    commands, opaque = read_words(tuple(argv)) if argv else read_line(command)
     return Intent(
         prompt=f"Run this command{_where(cwd, env, stdin)}:\n{line}",
         commands=commands,

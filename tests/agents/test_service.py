@@ -206,12 +206,12 @@ async def test_artifacts_move_through_the_fabric(desk: Desk) -> None:
         desk.hub.assign("c/put/1", "artifacts.put", path="photo.raw")
         held = await desk.hub.until("have")
         stored = (await desk.hub.result("c/put/1"))["output"]
-        assert stored == {"hash": hashlib.sha256(data).hexdigest(), "size": len(data)}
+        assert stored == {"hash": hashlib.sha256(data).hexdigest(), "size_bytes": len(data)}
         assert desk.artifacts.path(stored["hash"]).read_bytes() == data
         assert held == {"hashes": [stored["hash"]]}
         desk.hub.assign("c/get/1", "artifacts.get", hash=stored["hash"], path="copy/photo.raw")
         assert await desk.hub.until("have") == held
-        assert (await desk.hub.result("c/get/1"))["output"]["size"] == len(data)
+        assert (await desk.hub.result("c/get/1"))["output"]["size_bytes"] == len(data)
         assert (desk.root / "copy" / "photo.raw").read_bytes() == data
         desk.hub.assign("c/get/2", "artifacts.get", hash="0" * 64, path="nothing")
         assert (await desk.hub.result("c/get/2"))["error"]["code"] == "unknown.artifact"

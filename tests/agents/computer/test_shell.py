@@ -9,6 +9,7 @@ import pytest
 
 from agents.computer.shell import run_command, run_python
 from agents.errors import CommandFailed
+from agents.policy import Policy
 from agents.prompts import approval_prompt
 from agents.skills import AnySkill
 from agents.testing import Trial
@@ -97,3 +98,24 @@ def test_the_prompt_cannot_act_on_a_terminal() -> None:
     assert "\r" not in said
     assert "\u202e" not in said
     assert "harmless" in said
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"command": "rm x"},
+        {"command": "true; /bin/rm x"},
+        {"command": "true\nrm x"},
+        {"command": "$(rm x)"},
+        {"argv": ["rm", "x"]},
+        {"argv": ["/usr/bin/env", "rm", "x"]},
+        {"argv": ["sh", "-c", "rm x"]},
+        {"argv": ["sudo", "-u", "ann", "rm", "x"]},
+    ],
+)
+def test_what_the_policy_forbids_does_not_just_run(arguments: dict[str, Any]) -> None:
+    rules = {"skills": {"shell.run": "allow"}, "commands": {"allow": ["true"], "deny": ["rm"]}}
+    policy = Policy.model_validate(rules)
+    assert run_command.intent is not None
+    intent = run_command.intent(**run_command.bind(arguments))
+    assert policy.decide("shell.run", "dangerous", intent).rule != "allow"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from agents.computer.shellwords import read_commands
+from agents.computer.shellwords import Command, read_line, read_words
 
 
 @pytest.mark.parametrize(
@@ -17,10 +17,12 @@ from agents.computer.shellwords import read_commands
         (r"\rm x", [("rm", "x")]),
         ("'rm' x", [("rm", "x")]),
         ("ls *.txt", [("ls", "*.txt")]),
+        ("sh build.sh", [("sh", "build.sh")]),
+        ("find . -name x", [("find", ".", "-name", "x")]),
     ],
 )
 def test_plain_lines_are_read(line: str, commands: list[tuple[str, ...]]) -> None:
-    assert read_commands(line) == (tuple(commands), False)
+    assert read_line(line) == (tuple(commands), False)
 
 
 @pytest.mark.parametrize(
@@ -32,6 +34,13 @@ def test_plain_lines_are_read(line: str, commands: list[tuple[str, ...]]) -> Non
         "ls > /etc/passwd",
         "cat < secret",
         "ls\nrm x",
+        "ls\rrm x",
+        "/usr/bin/env rm x",
+        "sh -c 'rm x'",
+        "echo rm x | sh",
+        "echo rm x | sh -s",
+        "find . -exec rm {} +",
+        "find . -delete",
         "(rm x)",
         "{ rm x; }",
         "PATH=/tmp ls",
@@ -45,4 +54,39 @@ def test_plain_lines_are_read(line: str, commands: list[tuple[str, ...]]) -> Non
     ],
 )
 def test_lines_that_hide_something_are_opaque(line: str) -> None:
-    assert read_commands(line)[1]
+    assert read_line(line)[1]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "sudo rm x",
+        "/usr/bin/env -i A=1 rm x",
+        "nice -n 10 nohup rm x",
+        "timeout 5s rm x",
+        "sh -c 'rm x'",
+        "bash -ec 'cd /tmp && rm x'",
+        "sudo sh -c 'true; rm x'",
+        "if true; then rm x; fi",
+        "eval rm x",
+        "! rm x",
+    ],
+)
+def test_what_a_command_is_told_to_run_is_found(line: str) -> None:
+    commands, opaque = read_line(line)
+    assert ("rm", "x") in commands
+    assert opaque
+
+
+@pytest.mark.parametrize(
+    ("argv", "opaque"),
+    [
+        (("env", "rm", "x"), True),
+        (("/bin/bash", "-c", "rm x"), True),
+        (("bash",), True),
+        (("echo", "$(rm x)", ";", "rm"), False),
+        (("git", "status"), False),
+    ],
+)
+def test_words_need_no_shell_to_hide_something(argv: Command, opaque: bool) -> None:
+    assert read_words(argv)[1] is opaque
