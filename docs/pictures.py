@@ -17,7 +17,7 @@ from constellation.config import Settings
 from constellation.tui.app import ConstellationApp
 
 PICTURES = Path(__file__).parent / "pictures"
-SIZE = (118, 26)
+SIZE = (132, 30)
 POLICY = '[commands]\nallow = ["sh backup.sh"]\n'
 BACKUP = 'echo "packing the photos"\nsleep 60\n'
 REQUEST = (
@@ -81,7 +81,7 @@ async def main() -> None:
             async with app.run_test(size=SIZE) as pilot:
                 photographer = Photographer(app, pilot)
                 await photographer.take("overview", "laptop", "delete", "check the disks")
-                await photographer.take("graph", "backup", "report", keys="enter minus")
+                await photographer.take("graph", "backup", "report", keys="enter")
                 await photographer.take("timeline", "server", keys="3")
                 await photographer.take("approvals", "old.log", keys="a")
 

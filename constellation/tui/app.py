@@ -33,7 +33,7 @@ from .screens.view import View
 from .theme import DAY, NIGHT
 
 PAINTS_PER_S = 15
-WIDE = 110  # columns from which there is room for two things side by side
+WIDE = 130  # columns from which there is room for two things side by side
 
 
 class ConstellationApp(App[None]):
