@@ -35,7 +35,7 @@ class Hello(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     version: tuple[StrictInt, ...]
-    role: str = Field(pattern=r"^(device|client|hub)$")
+    role: str = Field(pattern=r"^(device|client)$")
     name: str = Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
     card: DeviceCard | None = None
     credential: SecretStr | None = None

@@ -16,7 +16,7 @@ PERMISSIONS: dict[Kind, frozenset[Permission]] = {
     "admin": frozenset({"serve", "observe", "operate", "admin"}),
 }
 # What a session of each role in `hello` needs at least.
-ROLE_PERMISSION: dict[str, Permission] = {"device": "serve", "client": "observe", "hub": "operate"}
+ROLE_PERMISSION: dict[str, Permission] = {"device": "serve", "client": "observe"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,6 +52,7 @@ def _is_question(value: Any) -> bool:
         and type(value.get("id")) is str
         and value.get("kind") in ("approval", "text", "choice")
         and type(value.get("prompt")) is str
+        and _is_names(value.get("options") or [])
     )
 
 
@@ -87,7 +88,7 @@ QUESTION = Kind(
             "id": {"type": "string"},
             "kind": {"enum": ["approval", "text", "choice"]},
             "prompt": {"type": "string"},
-            "options": {"type": "array"},
+            "options": {"anyOf": [NAMES.schema, {"type": "null"}]},
         },
     },
 )

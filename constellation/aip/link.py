@@ -45,7 +45,7 @@ from .transport import CLOSE_TIMEOUT_S, ClientTransport
 
 _DISAGREEMENTS = frozenset({CloseCode.PROTOCOL, CloseCode.LIMIT})
 
-Role = Literal["device", "client", "hub"]
+Role = Literal["device", "client"]
 Inventory = Callable[[], tuple[Sequence[str], Sequence[str]]]
 
 # Refusals that trying again does not mend.

@@ -108,6 +108,14 @@ TOLD: dict[str, tuple[str, int, dict[str, Any]]] = {
     "a state that there is not": ("result", 2, {"attempt": "a", "state": "perhaps"}),
     "an error without a code": ("reject", 2, {"attempt": "a", "error": {"message": "x"}}),
     "a question of no kind": ("input_required", 2, {"attempt": "a", "question": {"id": "q"}}),
+    "options that are none": (
+        "input_required",
+        2,
+        {
+            "attempt": "a",
+            "question": {"id": "q", "kind": "choice", "prompt": "?", "options": [1]},
+        },
+    ),
     "a time that is no number": ("ping", 0, {"t0": NAN}),
     "a time without end": ("ping", 0, {"t0": INFINITY}),
     "a stream of no quality": ("open", 2, {"stream": 1, "qos": "best"}),

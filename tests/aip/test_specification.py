@@ -16,7 +16,8 @@ from constellation.errors import ConstellationError
 from constellation.graph.task import Requirement, RetryPolicy, Task
 from constellation.orchestrator.requests import VERBS
 
-TEXT = (Path(__file__).parents[2] / "docs" / "protocol.md").read_text()
+ROOT = Path(__file__).parents[2]
+TEXT = (ROOT / "docs" / "protocol.md").read_text()
 ROWS = [
     [cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]]
     for line in TEXT.splitlines()
@@ -77,6 +78,18 @@ def test_close_codes() -> None:
 def test_error_codes() -> None:
     described = {code for each in ROWS if len(each) == 2 for code in names(each[0])}
     assert set(leaves(ConstellationError)) <= described
+
+
+def test_facts() -> None:
+    described = {name for each in ROWS if len(each) == 2 for name in names(each[0])}
+    sources = (ROOT / "constellation" / "orchestrator").glob("*.py")
+    recorded = {
+        kind
+        for source in sources
+        for kind in re.findall(r'\.fact\(\s*\w+,\s*"(\w+)"', source.read_text())
+    }
+    assert len(recorded) > 10
+    assert recorded <= described
 
 
 def test_fields_of_tasks_and_cards() -> None:
