@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -10,11 +11,13 @@ import typer
 from rich.text import Text
 
 from constellation.aip.cards import DeviceCard
-from constellation.planner.prose import extract
+from constellation.config import load_settings
+from constellation.errors import ConfigError
+from constellation.planner.prose import Extraction, extract
 from constellation.planner.runbook import Finding, lint
 from constellation.telling.text import clean, plural
 
-from .connection import ask_hub
+from .connection import ask_hub, run_async
 from .exits import ExitCode
 from .files import read_text
 from .output import Json, console, emit, emit_json
@@ -65,6 +68,9 @@ def extract_runbook(
     devices: Annotated[
         bool, typer.Option("--devices", help="Know the names of the hub's devices.")
     ] = False,
+    with_model: Annotated[
+        bool, typer.Option("--model", help="Have the planner's language model read the guide.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Draft a runbook from a guide that was written for people.
@@ -79,7 +85,11 @@ def extract_runbook(
       constellation runbook run outage.yaml --input allow_systemctl_restart_nginx=true
     """
     text = read_text(file, "FILE")
-    found = extract(text, file.name, _cards() if devices else None, on=on)
+    cards = _cards() if devices else None
+    if with_model:
+        found = _extract_with_model(text, file.name, cards, on)
+    else:
+        found = extract(text, file.name, cards, on=on)
     if found.text and output is not None:
         _write_new(output, found.text)
     if as_json:
@@ -92,6 +102,29 @@ def extract_runbook(
             typer.echo(found.text, nl=False)
     if not found.text:
         raise typer.Exit(ExitCode.REFUSED)
+
+
+def _extract_with_model(
+    text: str, source: str, cards: list[DeviceCard] | None, on: str
+) -> Extraction:
+    planner = load_settings().planner
+    if not planner.model:
+        raise ConfigError("No model is named.", remedy="Set planner.model, or leave --model out.")
+    # The extra that it needs is looked for only here.
+    from constellation.llm import open_model
+    from constellation.planner.prose.with_model import extract_with_model
+
+    read = partial(
+        extract_with_model,
+        text,
+        open_model(planner),
+        source,
+        cards,
+        on=on,
+        repairs=planner.repairs,
+        tokens=planner.max_tokens,
+    )
+    return run_async(read)
 
 
 def _write_new(file: Path, text: str) -> None:

@@ -6,6 +6,8 @@ import json
 
 from cli_terminal import Terminal
 
+from constellation.testing.chat_server import says, scripted_server
+
 GUIDE = """\
 # Check the desk
 
@@ -46,3 +48,20 @@ def test_a_guide_without_commands_exits_with_4(alone: Terminal) -> None:
     guide = alone.folder / "guide.md"
     guide.write_text("# Be kind\n")
     assert "names no command" in alone.run("runbook", "extract", str(guide), exits=4).stderr
+
+
+def test_a_model_reads_the_guide(alone: Terminal) -> None:
+    guide = alone.folder / "guide.md"
+    guide.write_text(GUIDE)
+    assert (
+        "No model is named"
+        in alone.run("runbook", "extract", str(guide), "--model", exits=2).stderr
+    )
+    step = {"line": 3, "command": "echo looked", "device": "desk"}
+    with scripted_server(says({"title": "Look", "steps": [step]})) as server:
+        planner = {"MODEL": "m", "BASE_URL": server.url, "API_KEY": "k"}
+        named = {f"CONSTELLATION_PLANNER__{key}": value for key, value in planner.items()}
+        terminal = Terminal({**alone.environment, **named}, alone.folder)
+        told = terminal.run("runbook", "extract", str(guide), "--model")
+    assert told.stdout.startswith("title: Look")
+    assert "run: echo looked" in told.stdout

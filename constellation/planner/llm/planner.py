@@ -12,8 +12,9 @@ from constellation.aip.cards import DeviceCard
 from constellation.errors import PlanError
 from constellation.graph.edits import Edit
 from constellation.graph.export import from_json
-from constellation.llm.chat import ChatMessage, ChatModel, ModelUnavailable, to_mend
-from constellation.llm.reply import UnreadableError, read
+from constellation.llm.asking import ask_until_usable
+from constellation.llm.chat import ChatMessage, ChatModel
+from constellation.llm.reply import UnreadableError
 from constellation.planner.ports import Plan
 
 from .compiling import compile_plan, compile_revision
@@ -95,22 +96,21 @@ class LlmPlanner:
         return await self._ask(chat, Revision, compiled)
 
     async def _ask(self, chat: list[ChatMessage], kind: type[M], compiled: Callable[[M], T]) -> T:
-        spent = 0
-        for _ in range(1 + self._budget.repairs):
-            answer = await self._model.answer(chat, kind)
-            spent += answer.tokens
-            try:
-                return compiled(read(answer.text, kind))
-            except UnreadableError as error:
-                problems = error.problems
-            if spent >= self._budget.tokens:
-                raise _spent(spent, self._budget.tokens)
-            chat = [*chat, *to_mend(answer.text, problems)]
-        raise PlanError(
-            f"The model gave no plan that can be used: {problems[0]}",
-            remedy="Say it in other words, or plan offline.",
-            problems=[_problem(problem) for problem in problems],
-        )
+        try:
+            return await ask_until_usable(
+                self._model,
+                chat,
+                kind,
+                compiled,
+                repairs=self._budget.repairs,
+                tokens=self._budget.tokens,
+            )
+        except UnreadableError as error:
+            raise PlanError(
+                f"The model gave no plan that can be used: {error.problems[0]}",
+                remedy="Say it in other words, or plan offline.",
+                problems=[_problem(problem) for problem in error.problems],
+            ) from None
 
 
 def _refusal(proposal: Proposal) -> PlanError:
@@ -123,10 +123,3 @@ def _refusal(proposal: Proposal) -> PlanError:
 
 def _problem(reason: str) -> dict[str, Any]:
     return {"clause": "", "reason": reason, "suggestions": []}
-
-
-def _spent(spent: int, most: int) -> ModelUnavailable:
-    return ModelUnavailable(
-        f"The model used {spent} tokens and gave no plan; {most} are allowed.",
-        remedy="Raise planner.max_tokens, or say it in fewer words.",
-    )

@@ -33,8 +33,7 @@ def extract(
     Raises:
         PlanError: the document is too long.
     """
-    if len(text) > MAX_CHARACTERS:
-        raise PlanError(f"{source} has more than {MAX_CHARACTERS} characters.", remedy="Split it.")
+    check_length(text, source)
     findings = Findings()
     names = [card.name for card in cards or ()]
     draft = Reader(names, findings).read(outline(text.removeprefix("\ufeff")))
@@ -47,3 +46,13 @@ def extract(
         )
         return Extraction("", tuple(sorted(findings)))
     return Extraction(write(draft, source, on, findings), tuple(sorted(findings)))
+
+
+def check_length(text: str, source: str) -> None:
+    """Refuse what is too long to be read.
+
+    Raises:
+        PlanError: it is.
+    """
+    if len(text) > MAX_CHARACTERS:
+        raise PlanError(f"{source} has more than {MAX_CHARACTERS} characters.", remedy="Split it.")

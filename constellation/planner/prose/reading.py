@@ -67,11 +67,15 @@ class Reader:
     Args:
         devices: names that are places.
         findings: gets what could not be placed.
+
+    Attributes:
+        refused: the commands that the guide says not to run, each with its place.
     """
 
     def __init__(self, devices: Collection[str], findings: Findings) -> None:
         self._devices = devices
         self._findings = findings
+        self.refused: list[tuple[Mark, str]] = []
         self._title = ""
         self._steps: list[Found] = []
         self._headings: list[_Scope] = []
@@ -259,6 +263,7 @@ class Reader:
         )
 
     def _refuse(self, mark: Mark, command: str) -> None:
+        self.refused.append((mark, command))
         self._findings.add(
             mark,
             "prose.forbidden",

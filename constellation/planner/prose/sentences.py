@@ -122,12 +122,12 @@ def _read(text: str, veiled: str, start: int, devices: Collection[str]) -> Sente
     elif match := _ONLY_IF.search(veiled):
         condition = text[match.start("words") : match.end("words")]
         doing = (begin, match.start())
-    forbidden = bool(_NOT.search(veiled[slice(*doing)].partition("`")[0]))
+    forbidden = warns(veiled[slice(*doing)].partition("`")[0])
     place, guessed = _place(text, devices)
     return Sentence(
         text=text.strip(),
         start=start + begin,
-        commands=tuple((start + at, code) for at, code in _commands(text, doing)),
+        commands=tuple((start + at, code) for at, code in _commands(text, doing, forbidden)),
         forbidden=forbidden,
         condition=condition.strip(" .:;,"),
         otherwise=otherwise,
@@ -137,15 +137,23 @@ def _read(text: str, veiled: str, start: int, devices: Collection[str]) -> Sente
     )
 
 
-def _commands(text: str, doing: tuple[int, int]) -> Iterator[tuple[int, str]]:
-    """What a sentence says to run: code after a word that says so, or code and nothing else."""
+def warns(words: str) -> bool:
+    """True if words before a command say not to run it."""
+    return bool(_NOT.search(words))
+
+
+def _commands(text: str, doing: tuple[int, int], forbidden: bool) -> Iterator[tuple[int, str]]:
+    """What a sentence says to run: code after a word that says so, or code and nothing else.
+
+    In a sentence that says not to, all code is meant.
+    """
     chained = False
     end = doing[0]
     for match in _CODE.finditer(text, *doing):
         before = text[doing[0] : match.start()]
         code = match[2].strip().removeprefix("$ ")
         chained = chained and bool(_AND.fullmatch(text[end : match.start()]))
-        sure = chained or bool(_SURE.search(before))
+        sure = forbidden or chained or bool(_SURE.search(before))
         bare = not before.strip(" *_-:")
         if (sure or bare or _LIKELY.search(before)) and is_command(code, sure=sure):
             yield match.start(2), code
