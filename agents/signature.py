@@ -39,6 +39,7 @@ class Signature:
         description: the first paragraph of its docstring.
         input, output: JSON Schemas.
         context: the name of the parameter that takes the `Context`, if there is one.
+        parameters: the names of the others.
     """
 
     name: str
@@ -47,7 +48,7 @@ class Signature:
     input: dict[str, Any]
     output: dict[str, Any]
     context: str | None
-    _parameters: tuple[str, ...]
+    parameters: tuple[str, ...]
     _model: type[BaseModel]
     _result: TypeAdapter[Any]
 
@@ -61,7 +62,7 @@ class Signature:
             model = self._model.model_validate(arguments)
         except ValidationError as error:
             raise self._bad_arguments(error) from None
-        return dict(zip(self._parameters, model.__dict__.values(), strict=True))
+        return dict(zip(self.parameters, model.__dict__.values(), strict=True))
 
     def write(self, value: Any) -> Any:
         """A result as plain data.
@@ -71,9 +72,15 @@ class Signature:
         """
         try:
             return self._result.dump_python(value, mode="json", warnings="error")
+        except UnicodeDecodeError:
+            raise SkillError(
+                f"{self.name} returned bytes that are not text in UTF-8.",
+                remedy="Have it return base64, or hand the bytes over with Context.put_bytes.",
+                skill=self.name,
+            ) from None
         except PydanticSerializationError as error:
             raise SkillError(
-                f"{self.name} returned what it does not declare: {error}.",
+                f"{self.name} returned what it does not declare: {' '.join(str(error).split())}.",
                 remedy="Correct the skill's return type or what it returns.",
                 skill=self.name,
             ) from None
@@ -86,7 +93,7 @@ class Signature:
         first = problems[0]
         return SkillError(
             f"{self.name} cannot take its argument {first['field']!r}: {first['problem']}.",
-            remedy=f"Its arguments are {', '.join(self._parameters) or 'none'}.",
+            remedy=f"Its arguments are {', '.join(self.parameters) or 'none'}.",
             skill=self.name,
             field=first["field"],
             problems=problems,
@@ -99,10 +106,14 @@ def read_signature(name: str, function: Callable[..., Any]) -> Signature:
     Raises:
         SkillError: it cannot be a skill; says which parameter or type stands in the way.
     """
+    if not inspect.isroutine(function):
+        raise _undeclarable(name, f"it is no function but {type(function).__name__}")
     try:
         hints = get_type_hints(function, include_extras=True)
     except NameError as error:
         raise _undeclarable(name, f"a type hint names what its module lacks: {error}") from None
+    except (SyntaxError, TypeError, AttributeError) as error:
+        raise _undeclarable(name, f"a type hint is no type: {error}") from None
     description, explained = read_docstring(function.__doc__)
     parameters = inspect.signature(function).parameters
     context = next((each for each in parameters if hints.get(each) is Context), None)
@@ -110,9 +121,14 @@ def read_signature(name: str, function: Callable[..., Any]) -> Signature:
     fields: dict[str, Any] = {}
     for index, each in enumerate(taken):
         parameter = parameters[each]
+        if each == "self":
+            raise _undeclarable(name, "it is a method; make a skill of a function that calls it")
         if parameter.kind not in _KEYWORD:
             raise _undeclarable(name, f"the parameter {each!r} cannot be given by name")
-        default = ... if parameter.default is parameter.empty else parameter.default
+        default = ...
+        if parameter.default is not parameter.empty:
+            default = parameter.default
+            _check_default(name, each, hints.get(each, Any), default)
         described: dict[str, Any] = {"description": explained[each]} if each in explained else {}
         # The alias keeps names such as "json" and "copy", which a model uses itself, free.
         info: Any = Field(default=default, alias=each, **described)
@@ -121,16 +137,18 @@ def read_signature(name: str, function: Callable[..., Any]) -> Signature:
     try:
         model = create_model("Arguments", __config__=ConfigDict(extra="forbid"), **fields)
         result: TypeAdapter[Any] = TypeAdapter(returned)
+        taken_schema = _tidy(model.model_json_schema())
+        given_schema = _tidy(result.json_schema(mode="serialization"))
     except PydanticUserError as error:
-        raise _undeclarable(name, str(error).splitlines()[0].rstrip(".")) from None
+        raise _undeclarable(name, _first_sentence(error)) from None
     return Signature(
         name=name,
         kind=kind,
         description=description,
-        input=_tidy(model.model_json_schema()),
-        output=_tidy(result.json_schema(mode="serialization")),
+        input=taken_schema,
+        output=given_schema,
         context=context,
-        _parameters=taken,
+        parameters=taken,
         _model=model,
         _result=result,
     )
@@ -143,6 +161,26 @@ def _returned(name: str, function: Callable[..., Any], hint: Any) -> tuple[Kind,
     if inspect.isgeneratorfunction(function):
         raise _undeclarable(name, "it is a generator that is not async")
     return ("coroutine" if inspect.iscoroutinefunction(function) else "thread"), hint
+
+
+def _check_default(name: str, parameter: str, hint: Any, default: Any) -> None:
+    """Find a default that could never be given as an argument."""
+    try:
+        adapter: TypeAdapter[Any] = TypeAdapter(hint)
+        adapter.dump_json(adapter.validate_python(default), warnings="error")
+    except ValidationError:
+        problem = f"the default {default!r} of {parameter!r} is not of its type"
+        if default is None:
+            problem += "; write the type as `… | None`"
+        raise _undeclarable(name, problem) from None
+    except PydanticSerializationError:
+        raise _undeclarable(name, f"the default of {parameter!r} is no plain data") from None
+    except PydanticUserError as error:
+        raise _undeclarable(name, _first_sentence(error)) from None
+
+
+def _first_sentence(error: Exception) -> str:
+    return str(error).splitlines()[0].split(". ")[0].rstrip(".")
 
 
 def _undeclarable(name: str, reason: str) -> SkillError:

@@ -20,8 +20,9 @@ yields is sent as output, and the last one is the result. A parameter annotated 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import aclosing, contextmanager
 from functools import partial
 from typing import Any, Generic, ParamSpec, Protocol, TypeVar
 
@@ -37,7 +38,9 @@ from .signature import read_signature
 P = ParamSpec("P")
 R = TypeVar("R")
 
-_THREADS = ThreadPoolExecutor(max_workers=64, thread_name_prefix="skill")
+# As many as a device's capacity may be, made when they are needed: a function that never returns
+# must not stand in the way of others.
+_THREADS = ThreadPoolExecutor(max_workers=10_000, thread_name_prefix="skill")
 _in_threads: set[asyncio.Future[Any]] = set()
 
 
@@ -94,6 +97,7 @@ class Skill(Generic[P, R]):
         self._function = function
         self._signature = read_signature(name, function)
         self._one_of = tuple(one_of)
+        _check(name, self._signature.parameters, one_of, capacity, timeout_s)
         self.timeout_s = timeout_s
         self.intent: Callable[..., Intent] | None = intent
         schema = self._signature.input
@@ -157,20 +161,26 @@ class Skill(Generic[P, R]):
         given = {**bound, signature.context: context} if signature.context else bound
         # The kind was read from the function: what it returns is an awaitable or an iterator.
         function: Callable[..., Any] = self._function
-        if signature.kind == "coroutine":
-            return signature.write(await function(**given))
         if signature.kind == "thread":
             return signature.write(await _in_thread(partial(function, **given), context))
+        with _no_exit():
+            if signature.kind == "coroutine":
+                return signature.write(await function(**given))
+            return await self._stream(function(**given), context)
+
+    async def _stream(self, values: AsyncGenerator[Any, None], context: Context) -> Any:
+        """Send what a generator yields; return the last. It is closed however this ends."""
         last = None
-        async for value in function(**given):
-            last = signature.write(value)
-            context.output(last)
+        async with aclosing(values):
+            async for value in values:
+                last = self._signature.write(value)
+                context.output(last)
         return last
 
 
 async def _in_thread(function: Callable[[], R], context: Context) -> R:
     """Run a function in a thread; when canceled, tell it so and wait for its end."""
-    thread = asyncio.get_running_loop().run_in_executor(_THREADS, _no_exit, function)
+    thread = asyncio.get_running_loop().run_in_executor(_THREADS, _no_exit()(function))
     _in_threads.add(thread)
     thread.add_done_callback(_in_threads.discard)
     try:
@@ -186,9 +196,10 @@ def threads_are_busy() -> bool:
     return bool(_in_threads)
 
 
-def _no_exit(function: Callable[[], R]) -> R:
+@contextmanager
+def _no_exit() -> Iterator[None]:
     try:
-        return function()
+        yield
     except SystemExit as error:
         # It would end the agent.
         raise TaskFailed(f"The skill called exit({error.code}).") from error
@@ -241,6 +252,29 @@ def skill(
         )
 
     return decorate
+
+
+def _check(
+    name: str,
+    parameters: Sequence[str],
+    one_of: Sequence[str],
+    capacity: int | None,
+    timeout_s: float | None,
+) -> None:
+    """Find arguments of `skill` with which it could never be called."""
+    problem = ""
+    if unknown := [each for each in one_of if each not in parameters]:
+        problem = f"one_of: it has no parameter {unknown[0]!r}"
+    elif capacity is not None and capacity < 1:
+        problem = f"capacity: {capacity} calls at once are none"
+    elif timeout_s is not None and not timeout_s > 0:
+        problem = f"timeout_s: {timeout_s:g} s are no time"
+    if problem:
+        raise SkillError(
+            f"The skill {name!r} is declared wrongly: {problem}.",
+            remedy="Correct the arguments of @skill.",
+            skill=name,
+        )
 
 
 class Registry:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import sys
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated, Any, Literal, cast
 
 import anyio
@@ -52,6 +53,9 @@ async def count(to: int) -> AsyncIterator[int]:
 
 
 class Opaque: ...
+
+
+OPAQUE = Opaque()
 
 
 @dataclass
@@ -183,8 +187,24 @@ def test_what_cannot_be_a_skill_is_refused_when_declared() -> None:
     def strange(thing: Opaque) -> None: ...
     def lost(thing: int) -> None: ...
 
+    def hooked(call: Callable[[], None]) -> None: ...
+    def untyped(thing: int) -> None: ...
+    def method(self: Any, thing: int) -> None: ...
+    def odd(thing: int = cast(Any, "many")) -> None: ...
+    def empty(thing: str = cast(Any, None)) -> None: ...
+    def hidden(thing: Any = OPAQUE) -> None: ...
+
     lost.__annotations__["thing"] = "Nowhere"
+    untyped.__annotations__["thing"] = "list["
     for function, reason in (
+        (hooked, "JsonSchema"),
+        (untyped, "a type hint is no type"),
+        (method, "it is a method"),
+        (odd, "the default 'many' of 'thing' is not of its type"),
+        (empty, r"write the type as `… \| None`"),
+        (hidden, "the default of 'thing' is no plain data"),
+        (Opaque, "it is no function but type"),
+        (partial(method, 1), "it is no function but partial"),
         (variadic, "'names' cannot be given by name"),
         (lazy, "a generator that is not async"),
         (strange, "Opaque"),
@@ -196,6 +216,67 @@ def test_what_cannot_be_a_skill_is_refused_when_declared() -> None:
         skill(cast(Any, variadic))
     with pytest.raises(SkillError, match="declared wrongly: name"):
         skill("no spaces please")(lambda: None)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "reason"),
+    [
+        ({"capacity": 0}, "capacity: 0 calls"),
+        ({"timeout_s": 0}, "timeout_s: 0 s"),
+        ({"one_of": ["a", "c"]}, "no parameter 'c'"),
+    ],
+)
+def test_what_could_never_be_called_is_refused(wrong: dict[str, Any], reason: str) -> None:
+    def either(a: int = 0, b: int = 0) -> None: ...
+
+    with pytest.raises(SkillError, match=reason):
+        skill("never", **wrong)(either)
+
+
+async def test_bytes_that_are_no_text_are_explained() -> None:
+    @skill("raw", effect="read")
+    def raw(data: bytes) -> bytes:
+        return data or b"\xff"
+
+    assert await Trial().run(raw, data="plain") == "plain"
+    with pytest.raises(SkillError, match="bytes that are not text"):
+        await Trial().run(raw, data="")
+
+
+async def test_a_generator_is_closed_though_what_it_yields_is_wrong() -> None:
+    closed: list[bool] = []
+
+    @skill("wrong", effect="read")
+    async def wrong() -> AsyncIterator[int]:
+        try:
+            yield cast(Any, "one")
+        finally:
+            closed.append(True)
+
+    with pytest.raises(SkillError):
+        await Trial().run(wrong)
+    assert closed == [True]
+
+
+async def test_many_functions_that_never_return_do_not_stop_others() -> None:
+    release = threading.Event()
+
+    @skill("hang", effect="read")
+    def hang() -> None:
+        release.wait(20)
+
+    @skill("quick", effect="read")
+    def quick() -> int:
+        return 1
+
+    hanging = [asyncio.create_task(Trial().run(hang)) for _ in range(80)]
+    try:
+        await asyncio.sleep(0)
+        with anyio.fail_after(10):
+            assert await Trial().run(quick) == 1
+    finally:
+        release.set()
+        await asyncio.gather(*hanging)
 
 
 def test_two_skills_cannot_share_a_name() -> None:
@@ -210,8 +291,13 @@ async def test_a_skill_that_exits_does_not_end_the_agent() -> None:
     def leave() -> None:
         sys.exit(3)
 
-    with pytest.raises(TaskFailed, match=r"called exit\(3\)"):
-        await Trial().run(leave)
+    @skill("leave.soon", effect="read")
+    async def leave_soon() -> None:
+        sys.exit(3)
+
+    for each in (leave, leave_soon):
+        with pytest.raises(TaskFailed, match=r"called exit\(3\)"):
+            await Trial().run(each)
 
 
 async def test_a_canceled_function_is_told_and_waited_for() -> None:
