@@ -2,93 +2,88 @@
 
     python tiny_device.py ws://127.0.0.1:8470/aip CODE-FROM-PAIR tiny
 
-It resumes its session after a cut, keeps each result until the hub has secured it, and never runs
-an attempt twice. Its credential lies in ``NAME.token``.
+It resumes its session after a cut, keeps each result until the hub has secured it, never runs an
+attempt twice, and stops what it is told to. Its credential lies in ``NAME.token``.
 """
 
 import asyncio
 import json
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from websockets.asyncio.client import connect
 from websockets.exceptions import WebSocketException
 
+
+async def echo(text):
+    return {"text": str(text)}
+
+
+async def add(a, b, after_s=0):
+    await asyncio.sleep(after_s)
+    return {"sum": a + b}
+
+
+FINAL = (4001, 4002, 4005, 4006)  # close codes after which dialing again is of no use
+NUMBER, TEXT = {"type": "number"}, {"type": "string"}
 SKILLS = {
-    "tiny.echo": lambda arguments: {"text": str(arguments.get("text", ""))},
-    "tiny.add": lambda arguments: {"sum": arguments["a"] + arguments["b"]},
+    "tiny.echo": (echo, "Say a text back.", {"text": TEXT}),
+    "tiny.add": (add, "Add two numbers.", {"a": NUMBER, "b": NUMBER}),
 }
 
 
 def card(name):
-    number = {"type": "number"}
-    return {
-        "name": name,
-        "kind": "tiny",
-        "capacity": 2,
-        "skills": [
-            {
-                "name": "tiny.echo",
-                "description": "Say a text back.",
-                "effect": "read",
-                "idempotent": True,
-                "input": {"type": "object", "properties": {"text": {"type": "string"}}},
-            },
-            {
-                "name": "tiny.add",
-                "description": "Add two numbers.",
-                "effect": "read",
-                "idempotent": True,
-                "input": {
-                    "type": "object",
-                    "properties": {"a": number, "b": number},
-                    "required": ["a", "b"],
-                },
-            },
-        ],
-    }
+    skills = []
+    for skill, (_, description, fields) in SKILLS.items():
+        about = {"name": skill, "description": description, "effect": "read", "idempotent": True}
+        schema = {"type": "object", "properties": fields, "required": list(fields)}
+        skills.append({**about, "input": schema})
+    return {"name": name, "kind": "tiny", "capacity": 2, "skills": skills}
 
 
 class Device:
     def __init__(self, name, code):
         self.name, self.code = name, code
         self.token_file = Path(f"{name}.token")
+        self.socket = None  # while a session is open on it
         self.session = None  # {"id", "token"} of the welcome
         self.received = 0  # the last numbered message of the hub, which is secured here too
         self.sent = 0
         self.unsecured = {}  # our numbered messages that the hub has not acknowledged
         self.seen = set()  # attempts that were given to us
+        self.running = {}  # those that run, and what runs them
 
     async def serve(self, url):
-        wait = 0.1
+        pause = 0.1
         while True:
             try:
                 async with connect(url, subprotocols=["aip.v1+json"], compression=None) as socket:
-                    await self.greet(socket)
-                    wait = 0.1
-                    async for frame in socket:
-                        await self.take(socket, json.loads(frame))
-            except (OSError, EOFError, WebSocketException) as error:
-                code = getattr(getattr(error, "rcvd", None), "code", None)
-                if code in (4001, 4002, 4005, 4006):
+                    silence = 3 * await self.greet(socket)
+                    pause = 0.1
+                    while True:
+                        async with asyncio.timeout(silence):
+                            frame = await socket.recv()
+                        await self.take(*json.loads(frame))
+            except (OSError, EOFError, WebSocketException) as error:  # a timeout is an OSError
+                if getattr(getattr(error, "rcvd", None), "code", None) in FINAL:
                     raise SystemExit(f"the hub does not want us: {error}") from None
-            await asyncio.sleep(wait)
-            wait = min(wait * 2, 30.0)
+            self.socket = None
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, 30.0)
 
     async def greet(self, socket):
+        """Open the session or resume it; return how often the hub is to be heard, seconds."""
         hello = {"version": [1], "role": "device", "name": self.name, "card": card(self.name)}
-        hello["received"] = self.received
+        hello |= {"received": self.received, "running": list(self.running), "session": self.session}
+        hello["held"] = [body["attempt"] for _, _, body in self.unsecured.values()]
         if self.token_file.exists():
             hello["credential"] = self.token_file.read_text()
         else:
             hello["pair"] = {"code": self.code}
-        if self.session:
-            hello["session"] = self.session
-        # What we hold will be handed in, whether the session goes on or not.
-        hello["held"] = [body["attempt"] for _, body in self.unsecured.values()]
         await socket.send(json.dumps([0, ["hello", 0, hello]]))
-        _, (kind, _, welcome), *more = json.loads(await socket.recv())
+        ack, (kind, _, welcome), *more = json.loads(await socket.recv())
         if kind != "welcome":
             raise SystemExit(f"refused: {welcome.get('message')}")
         self.session = welcome["session"]
@@ -96,52 +91,57 @@ class Device:
             self.token_file.touch(0o600)
             self.token_file.write_text(welcome["credential"])
         if not welcome["resumed"]:
-            held = [message for _, message in sorted(self.unsecured.items())]
-            self.received, self.sent, self.unsecured, self.seen = 0, 0, {}, set()
-            for kind, body in held:
+            held, self.unsecured, self.received, self.sent = self.unsecured, {}, 0, 0
+            for kind, _, body in held.values():
                 self.number(kind, body)
-        again = [n for n in sorted(self.unsecured) if n > welcome["received"]]
-        await self.send(socket, [[*self.unsecured[n][:1], n, self.unsecured[n][1]] for n in again])
-        await self.take(socket, [0, *more])
+        self.socket = socket
+        await self.send(*(m for n, m in self.unsecured.items() if n > welcome["received"]))
+        await self.take(ack, *more)
+        return welcome["heartbeat_s"]
 
     def number(self, kind, body):
         self.sent += 1
-        self.unsecured[self.sent] = (kind, body)
-        return [kind, self.sent, body]
+        return self.unsecured.setdefault(self.sent, [kind, self.sent, body])
 
-    async def send(self, socket, messages):
-        await socket.send(json.dumps([self.received, *messages]))
+    async def send(self, *messages):
+        if self.socket is not None:
+            await self.socket.send(json.dumps([self.received, *messages]))
 
-    async def take(self, socket, frame):
-        ack, *messages = frame
-        for number in [n for n in self.unsecured if n <= ack]:
-            del self.unsecured[number]
+    async def take(self, ack, *messages):
+        self.unsecured = {n: message for n, message in self.unsecured.items() if n > ack}
         answers = []
         for kind, number, body in messages:
-            if number:
-                if number <= self.received:
-                    continue
-                self.received = number
+            if number and number <= self.received:
+                continue
+            self.received = number or self.received
             if kind == "ping":
                 now = time.time()
                 answers.append(["pong", 0, {"t0": body["t0"], "t1": now, "t2": now}])
             elif kind == "assign" and body["attempt"] not in self.seen:
                 self.seen.add(body["attempt"])
-                answers.append(self.number(*self.run(body)))
+                if body["skill"] in SKILLS:
+                    self.running[body["attempt"]] = asyncio.create_task(self.run(**body))
+                else:
+                    error = {"code": "task.rejected", "message": "There is no such skill."}
+                    refusal = {"attempt": body["attempt"], "error": error}
+                    answers.append(self.number("reject", refusal))
+            elif kind == "cancel" and body["attempt"] in self.running:
+                # Soon, not now: it is to have begun, so that it says how it ended.
+                asyncio.get_running_loop().call_soon(self.running[body["attempt"]].cancel)
         if messages:
-            await self.send(socket, answers)
+            await self.send(*answers)
 
-    def run(self, body):
-        attempt, skill = body["attempt"], SKILLS.get(body["skill"])
-        if skill is None:
-            error = {"code": "task.rejected", "message": f"There is no skill {body['skill']}."}
-            return "reject", {"attempt": attempt, "error": error}
+    async def run(self, attempt, skill, arguments, **_):
         try:
-            output = skill(body["arguments"])
-        except (KeyError, TypeError) as problem:
-            error = {"code": "task.failed", "message": f"Bad arguments: {problem!r}."}
-            return "result", {"attempt": attempt, "state": "failed", "error": error}
-        return "result", {"attempt": attempt, "state": "completed", "output": output}
+            result = {"state": "completed", "output": await SKILLS[skill][0](**arguments)}
+        except asyncio.CancelledError:
+            result = {"state": "canceled"}
+        except TypeError as problem:
+            error = {"code": "task.failed", "message": f"Bad arguments: {problem}."}
+            result = {"state": "failed", "error": error}
+        del self.running[attempt]
+        with suppress(WebSocketException):  # then it is said again after the next hello
+            await self.send(self.number("result", {"attempt": attempt, **result}))
 
 
 if __name__ == "__main__":

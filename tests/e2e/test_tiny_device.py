@@ -92,3 +92,33 @@ async def test_it_hands_results_in_to_a_hub_that_was_killed(fabric: Any, tmp_pat
         await processes.start_hub()
         nodes = await run(processes, task("sum", "tiny.add", a=2, b=2))
     assert nodes["sum"]["output"] == {"sum": 4}
+
+
+async def test_it_stops_what_is_canceled_and_goes_on(fabric: Any, tmp_path: Path) -> None:
+    """Its capacity is two: while nothing was stopped, nothing else could run."""
+    async with fabric() as processes, tiny(processes, tmp_path):
+        edits = [task(f"long{n}", "tiny.add", a=0, b=n, after_s=600) for n in range(2)]
+        async with processes.client() as client:
+            submitted = await client.ask("submit", edits=edits)
+            events = await client.watch(submitted["constellation"], after=0)
+            started = 0
+            async for event in events:
+                started += event["kind"] == "started"
+                if started == 2:
+                    break
+            # The link is cut meanwhile: what runs goes on, and the cancel arrives all the same.
+            processes.proxy.cut()
+            await client.ask("cancel", constellation=submitted["constellation"])
+        shown = await processes.ended(submitted["constellation"])
+        nodes = await run(processes, task("sum", "tiny.add", a=2, b=2))
+    assert {node["state"] for node in shown["graph"]["nodes"]} == {"canceled"}
+    assert nodes["sum"]["output"] == {"sum": 4}
+
+
+async def test_it_answers_pings(fabric: Any, tmp_path: Path) -> None:
+    async with fabric() as processes, tiny(processes, tmp_path):
+        # The hub pings before it gives work, so that the answer comes before the result.
+        await run(processes, task("sum", "tiny.add", a=2, b=2))
+        async with processes.client() as client:
+            devices = (await client.ask("devices", names=["tiny"]))["devices"]
+    assert devices[0]["rtt_s"] > 0
