@@ -8,7 +8,7 @@ from typing import Any
 
 # Pauses of well under a millisecond for what is new, and a look at everything once a million
 # containers were made that stayed.
-_THRESHOLDS = (2_000, 10, 50)
+_RARELY = (2_000, 10, 50)
 
 
 def loop_options() -> dict[str, Any]:
@@ -16,13 +16,16 @@ def loop_options() -> dict[str, Any]:
     return {"use_uvloop": find_spec("uvloop") is not None}
 
 
-def calm_collector() -> None:
-    """Have Python's cycle collector leave alone what is there, and look more rarely at the rest.
+def calm_collector(*, rarely: bool = False) -> None:
+    """Have Python's cycle collector leave alone what is there: for a process that has started.
 
-    For a process that has started. Graphs, messages and sessions at work hold no cycles: they are
-    freed as their last reference goes. Left as it is, the collector walks through all waiting tasks
-    whenever their number has grown by a quarter, and nothing else happens meanwhile.
+    Args:
+        rarely: also look at the rest more rarely; for a process that runs no code but ours. Graphs
+            and messages at work hold no cycles: they are freed as their last reference goes. Left
+            as it is, the collector walks through all waiting tasks whenever their number has grown
+            by a quarter, and nothing else happens meanwhile.
     """
     gc.collect()
     gc.freeze()
-    gc.set_threshold(*_THRESHOLDS)
+    if rarely:
+        gc.set_threshold(*_RARELY)

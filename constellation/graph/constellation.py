@@ -83,12 +83,14 @@ class Constellation:
         (a task that completed although, or because, it failed); else canceled if a task was
         canceled on request; else completed.
         """
+        counts = self.counts
         if not self.done:
-            busy = self.counts[SUBMITTED] < len(self.nodes)
-            return WORKING if busy else SUBMITTED
-        if any(self._unhandled(node) for node in self.nodes.values()):
+            return WORKING if counts[SUBMITTED] < len(self.nodes) else SUBMITTED
+        failed = counts[FAILED] or counts[REJECTED]
+        if failed and any(self._unhandled(node) for node in self.nodes.values()):
             return FAILED
-        return CANCELED if any(map(_canceled_on_request, self.nodes.values())) else COMPLETED
+        stopped = counts[CANCELED] and any(map(_canceled_on_request, self.nodes.values()))
+        return CANCELED if stopped else COMPLETED
 
     def _unhandled(self, node: Node) -> bool:
         if node.state not in (FAILED, REJECTED) or node.task.optional or node.member_of:

@@ -95,7 +95,7 @@ async def serve_until_stopped(settings: Settings, ready: Callable[[Hub], None]) 
     """
     with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
         async with open_hub(settings) as hub:
-            calm_collector()
+            calm_collector(rarely=True)
             ready(hub)
             async for _ in signals:
                 return
