@@ -41,6 +41,10 @@ log = logging.getLogger(__name__)
 
 Clock = Callable[[], float]
 
+# What a peer says of our messages is logged so often for each connection, and so much of it.
+MAX_REFUSALS = 10
+MAX_REFUSAL_CHARS = 500
+
 
 def anchored_clock() -> Clock:
     """A clock that never goes back and is near Unix time, seconds."""
@@ -102,6 +106,7 @@ class Endpoint(ABC):
         self._loop = asyncio.get_running_loop()
         self._guard = Guard(self._fail)
         self._transport: Transport | None = None
+        self._refusals = 0
         self._flush_is_due = False
         self._timer: asyncio.TimerHandle | None = None
         self._timer_due = 0.0
@@ -215,6 +220,7 @@ class Endpoint(ABC):
 
     def _attach(self, transport: Transport) -> None:
         self._transport = transport
+        self._refusals = 0
         transport.on_frame = self._on_frame
         transport.on_writable = self._flush
         self.flush_soon()
@@ -254,8 +260,10 @@ class Endpoint(ABC):
                     self.streams.handle(instruction)
             case CloseTransport(code, reason):
                 self._close_transport(code, reason)
-            case Refused(error):
-                log.warning("%s refused a message: %s", self.name, error_from_wire(error))
+            case Refused(error) if self._refusals < MAX_REFUSALS:
+                self._refusals += 1
+                said = " ".join(str(error_from_wire(error)).split())[:MAX_REFUSAL_CHARS]
+                log.warning("%s refused a message: %s", self.name, said)
             case Ended():
                 self._lose()
                 self._stop_timer()

@@ -19,6 +19,7 @@ from websockets.typing import Subprotocol
 
 from constellation.aip.client import Link, connect
 from constellation.aip.codec import MSGPACK
+from constellation.aip.endpoint import MAX_REFUSALS
 from constellation.aip.limits import Limits
 from constellation.aip.messages import Message
 
@@ -229,3 +230,16 @@ async def test_a_credential_that_was_not_asked_for_is_not_kept() -> None:
             await link.ready()
         assert link.credential == "token"
     assert kept == []
+
+
+async def test_complaints_without_end_fill_no_log(caplog) -> None:
+    complaint = ("error", 0, {"code": "x", "message": "line\n" * 10_000})
+    hub = FakeHub(
+        joined(("welcome", 0, WELCOME)), joined(*[complaint] * 100), joined(("assign", 1, ASSIGN))
+    )
+    taken: list[Message] = []
+    async with device_of(hub, taken):
+        await until(lambda: taken)
+    said = [record.getMessage() for record in caplog.records]
+    assert len(said) == MAX_REFUSALS
+    assert all(len(each) < 1_000 and "\n" not in each for each in said)
