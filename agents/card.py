@@ -39,7 +39,7 @@ def make_card(settings: AgentSettings, registry: Registry) -> DeviceCard:
         first = error.errors()[0]
         raise ConfigError(
             f"{first['loc'][0]} {first['input']!r} cannot stand on the device's card: "
-            f"{first['msg'].lower()}.",
+            f"{first['msg'][0].lower()}{first['msg'][1:]}.",
             remedy="Give another value.",
             field=str(first["loc"][0]),
         ) from None

@@ -85,7 +85,7 @@ def agent(
         hub=local.url if local else str(hub),
         name=name,
         state_dir=state,
-        credential=None if credential_file is None else _read(credential_file),
+        credential=credential_file and credential_file.absolute(),
         pair=pair,
         ca=ca and ca.absolute(),
         kind=kind,
@@ -146,17 +146,6 @@ def _local_hub(state_dir: Path) -> LocalHub:
     return found
 
 
-def _read(credential_file: Path) -> str:
-    try:
-        return credential_file.read_text().strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(
-            f"The credential {credential_file} cannot be read: {error}.",
-            remedy="Name a readable file, or pair the device.",
-            file=str(credential_file),
-        ) from None
-
-
 def _labels(given: list[str]) -> dict[str, str]:
     labels = {}
     for each in given:
@@ -182,6 +171,7 @@ def _unit(settings: AgentSettings, *, system: bool) -> str:
     options += [("--skills", file) for file in settings.skills]
     options += [("--policy", settings.policy)] if settings.policy else []
     options += [("--ca", settings.ca)] if settings.ca else []
+    options += [("--credential-file", settings.credential)] if settings.credential else []
     command = [sys.executable, "-m", "constellation.cli", "agent"]
     return unit_text(
         command + [str(word) for option in options for word in option],

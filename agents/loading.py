@@ -2,20 +2,25 @@
 
 A package adds skills to every agent with an entry point in the group ``constellation.skills``, and
 a whole set of its own kind with one in ``constellation.agents``. Either names a skill, a module
-with skills, or a function that returns them.
+with skills, or a function that returns them. What a file or a kind that was asked for gets wrong
+ends the agent, with a reason; a package that is merely installed is left out, and the log says why.
 """
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from importlib.metadata import EntryPoint, entry_points
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
+from traceback import extract_tb
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
-from constellation.errors import ConfigError
+from constellation.aip.endpoint import Guard
+from constellation.errors import ConfigError, ConstellationError
 
 from .settings import AgentSettings
 from .skills import AnySkill, Registry, Skill
@@ -25,6 +30,8 @@ if TYPE_CHECKING:
 
 KINDS = "constellation.agents"
 PLUGINS = "constellation.skills"
+
+log = logging.getLogger("constellation.agent")
 
 
 def load_skills(kind: str, files: Iterable[Path] = (), given: Iterable[AnySkill] = ()) -> Registry:
@@ -36,16 +43,22 @@ def load_skills(kind: str, files: Iterable[Path] = (), given: Iterable[AnySkill]
         given: skills that are already here.
 
     Raises:
-        ConfigError: something cannot be loaded, or nothing was found.
+        ConfigError: a file or the kind cannot be loaded, or nothing was found.
         SkillError: a skill is declared wrongly, or two have one name.
     """
     registry = Registry(given)
-    for each in [*entry_points(group=KINDS, name=kind), *entry_points(group=PLUGINS)]:
-        for found in _from_entry_point(each):
+    for point in entry_points(group=KINDS, name=kind):
+        for found in _from_entry_point(point):
             registry.add(found)
     for file in files:
         for found in load_file(file):
             registry.add(found)
+    for point in entry_points(group=PLUGINS):
+        try:
+            for found in _from_entry_point(point):
+                registry.add(found)
+        except ConstellationError as error:
+            log.error("The skills of %r are left out: %s", point.name, error.message)
     if not len(registry):
         known = ", ".join(sorted(entry_points(group=KINDS).names)) or "none"
         raise ConfigError(
@@ -82,8 +95,8 @@ def load_file(file: Path) -> list[AnySkill]:
     """The skills that a Python file declares, in their order.
 
     Raises:
-        ConfigError: the file cannot be read or imports what is not there, or has no skills.
-        Exception: whatever the file raises when it is run.
+        ConfigError: the file cannot be read or run, or has no skills.
+        SkillError: it declares a skill wrongly.
     """
     name = f"constellation_skills_{file.stem}"
     spec = spec_from_file_location(name, file)
@@ -94,14 +107,8 @@ def load_file(file: Path) -> list[AnySkill]:
     module = module_from_spec(spec)
     # Type hints are looked up where the module is registered.
     sys.modules[name] = module
-    try:
+    with _contained(f"in {file}", "Correct the file."):
         spec.loader.exec_module(module)
-    except (OSError, ImportError, SyntaxError) as error:
-        raise ConfigError(
-            f"The skills in {file} cannot be loaded: {error}.",
-            remedy="Correct the file.",
-            file=str(file),
-        ) from error
     found = list(_in_module(module))
     if not found:
         raise ConfigError(
@@ -113,14 +120,31 @@ def load_file(file: Path) -> list[AnySkill]:
 
 
 def _from_entry_point(point: EntryPoint) -> Iterator[AnySkill]:
-    try:
-        named = point.load()
-    except (ImportError, AttributeError) as error:
+    what = f"{point.name!r} ({point.value})"
+    with _contained(what, "Install their package again, or remove it."):
+        yield from list(_skills_of(point.load()))
+
+
+@contextmanager
+def _contained(what: str, remedy: str) -> Iterator[None]:
+    """Run code of others: whatever it raises becomes an error that says where, even an exit."""
+
+    def explain(error: BaseException) -> NoReturn:
+        if isinstance(error, ConstellationError):
+            raise error
+        last = extract_tb(error.__traceback__)[-1]
+        is_theirs = "importlib" not in last.filename
+        where = f" ({last.filename}, line {last.lineno})" if is_theirs else ""
         raise ConfigError(
-            f"The skills {point.name!r} ({point.value}) cannot be loaded: {error}.",
-            remedy="Install their package again, or remove it.",
+            f"The skills {what} cannot be loaded: {type(error).__name__}: {error}{where}.",
+            remedy=remedy,
         ) from error
-    yield from _skills_of(named)
+
+    try:
+        with Guard(explain):
+            yield
+    except SystemExit as error:
+        explain(error)
 
 
 def _skills_of(named: Any) -> Iterator[AnySkill]:

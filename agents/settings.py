@@ -7,10 +7,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from pydantic import TypeAdapter, ValidationError
+
+from constellation.aip.cards import Name
 from constellation.config import AssistantSettings, McpServerSettings
 from constellation.errors import ConfigError
 
 DEFAULT_CAPACITY = 32
+
+_NAME: TypeAdapter[str] = TypeAdapter(Name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +26,7 @@ class AgentSettings:
         hub: its address, such as ``wss://hub.example:8470/aip``.
         name: the device's name, unique on its hub.
         state_dir: Constellation's state directory; the agent keeps to a folder of its own there.
-        credential: the token to show; None takes the one that an earlier pairing left.
+        credential: a file with the token to show; None takes what an earlier pairing left.
         pair: a pairing code, to be exchanged for a credential that is then kept.
         ca: certificate authority to trust for ``wss``, a PEM file; None for the system's.
         kind: which skills to publish: ``computer``, or the name of another installed set; a word
@@ -39,7 +44,7 @@ class AgentSettings:
     hub: str
     name: str
     state_dir: Path
-    credential: str | None = None
+    credential: Path | None = None
     pair: str | None = None
     ca: Path | None = None
     kind: str = "computer"
@@ -51,6 +56,21 @@ class AgentSettings:
     mcp_servers: Mapping[str, McpServerSettings] = field(default_factory=dict)
     assistant: AssistantSettings = field(default_factory=AssistantSettings)
     drain_timeout_s: float = 30.0
+
+    def __post_init__(self) -> None:
+        """Refuse a name that is none.
+
+        Raises:
+            ConfigError: it is not such as a card, a folder and a unit can bear.
+        """
+        try:
+            _NAME.validate_python(self.name)
+        except ValidationError:
+            raise ConfigError(
+                f"A device cannot be named {self.name!r}.",
+                remedy="Use letters, digits, '_', '-' and '.', at most 64, a letter or digit first.",
+                name=self.name,
+            ) from None
 
     @property
     def folder(self) -> Path:
@@ -66,25 +86,24 @@ class AgentSettings:
         """The token to show; None if there is a pairing code to exchange first.
 
         Raises:
-            ConfigError: there is neither.
+            ConfigError: there is neither, or it cannot be read.
         """
         if self.pair is not None:
             return None
-        if self.credential is not None:
-            return self.credential
-        try:
-            return self.credential_file.read_text().strip()
-        except FileNotFoundError:
+        file = self.credential or self.credential_file
+        if self.credential is None and not file.exists():
             raise ConfigError(
                 f"The device {self.name} has no credential for the hub.",
                 remedy="Run `constellation pair` where the hub is, and give its code with --pair.",
                 name=self.name,
-            ) from None
+            )
+        try:
+            return file.read_text().strip()
         except (OSError, UnicodeDecodeError) as error:
             raise ConfigError(
-                f"The credential {self.credential_file} cannot be read: {error}.",
-                remedy="Pair the device again.",
-                file=str(self.credential_file),
+                f"The credential {file} cannot be read: {error}.",
+                remedy="Name a readable file, or pair the device.",
+                file=str(file),
             ) from None
 
     def keep_credential(self, token: str) -> None:

@@ -73,10 +73,37 @@ def test_an_installed_package_brings_skills(
     for named in ("lamp_plugin", "lamp_plugin:set_lamp"):
         points.write_text(f"[constellation.skills]\nlamp = {named}\n")
         assert [each.name for each in load_skills("other")] == ["lamp.set"]
-    points.write_text("[constellation.skills]\nlamp = lamp_plugin:missing\n")
-    with pytest.raises(ConfigError, match=r"'lamp' .* cannot be loaded"):
-        load_skills("other")
     sys.modules.pop("lamp_plugin")
+
+
+@pytest.mark.parametrize(
+    ("named", "text", "reason"),
+    [
+        ("broken_plugin:missing", "", "no attribute 'missing'"),
+        ("broken_plugin", "1 / 0", "ZeroDivisionError"),
+        ("broken_plugin", "raise SystemExit(0)", "SystemExit"),
+        ("broken_plugin:give", "def give(): return 1 / 0", "ZeroDivisionError"),
+    ],
+)
+def test_a_broken_package_is_left_out_and_the_log_says_so(
+    lamp: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    named: str,
+    text: str,
+    reason: str,
+) -> None:
+    (tmp_path / "broken_plugin.py").write_text(text)
+    info = tmp_path / "broken_plugin-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: broken-plugin\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(f"[constellation.skills]\nbroken = {named}\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert [each.name for each in load_skills("other", [lamp])] == ["lamp.set"]
+    assert "'broken' are left out" in caplog.text
+    assert reason in caplog.text
+    sys.modules.pop("broken_plugin", None)
 
 
 @pytest.mark.parametrize(
@@ -85,6 +112,8 @@ def test_an_installed_package_brings_skills(
         ("def broken(:", "cannot be loaded"),
         ("import no_such_module", "No module named 'no_such_module'"),
         ("x = 1", "declares no skills"),
+        ("\n1 / 0", r"ZeroDivisionError: .* \(.*wrong\.py, line 2\)"),
+        ("raise SystemExit(0)", "SystemExit: 0"),
     ],
 )
 def test_a_wrong_file_is_explained(tmp_path: Path, text: str, message: str) -> None:

@@ -384,6 +384,9 @@ async def test_a_second_agent_of_the_name_does_not_start(desk: Desk) -> None:
         ),
         (("--label", "attic"), 2, "is not KEY=VALUE"),
         (("--skills", "/nonexistent.py"), 2, "cannot be loaded"),
+        (("--credential-file", "/nonexistent"), 2, "credential /nonexistent cannot be read"),
+        (("--name", "../desk"), 2, "cannot be named '../desk'"),
+        (("--name", "a desk", "--pair", "0000-0000", "install"), 2, "cannot be named 'a desk'"),
     ],
 )
 async def test_what_is_wrong_is_said_plainly(
@@ -398,11 +401,13 @@ async def test_what_is_wrong_is_said_plainly(
 
 async def test_its_unit_starts_it_again_as_it_is(desk: Desk) -> None:
     command = desk.arguments("--label", "room=the attic", "--pair", "K7QX-93FM")
+    command += ["--credential-file", "token"]
     done = await anyio.run_process([*command, "unit"])
     text = done.stdout.decode()
     assert "Type=notify" in text
     assert '"room=the attic"' in text
     assert str(desk.root) in text
+    assert f"--credential-file {Path.cwd() / 'token'}" in text
     assert "K7QX" not in text, "a code is good once"
     assert "--pair" not in text
 
