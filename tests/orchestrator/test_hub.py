@@ -591,6 +591,7 @@ async def test_the_hub_tells_what_it_counts(tmp_path: Path) -> None:
         assert counted["sessions"] == {"client": 1, "device": 1}
         assert (counted["constellations"], counted["ready"]) == (1, 1)
         assert counted["devices"]["desk"]["presence"] == "connected"
+        assert counted["devices"]["desk"]["rtt_s"] == it.hub.peer("desk").rtt_s
         assert sum(counted["commit_s"]["counts"]) == sum(counted["commit_facts"]["counts"]) > 0
         assert counted["commit_facts"]["sum"] == sum(counted["facts"].values())
 
