@@ -68,7 +68,7 @@ class AgentSettings:
         except ValidationError:
             raise ConfigError(
                 f"A device cannot be named {self.name!r}.",
-                remedy="Use letters, digits, '_', '-' and '.', at most 64, a letter or digit first.",
+                remedy="Use letters, digits, '_', '-' and '.', at most 64; no sign first.",
                 name=self.name,
             ) from None
 
