@@ -11,6 +11,9 @@ from .peer import Peer
 from .session import CloseCode
 from .transport import ServerTransport
 
+# What a connection may send before it has shown a credential: a hello with a card, and little more.
+STRANGER_BYTES = 1024 * 1024
+
 
 class Arrival:
     """A connection from its request to its end.
@@ -26,6 +29,8 @@ class Arrival:
         self._admission = admission
         self._timer: asyncio.TimerHandle | None = None
         self._is_stranger = transport.identity is None
+        if self._is_stranger:
+            transport.allowance = STRANGER_BYTES
         self.admitted = not self._is_stranger or admission.enter()
         if not self.admitted:
             self._is_stranger = False
@@ -53,4 +58,5 @@ class Arrival:
             self._timer.cancel()
         if self._is_stranger:
             self._is_stranger = False
+            self.transport.allowance = None
             self._admission.leave()

@@ -163,7 +163,8 @@ class Server:
             _check_card(hello)
             arrival.opened(self._open(transport, codec, hello, identity, token))
         except (ProtocolError, SessionError, ConfigError) as error:
-            if isinstance(error, AuthenticationError):
+            if transport.identity is None:
+                # Whatever was wrong: a stranger's hellos cost time, and few of them are enough.
                 self._admission.failed(_address(transport), self._clock())
             transport.write(codec.join(0, [codec.encode("error", 0, error.to_wire())]))
             transport.end(_CODES.get(type(error), CloseCode.PROTOCOL), error.message)

@@ -134,13 +134,25 @@ class ServerTransport(Transport, ServerConnection):
 
     Attributes:
         identity: whose credential came with the request; None if none came.
+        allowance: bytes that it may still send; None for any number.
     """
 
     identity: Identity | None
+    allowance: int | None
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.identity = None
+        self.allowance = None
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes came (called by asyncio)."""
+        if self.allowance is not None:
+            self.allowance -= len(data)
+            if self.allowance < 0:
+                self.end(CloseCode.MESSAGE_TOO_BIG, "That is too much for a hello.")
+                return
+        super().data_received(data)
 
 
 class ClientTransport(Transport, ClientConnection):

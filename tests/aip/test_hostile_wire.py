@@ -134,6 +134,35 @@ async def test_a_hello_is_bounded_as_one_message(hub) -> None:
         assert (await peer.ended())[0] == CloseCode.LIMIT
 
 
+async def test_a_stranger_may_say_no_more_than_a_hello(hub) -> None:
+    async with hub.serving() as server, raw(server) as peer:
+        part = Frame(Opcode.BINARY, bytes(300_000), fin=False).serialize(mask=True)
+        more = Frame(Opcode.CONT, bytes(300_000), fin=False).serialize(mask=True)
+        for each in (part, more, more, more):
+            peer.socket.transport.write(each)
+        assert (await peer.ended())[0] == 1009
+
+
+async def test_a_device_that_showed_its_credential_may_say_more_at_once(hub) -> None:
+    token = hub.token("desk")
+    async with hub.serving() as server, raw(server) as peer:
+        await peer.hello(credential=token, held=["c/t/1"] * 90_000)
+        await peer.say(("accept", 1, {"attempts": ["x" * 2_000_000]}))
+        await hub.app.until(lambda: hub.app.messages)
+
+
+async def test_wrong_hellos_shut_an_address_out(hub) -> None:
+    async with hub.serving() as server:
+        for _ in range(10):
+            async with raw(server) as peer:
+                await peer.socket.send(b"garbage")
+                await peer.ended()
+        with pytest.raises(InvalidStatus, match="429"):
+            await raw(server).__aenter__()
+        async with raw(server, hub.token("desk")) as peer:
+            await peer.hello()
+
+
 async def test_one_who_claims_to_have_seen_the_future_is_refused(hub) -> None:
     token = hub.token("desk")
     async with hub.serving() as server:
