@@ -17,6 +17,7 @@ import pytest
 from raw_kit import HELLO, Raw, raw
 
 from constellation.aip.limits import Limits
+from constellation.aip.messages import TYPES
 from constellation.aip.server import Server
 from constellation.aip.session import CloseCode
 from constellation.aip.streams import WINDOW_BYTES
@@ -30,6 +31,26 @@ NAN, INFINITY = float("nan"), float("inf")
 
 OPEN = ("open", 2, {"stream": 1, "qos": "reliable"})
 ITEMS = ("open", 2, {"stream": 1, "qos": "latest"})
+
+
+# A body of each message that a client does not send.
+BODIES: dict[str, dict[str, Any]] = {
+    "accept": {"attempts": []},
+    "answer": {"attempt": "a", "question": "q", "answer": 1},
+    "assign": {"attempt": "a", "skill": "s", "arguments": {}},
+    "cancel": {"attempt": "a"},
+    "card": {"card": {"name": "person"}},
+    "drain": {},
+    "event": {"subscription": "s", "time": 1, "constellation": "c", "kind": "k", "body": {}},
+    "have": {"hashes": []},
+    "input_required": {"attempt": "a", "question": {"id": "q", "kind": "text", "prompt": "?"}},
+    "output": {"attempt": "a", "index": 0, "data": 1},
+    "progress": {"attempt": "a"},
+    "reject": {"attempt": "a", "error": {"code": "x"}},
+    "response": {"id": "1"},
+    "result": {"attempt": "a", "state": "failed"},
+    "welcome": {"version": 1, "session": {}, "resumed": False, "received": 0},
+}
 
 
 def data(**body: Any) -> tuple[str, int, dict[str, Any]]:
@@ -135,6 +156,21 @@ async def test_what_is_wrong_is_told_and_the_session_goes_on(hub, caplog, wrong:
         assert error["details"] == {"type": name[:64], "seq": seq}
         await hub.app.until(lambda: len(hub.app.messages["desk"]) == 2)
     assert hub.app.bodies("desk") == [{"attempts": ["before"]}, {"attempts": ["after"]}]
+
+
+@pytest.mark.parametrize(
+    "type", sorted(name for name, kind in TYPES.items() if "client" not in kind.senders)
+)
+async def test_a_client_is_no_device_and_no_hub(hub, caplog, type: str) -> None:
+    seq = 1 if TYPES[type].numbered else 0
+    async with (
+        beside(hub, caplog) as server,
+        raw(server, hub.token("person", "client")) as peer,
+    ):
+        await peer.hello(role="client", name="person")
+        await peer.say((type, seq, BODIES[type]))
+        assert f"{type}: a client does not send it" in (await peer.hear_of("error"))["message"]
+    assert "person" not in hub.app.messages
 
 
 # ── refused stream by stream ────────────────────────────────────────────────────────────────────
