@@ -177,6 +177,6 @@ def _unit(settings: AgentSettings, *, system: bool) -> str:
         command + [str(word) for option in options for word in option],
         device=settings.name,
         writable=[settings.state_dir, *settings.roots],
-        stop_timeout_s=settings.drain_timeout_s + 15,
+        stop_timeout_s=settings.drain_timeout_s + 20,
         user=getpass.getuser() if system else None,
     )

@@ -26,7 +26,7 @@ from .runtime import STOP_GRACE_S, Agent
 from .settings import AgentSettings
 from .skills import AnySkill, Registry, threads_are_busy
 from .store import Store
-from .systemd import notify
+from .systemd import notify, watchdog_s
 
 # How long the hub may take to secure the last results of an agent that stops.
 HAND_IN_S = 5.0
@@ -109,6 +109,7 @@ class Service:
             tasks.start_soon(self._tell_if_alone)
             for server in self._tool_servers:
                 tasks.start_soon(server.run)
+            tasks.start_soon(self._calm_watchdog)
             notify("READY=1")
             await anext(signals)
             tasks.start_soon(self._end_at_once, signals, tasks.cancel_scope)
@@ -118,6 +119,13 @@ class Service:
     def _publish_card(self) -> None:
         if self.link is not None and not self._draining:
             self.link.publish_card(make_card(self._settings, self._registry))
+
+    async def _calm_watchdog(self) -> None:
+        """Tell systemd that the event loop runs, as often as it wants to hear it."""
+        within_s = watchdog_s()
+        while within_s is not None:
+            notify("WATCHDOG=1")
+            await anyio.sleep(within_s / 2)
 
     async def _tell_if_alone(self) -> None:
         if self.link is None:

@@ -31,6 +31,10 @@ _SYSTEM_HARDENING = (
 )
 
 
+# What the command line exits with where the hub refuses the credential.
+_FORBIDDEN = 5
+
+
 def notify(state: str) -> bool:
     """Tell systemd something (sd_notify(3)), such as ``READY=1``; False where nobody listens."""
     address = os.environ.get("NOTIFY_SOCKET", "")
@@ -45,6 +49,18 @@ def notify(state: str) -> bool:
         except OSError:
             return False
     return True
+
+
+def watchdog_s() -> float | None:
+    """Within which time systemd wants to hear that this process lives (sd_watchdog_enabled(3)).
+
+    None where it does not want to.
+    """
+    microseconds = os.environ.get("WATCHDOG_USEC", "")
+    meant = os.environ.get("WATCHDOG_PID", "")
+    if not microseconds.isdecimal() or meant not in ("", str(os.getpid())):
+        return None
+    return int(microseconds) / 1e6
 
 
 def unit_name(device: str) -> str:
@@ -75,6 +91,10 @@ def unit_text(
         f"ExecStart={' '.join(_quoted(each) for each in command)}",
         "Restart=always",
         "RestartSec=2",
+        # A hub that does not know the credential any more will not know it in two seconds either.
+        f"RestartPreventExitStatus={_FORBIDDEN}",
+        # An event loop that a skill blocks for so long serves nobody.
+        "WatchdogSec=120",
         # The agent stops its own children when it drains; whatever is left then is killed.
         "KillMode=mixed",
         f"TimeoutStopSec={stop_timeout_s:g}",

@@ -34,6 +34,8 @@ GRACE_S = 2.0
 # How long a pipe is read on after the program has ended: what it wrote is in the pipe by then.
 DRAIN_S = 0.2
 MARK = "CONSTELLATION_PROCESS"
+# What systemd tells the agent alone.
+_SYSTEMD = frozenset({"NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC"})
 _PR_SET_CHILD_SUBREAPER = 36
 
 
@@ -200,7 +202,7 @@ def _own_environment() -> dict[str, str]:
     return {
         name: value
         for name, value in os.environ.items()
-        if name != "NOTIFY_SOCKET" and not name.startswith(ENV_PREFIX)
+        if name not in _SYSTEMD and not name.startswith(ENV_PREFIX)
     }
 
 

@@ -302,6 +302,20 @@ async def test_what_does_not_end_in_time_is_stopped(desk: Desk, tmp_path: Path) 
             assert await process.wait() == 0
 
 
+async def test_a_second_signal_ends_it_at_once_and_its_programs_too(desk: Desk) -> None:
+    async with desk.agent() as process:
+        script = "trap '' TERM; echo $$; while :; do sleep 0.05; done"
+        desk.hub.assign("c/t/1", "shell.run", command=script)
+        await desk.hub.yes()
+        pid = int((await desk.hub.until("output"))["data"])
+        process.terminate()
+        await desk.hub.until("drain")
+        process.terminate()
+        with anyio.fail_after(15):
+            assert await process.wait() == 0
+        assert not psutil.pid_exists(pid)
+
+
 @pytest.mark.full
 async def test_a_thread_that_never_ends_does_not_keep_the_agent(desk: Desk) -> None:
     async with desk.agent("--drain-timeout", "0.1") as process:
@@ -351,6 +365,7 @@ async def test_it_tells_systemd_how_it_is(desk: Desk, monkeypatch: pytest.Monkey
     address = desk.folder / "notify"
     async with await anyio.create_unix_datagram_socket(local_path=address) as listener:
         monkeypatch.setenv("NOTIFY_SOCKET", str(address))
+        monkeypatch.setenv("WATCHDOG_USEC", "1000000")
         async with desk.agent() as process:
             assert await stopped(process) == 0
         told = []
@@ -360,6 +375,7 @@ async def test_it_tells_systemd_how_it_is(desk: Desk, monkeypatch: pytest.Monkey
                 told.append(data.decode())
     assert told[0] == "READY=1"
     assert "STATUS=connected" in told
+    assert "WATCHDOG=1" in told
 
 
 async def test_a_second_agent_of_the_name_does_not_start(desk: Desk) -> None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import stat
 from pathlib import Path
 
 import pytest
 
-from agents.systemd import install, notify, unit_name, unit_text
+from agents.systemd import install, notify, unit_name, unit_text, watchdog_s
+from constellation.cli.exits import ExitCode
 from constellation.errors import ConfigError
 
 COMMAND = ["/usr/bin/python3", "-m", "constellation.cli", "agent", "--name", "desk"]
@@ -32,6 +34,8 @@ def test_a_users_unit() -> None:
     assert unit["Service"]["Restart"] == "always"
     assert unit["Service"]["TimeoutStopSec"] == "20"
     assert unit["Service"]["NoNewPrivileges"] == "yes"
+    assert unit["Service"]["RestartPreventExitStatus"] == str(int(ExitCode.FORBIDDEN))
+    assert unit["Service"]["WatchdogSec"] == "120"
     assert "User" not in unit["Service"]
     assert unit["Install"]["WantedBy"] == "default.target"
 
@@ -49,6 +53,24 @@ def test_a_unit_of_the_system_may_write_only_where_it_must() -> None:
 def test_words_reach_the_program_as_they_are() -> None:
     text = unit_text(["/bin/x", "a b", '50% of "$HOME"', "back\\slash", ""], device="d")
     assert r'ExecStart=/bin/x "a b" "50%% of \"$$HOME\"" "back\\slash" ""' in text
+
+
+@pytest.mark.parametrize(
+    ("microseconds", "pid", "expected"),
+    [
+        ("3000000", str(os.getpid()), 3.0),
+        ("3000000", "", 3.0),
+        ("3000000", "1", None),
+        ("", "", None),
+        ("soon", "", None),
+    ],
+)
+def test_the_watchdog_is_calmed_if_it_is_ours(
+    monkeypatch: pytest.MonkeyPatch, microseconds: str, pid: str, expected: float | None
+) -> None:
+    monkeypatch.setenv("WATCHDOG_USEC", microseconds)
+    monkeypatch.setenv("WATCHDOG_PID", pid)
+    assert watchdog_s() == expected
 
 
 def test_notifications_reach_systemd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
