@@ -15,6 +15,7 @@ from anyio.abc import Process
 from anyio.streams.buffered import BufferedByteReceiveStream
 
 from constellation.aip.auth import CredentialStore, PairingDesk, StoreAuthenticator
+from constellation.aip.flow import BYTES_PER_S
 from constellation.aip.messages import Hello, Message
 from constellation.aip.pipes import IncomingStream
 from constellation.aip.server import Peer, serve
@@ -181,11 +182,12 @@ def _report(
         "artifact_mb_per_s": megabytes.median,
         "items": {"delivered": len(ages), "late": late, "p99_ms": _ages(ages)[1] * MS},
     }
-    report.notes.append(
+    report.notes += [
         f"Each stream sends {ITEM_HZ} items of {ITEM_BYTES} bytes a second, to be delivered within "
-        f"{DEADLINE_S * MS:.0f} ms or not at all; they do not tick in step. The artifact is another one "
-        "each time, hashed before it is sent, and sent at 134 MB/s at most, so that tasks find room."
-    )
+        f"{DEADLINE_S * MS:.0f} ms or not at all; they do not tick in step.",
+        "The artifact is another one each time, and is hashed before it is sent. It is sent at "
+        f"{BYTES_PER_S / 1e6:.0f} MB/s at most, so that tasks find room.",
+    ]
     return report
 
 
