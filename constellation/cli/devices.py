@@ -71,7 +71,12 @@ def _how_to_join(role: str, url: str, code: str, name: str | None) -> Iterator[T
         )
 
 
-def devices(as_json: Json = False) -> None:
+def devices(
+    show_all: Annotated[
+        bool, typer.Option("--all", help="Those that were revoked as well.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
     """List the devices of the hub: what they are, whether they are up, what they run.
 
     \b
@@ -79,9 +84,10 @@ def devices(as_json: Json = False) -> None:
       constellation devices
       constellation devices --json | jq '.devices[].name'
     """
-    answer = ask_hub("devices")
-    shown = devices_table(answer["devices"]) if answer["devices"] else Text(NO_DEVICES)
-    emit(answer, shown, as_json=as_json)
+    known = ask_hub("devices")["devices"]
+    listed = [each for each in known if show_all or each["presence"] != "revoked"]
+    shown = devices_table(listed) if listed else Text(NO_DEVICES)
+    emit({"devices": listed}, shown, as_json=as_json)
 
 
 def revoke(name: DeviceName, as_json: Json = False) -> None:

@@ -40,6 +40,7 @@ PRESENCES = {
     "quarantined": ("▲", VERMILION),
     "detached": ("◌", ORANGE),
     "lost": ("✗", GREY),
+    "revoked": ("⊘", GREY),
 }
 
 

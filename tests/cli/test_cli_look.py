@@ -122,6 +122,9 @@ class TestDevices:
             fabric.run("revoke", "lap")
             agent.communicate(timeout=TIMEOUT_S)
         assert agent.returncode == 5
+        assert "lap" not in [each["name"] for each in fabric.json("devices")["devices"]]
+        (gone,) = [d for d in fabric.json("devices", "--all")["devices"] if d["name"] == "lap"]
+        assert gone["presence"] == "revoked"
 
     def test_pair_prints_the_command_for_the_other_machine(self, fabric: Terminal) -> None:
         shown = fabric.run("pair", "--name", "phone").stdout

@@ -391,7 +391,7 @@ async def test_a_revoked_device_is_gone_at_once(tmp_path: Path) -> None:
         with pytest.raises(AuthenticationError):
             await serve_for_ever(it)
         devices = (await it.client.request("devices", {}))["devices"]
-        assert [(row["name"], row["presence"]) for row in devices] == [("desk", "lost")]
+        assert [(row["name"], row["presence"]) for row in devices] == [("desk", "revoked")]
         names = [row["name"] for row in (await it.client.request("credentials", {}))["credentials"]]
         assert names == ["local"]
 

@@ -67,7 +67,11 @@ def _devices(hub: Hub, peer: Peer, params: DevicesParams) -> Result:
         if name in known:
             session = hub.peer(name)
             rtt_s = None if session is None else session.rtt_s
-            rows.append({**device_view(known[name], card=params.cards), "rtt_s": rtt_s})
+            row = {**device_view(known[name], card=params.cards), "rtt_s": rtt_s}
+            if row["presence"] == "lost" and hub.access.credentials.find(name) is None:
+                # It cannot come back with what it has.
+                row["presence"] = "revoked"
+            rows.append(row)
     return {"devices": rows}
 
 
