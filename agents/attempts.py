@@ -181,6 +181,21 @@ class Attempts:
                 admitted.append(attempt)
         return admitted
 
+    def enter(self, skill: str, limit: int | None) -> bool:
+        """Count a call that a running attempt makes of another skill; False if it has no room.
+
+        It counts for that skill alone: the attempt has its place within the device's capacity.
+        """
+        count = self._running.get(skill, 0)
+        if limit is not None and count >= limit:
+            return False
+        self._running[skill] = count + 1
+        return True
+
+    def leave(self, skill: str) -> None:
+        """Such a call is over."""
+        self._running[skill] -= 1
+
     def end(self, attempt: Attempt) -> None:
         """An attempt is over, or was refused."""
         if attempt.stage is Stage.RUNNING:

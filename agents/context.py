@@ -6,7 +6,7 @@ import asyncio
 import io
 import os
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, contextmanager
 from pathlib import Path
 from threading import get_ident
 from typing import Any, BinaryIO, Literal, Protocol, TextIO, TypeVar, overload
@@ -25,6 +25,8 @@ class Port(Protocol):
     def output(self, attempt: str, channel: str, data: Any) -> None: ...
 
     async def ask(self, attempt: str, kind: str, prompt: str, options: Sequence[str]) -> Any: ...
+
+    def calling(self, skill: str, limit: int | None) -> AbstractAsyncContextManager[None]: ...
 
     async def put_artifact(self, file: BinaryIO, name: str) -> tuple[str, int]: ...
 
@@ -151,6 +153,15 @@ class Context:
             roots=self.roots,
             policy=self.policy,
         )
+
+    def calling(self, skill: str, limit: int | None) -> AbstractAsyncContextManager[None]:
+        """While this attempt calls another skill: waits until that one has room.
+
+        Args:
+            skill: its name.
+            limit: how many calls of it the device takes at once; None for any number.
+        """
+        return self._port.calling(skill, limit)
 
     def wait(self, awaitable: Awaitable[T]) -> T:
         """Wait in a worker thread for one of the awaitable methods above."""

@@ -40,7 +40,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from constellation.aip.cards import Effect
-from constellation.errors import ConfigError
+from constellation.errors import ConfigError, PermissionDenied
 
 Rule = Literal["allow", "ask", "deny"]
 
@@ -180,6 +180,15 @@ def _forms(program: str, command: Sequence[str]) -> frozenset[str]:
 
 def _any_match(forms: frozenset[str], pattern: str) -> bool:
     return any(fnmatchcase(form, pattern) for form in forms)
+
+
+def refusal(skill: str, decision: Decision) -> PermissionDenied:
+    """What is said where the policy denies a call."""
+    return PermissionDenied(
+        f"This device does not allow {skill} with these arguments: {decision.reason}.",
+        remedy="Change the device's policy file, or ask another device.",
+        skill=skill,
+    )
 
 
 def load_policy(file: Path) -> Policy:

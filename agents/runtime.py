@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any, BinaryIO, Protocol
 from uuid import uuid4
@@ -19,7 +20,6 @@ from constellation.aip.endpoint import Guard
 from constellation.aip.messages import Message
 from constellation.errors import (
     ConstellationError,
-    PermissionDenied,
     SkillError,
     TaskCanceled,
     TaskTimedOut,
@@ -30,10 +30,10 @@ from .context import Context
 from .deadlines import Deadlines
 from .errors import MAY_HAVE_RUN, Denied, Interrupted, Leaving, explain, to_wire
 from .handover import Handover
-from .policy import Decision, Policy
+from .policy import Decision, Policy, refusal
 from .prompts import approval_prompt
 from .roots import Roots
-from .skills import AnySkill, Registry
+from .skills import Registry
 
 # How long a skill may take to stop before its attempt is given up.
 STOP_GRACE_S = 10.0
@@ -165,7 +165,7 @@ class Agent:
             self._ask_first(attempt, prompt, decision)
         else:
             self._attempts.end(attempt)
-            self._reject(identifier, _forbidden(skill, decision))
+            self._reject(identifier, refusal(skill.name, decision))
         self._deadlines.watch(attempt)
 
     def _spoiled(self, identifier: str, error: Exception) -> None:
@@ -365,6 +365,19 @@ class Agent:
             await asyncio.wait([asking.answered])
         return await self._question(asking, kind, prompt, options)
 
+    @asynccontextmanager
+    async def calling(self, skill: str, limit: int | None) -> AsyncIterator[None]:
+        """See `Context.calling`."""
+        while not self._attempts.enter(skill, limit):
+            self._ended.clear()
+            await self._ended.wait()
+        try:
+            yield
+        finally:
+            self._attempts.leave(skill)
+            self._ended.set()
+            self._begin()
+
     async def put_artifact(self, file: BinaryIO, name: str) -> tuple[str, int]:
         """See `Context.put_artifact`."""
         digest, size = await self._artifacts.put(file, name)
@@ -385,11 +398,3 @@ class Agent:
 
 def _leaving() -> Leaving:
     return Leaving("The agent stops and takes nothing new.", remedy="Ask another device.")
-
-
-def _forbidden(skill: AnySkill, decision: Decision) -> PermissionDenied:
-    return PermissionDenied(
-        f"This device does not allow {skill.name} with these arguments: {decision.reason}.",
-        remedy="Change the device's policy file, or ask another device.",
-        skill=skill.name,
-    )

@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -83,6 +84,10 @@ class Trial:
     async def ask(self, attempt: str, kind: str, prompt: str, options: Sequence[str]) -> Any:
         self.questions.append((kind, prompt, tuple(options)))
         return next(self._answers)
+
+    @asynccontextmanager
+    async def calling(self, skill: str, limit: int | None) -> AsyncIterator[None]:
+        yield
 
     async def put_artifact(self, file: BinaryIO, name: str) -> tuple[str, int]:
         data = file.read()

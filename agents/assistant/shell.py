@@ -16,13 +16,13 @@ from constellation.aip.endpoint import Guard
 from constellation.errors import (
     ConstellationError,
     LocalProtocolError,
-    PermissionDenied,
     TaskTimedOut,
 )
 from constellation.llm.chat import ChatMessage, ChatModel, ModelUnavailable
 
 from ..context import Context, Port
 from ..errors import BudgetSpent, Denied, GaveUp, ModelFailed, SkillCrashed, UnknownSkill
+from ..policy import refusal
 from ..prompts import approval_prompt
 from ..skills import AnySkill, Registry
 from .events import (
@@ -172,7 +172,8 @@ class Assistant:
         output = None
         with Guard(crashes.append), anyio.fail_after(skill.timeout_s):
             context = self._context.through(partial(StepPort, self.paused))
-            output = await skill.run(bound, context)
+            async with self._context.calling(skill.name, skill.card.capacity):
+                output = await skill.run(bound, context)
         for error in crashes:
             if isinstance(error, ConstellationError):
                 raise error
@@ -192,13 +193,13 @@ class Assistant:
         intent = None if skill.intent is None else skill.intent(**bound)
         decision = self._context.policy.decide(skill.name, skill.card.effect, intent)
         if decision.rule == "deny":
-            raise PermissionDenied(f"This device does not allow that: {decision.reason}.")
+            raise refusal(skill.name, decision)
         # What others wrote may have talked the model into it: a rule for all skills of an effect
         # was not made for that.
         doubtful = call.tainted and skill.card.effect != "read" and not decision.named
         if decision.rule == "allow" and not doubtful:
             return
-        told = approval_prompt(skill.card, call.arguments, intent)
+        told = approval_prompt(skill.card, bound, intent)
         async with self.paused():
             allowed = await self._context.approve(f"The assistant wants to: {told}")
         if not allowed:
@@ -227,6 +228,9 @@ class StepPort:
     async def ask(self, attempt: str, kind: str, prompt: str, options: Sequence[str]) -> Any:
         async with self._paused():
             return await self._port.ask(attempt, kind, prompt, options)
+
+    def calling(self, skill: str, limit: int | None) -> AbstractAsyncContextManager[None]:
+        return self._port.calling(skill, limit)
 
     async def put_artifact(self, file: BinaryIO, name: str) -> tuple[str, int]:
         return await self._port.put_artifact(file, name)

@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from fnmatch import fnmatchcase
+from functools import partial
 from typing import Any, Protocol
 
 from jsonschema import Draft202012Validator, SchemaError
@@ -49,7 +50,6 @@ class ToolSkill:
     """
 
     timeout_s: float | None = None
-    intent: Callable[..., Intent] | None = None
 
     def __init__(self, card: SkillCard, tool: str, call: Call) -> None:
         try:
@@ -57,6 +57,7 @@ class ToolSkill:
         except SchemaError as error:
             raise _unusable(card.name, f"its input schema is wrong: {error.message}") from None
         self.card = card
+        self.intent: Callable[..., Intent] | None = partial(_intent, card.name)
         self._tool = tool
         self._call = call
         # With a registry of its own, a schema cannot have others fetched from the network.
@@ -140,6 +141,12 @@ def effect_of(tool: Tool, effects: Mapping[str, Effect]) -> Effect:
     if hints is not None and hints.read_only_hint:
         return "read"
     return "write" if hints is not None and hints.destructive_hint is False else "dangerous"
+
+
+def _intent(name: str, /, **arguments: Any) -> Intent:
+    """What a person is asked to approve: not the server's own description, which may flatter."""
+    said = json.dumps(arguments, ensure_ascii=False, indent=2, default=str)
+    return Intent(f"Call the MCP tool {name} with {said}")
 
 
 def _depth(error: ArgumentError) -> tuple[int, str]:

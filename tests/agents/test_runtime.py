@@ -75,6 +75,17 @@ async def ask_twice(context: Context) -> list[str]:
     return list(await asyncio.gather(context.ask("First?"), context.ask("Second?")))
 
 
+@skill("narrow", effect="read", capacity=1)
+async def narrow() -> None:
+    await asyncio.Event().wait()
+
+
+@skill("outer", effect="read")
+async def outer(context: Context) -> str:
+    async with context.calling("narrow", 1):
+        return "inside"
+
+
 @skill("wipe", effect="dangerous", intent=lambda disk: Intent(f"Wipe {disk}"))
 async def wipe(disk: str) -> str:
     return f"wiped {disk}"
@@ -90,7 +101,9 @@ async def burn(what: str = "toast", long: bool = False) -> None:
 
 
 HUB_TIME = 1_000.0
-SKILLS = Registry([echo, forever, stubborn, crash, fail, talk, ask, ask_twice, wipe, mumble, burn])
+SKILLS = Registry(
+    [echo, forever, stubborn, crash, fail, talk, ask, ask_twice, narrow, outer, wipe, mumble, burn]
+)
 
 
 class Hub:
@@ -229,6 +242,17 @@ async def test_work_that_must_not_run_twice_is_on_record_before_it_runs(
     hub.give(("cancel", {"attempt": "c/t/1", "reason": "enough"}))
     await hub.result("c/t/1")
     assert store.begun() == []
+
+
+async def test_a_call_of_another_skill_waits_until_that_one_has_room(hub: Hub) -> None:
+    hub.assign("c/a/1", "narrow")
+    hub.assign("c/b/1", "outer")
+    await hub.until(lambda type, body: type == "accept" and "c/b/1" in body["attempts"])
+    assert "result" not in hub.types()
+    hub.give(("cancel", {"attempt": "c/a/1"}))
+    assert (await hub.result("c/b/1"))["output"] == "inside"
+    hub.assign("c/c/1", "narrow")
+    await hub.until(lambda type, body: type == "accept" and "c/c/1" in body["attempts"])
 
 
 async def test_capacity_is_kept_and_what_waits_runs_later(hub: Hub) -> None:

@@ -63,7 +63,9 @@ def one(skill: str, **arguments: object) -> AddTask:
     return AddTask(Task(id="t", skill=skill, arguments=arguments))
 
 
-def test_the_device_has_the_tools_and_regains_them(settings: Settings, tmp_path: Path) -> None:
+def test_the_device_has_the_tools_while_it_runs_and_no_longer(
+    settings: Settings, tmp_path: Path
+) -> None:
     with running(settings, tmp_path) as fabric:
         published(fabric, "shop.add")
         ended = fabric.submit([one("shop.add", a=2)]).ended()
@@ -75,11 +77,6 @@ def test_the_device_has_the_tools_and_regains_them(settings: Settings, tmp_path:
         assert error["code"] == "task.failed.server_lost"
         while not servers() or first in servers():
             pass
-        published(fabric, "shop.add")
-
-
-def test_no_server_outlives_the_agent(settings: Settings, tmp_path: Path) -> None:
-    with running(settings, tmp_path) as fabric:
         published(fabric, "shop.add")
         (server,) = servers()
     assert not server.is_running()

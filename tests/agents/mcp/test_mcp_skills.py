@@ -15,6 +15,7 @@ from typing import Any
 import anyio
 import psutil
 import pytest
+from anyio.abc import Process
 
 from agents.errors import ToolFailed, ToolServerLost
 from agents.mcp import ToolServer
@@ -77,11 +78,12 @@ def stdio(script: Path, **more: Any) -> McpServerSettings:
 
 
 @asynccontextmanager
-async def http_server(port: int) -> AsyncIterator[None]:
+async def http_server(port: int) -> AsyncIterator[Process]:
     command = [sys.executable, str(NEW), str(port)]
     async with await anyio.open_process(command, stderr=None, stdout=None) as process:
-        yield
-        process.kill()
+        yield process
+        if process.returncode is None:
+            process.kill()
 
 
 def free_port() -> int:
@@ -90,7 +92,7 @@ def free_port() -> int:
         return int(listener.getsockname()[1])
 
 
-@pytest.fixture(params=["stdio", "http"])
+@pytest.fixture(params=["stdio", pytest.param("http", marks=pytest.mark.full)])
 async def device(request: pytest.FixtureRequest) -> AsyncIterator[Device]:
     if request.param == "stdio":
         async with serving(stdio(NEW)) as found:
@@ -201,6 +203,25 @@ async def test_a_server_killed_while_idle_is_noticed(script: Path) -> None:
         os.kill(process.pid, signal.SIGKILL)
         await device.until(lambda names: not names)
         await device.until(bool)
+
+
+async def test_a_server_over_http_killed_while_idle_is_noticed() -> None:
+    port = free_port()
+    async with http_server(port) as process:
+        settings = McpServerSettings(url=f"http://127.0.0.1:{port}/mcp")
+        async with serving(settings) as device:
+            process.kill()
+            await device.until(lambda names: not names)
+
+
+async def test_a_person_reads_the_call_and_not_the_servers_words() -> None:
+    async with serving(stdio(NEW)) as device:
+        add = device.skill("shop.add")
+        assert add.intent is not None
+        intent = add.intent(a=1, self="x")
+    assert "shop.add" in intent.prompt
+    assert '"self": "x"' in intent.prompt
+    assert "Add two numbers" not in intent.prompt
 
 
 async def test_an_older_server_says_that_its_tools_changed() -> None:
