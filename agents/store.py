@@ -67,11 +67,7 @@ class Store:
             ) from None
         except sqlite3.Error as error:
             os.close(self._lock)
-            raise ConfigError(
-                f"The agent's memory {self._file} cannot be opened: {error}.",
-                remedy="Move the file away; results that it holds are lost then.",
-                file=str(self._file),
-            ) from None
+            raise self._unreadable(error) from None
         self._file.chmod(0o600)
 
     def __enter__(self) -> Self:
@@ -90,13 +86,24 @@ class Store:
         os.close(self._lock)
 
     def begun(self) -> list[str]:
-        """Attempts that were begun and of which no result is known."""
-        return [row[0] for row in self._db.execute("SELECT attempt FROM begun")]
+        """Attempts that were begun and of which no result is known.
+
+        Raises:
+            ConfigError: the file is damaged.
+        """
+        return [row[0] for row in self._rows("SELECT attempt FROM begun")]
 
     def results(self) -> list[dict[str, Any]]:
-        """The bodies of the results that are not yet acknowledged, oldest first."""
-        rows = self._db.execute("SELECT body FROM results ORDER BY number")
-        return [msgpack.unpackb(row[0]) for row in rows]
+        """The bodies of the results that are not yet acknowledged, oldest first.
+
+        Raises:
+            ConfigError: the file is damaged.
+        """
+        rows = self._rows("SELECT body FROM results ORDER BY number")
+        try:
+            return [msgpack.unpackb(row[0]) for row in rows]
+        except ValueError as error:
+            raise self._unreadable(error) from None
 
     def write(
         self,
@@ -130,6 +137,19 @@ class Store:
                 file=str(self._file),
             ) from error
         self._writes += 1
+
+    def _rows(self, query: str) -> list[tuple[Any, ...]]:
+        try:
+            return self._db.execute(query).fetchall()
+        except sqlite3.Error as error:
+            raise self._unreadable(error) from None
+
+    def _unreadable(self, error: Exception) -> ConfigError:
+        return ConfigError(
+            f"The agent's memory {self._file} cannot be read: {str(error) or 'it is damaged'}.",
+            remedy="Move the file away; results that it holds are lost then.",
+            file=str(self._file),
+        )
 
     def _write(
         self,

@@ -46,8 +46,26 @@ def test_two_agents_cannot_share_it(tmp_path: Path) -> None:
 
 def test_a_damaged_memory_is_explained(tmp_path: Path) -> None:
     (tmp_path / "attempts.db").write_bytes(b"not a database " * 100)
-    with pytest.raises(ConfigError, match="cannot be opened"):
+    with pytest.raises(ConfigError, match="cannot be read"):
         Store(tmp_path)
+
+
+def test_a_memory_that_is_damaged_further_on_is_explained(tmp_path: Path) -> None:
+    with Store(tmp_path) as store:
+        store.write(results=[result(f"c/t/{number}", "x" * 500) for number in range(100)])
+        store.maintain()
+    file = tmp_path / "attempts.db"
+    whole = file.read_bytes()
+    file.write_bytes(whole[:8192] + b"\x5a" * (len(whole) - 8192))
+    with Store(tmp_path) as store, pytest.raises(ConfigError, match="cannot be read"):
+        store.results()
+
+
+def test_a_result_that_is_damaged_is_explained(tmp_path: Path) -> None:
+    with Store(tmp_path) as store:
+        store.write(results=[("c/t/1", b"\xc1")])
+        with pytest.raises(ConfigError, match="it is damaged"):
+            store.results()
 
 
 def test_a_folder_that_cannot_be_made_is_explained(tmp_path: Path) -> None:
