@@ -51,6 +51,16 @@ CASES = {
         """,
         ["3:5 warning result.run", "4:5 warning result.run"],
     ),
+    "a result that would be obeyed": (
+        """
+        steps:
+          - {id: a, skill: http.get, with: {url: "http://x/"}}
+          - {id: b, instruction: "Sum up: ${a.output.body}"}
+          - {id: c, skill: agent.do, with: {instruction: "Do ${b.output.answer}"}}
+          - {skill: agent.do, with: {instruction: Sum it up., data: "${c.output.answer}"}}
+        """,
+        ["3:5 warning result.obeyed", "4:5 warning result.obeyed"],
+    ),
     "a step that needs both outcomes": (
         """
         steps:

@@ -20,6 +20,9 @@ Fate = Literal["success", "failure"]
 CODE_ARGUMENTS = ("command", "code")
 """Arguments of skills that are run, and not only read."""
 
+IN_WORDS = "agent.do"
+"""The skill of devices that do what they are told in plain words."""
+
 _BARE = re.compile(r"\$\{\s*([A-Za-z0-9_-]+)\s*\}")
 
 
@@ -37,7 +40,14 @@ def lint(
     if runbook is not None and not findings.errors:
         steps = {step.id: step for step in runbook.steps}
         places = list(placed(runbook))
-        for rule in (_unused_inputs, _lookalikes, _results_run, _unclear_order, _unreachable):
+        for rule in (
+            _unused_inputs,
+            _lookalikes,
+            _results_run,
+            _results_obeyed,
+            _unclear_order,
+            _unreachable,
+        ):
             rule(runbook, places, steps, findings)
         _could_be_parallel(places, steps, cards, findings)
         _unused_steps(places, steps, cards, findings)
@@ -99,6 +109,24 @@ def _results_run(
                     "result.run",
                     f"The result of {owner!r} becomes part of what step {step.id!r} runs.",
                     'Pass it beside the command: with: {env: {NAME: …}}, and use "$NAME".',
+                    "warning",
+                )
+
+
+def _results_obeyed(
+    _runbook: Runbook, _places: list[Placed], steps: dict[str, Step], findings: Findings
+) -> None:
+    """A result inside words that a model obeys: what another machine put out would instruct it."""
+    for step in steps.values():
+        words = step.instruction or (step.skill == IN_WORDS and step.arguments.get("instruction"))
+        for reference in all_references(words or ""):
+            owner = names_step(reference.head, steps)
+            if owner and reference.takes_output:
+                findings.add(
+                    step.mark(),
+                    "result.obeyed",
+                    f"The result of {owner!r} becomes part of what step {step.id!r} obeys.",
+                    f"Pass it beside them: skill: {IN_WORDS}, with: {{instruction: …, data: …}}.",
                     "warning",
                 )
 
