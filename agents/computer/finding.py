@@ -77,6 +77,8 @@ def list_files(
     entries: list[Entry] = []
     truncated = False
     for entry in _walk(context.roots, path, recursive=recursive):
+        if context.canceled:
+            break
         if not fnmatchcase(PurePath(entry["path"]).name, pattern):
             continue
         if len(entries) == max_entries:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
 from collections.abc import Mapping
@@ -43,7 +44,7 @@ class Response(TypedDict):
 
 
 def _get_intent(url: str, **_others: object) -> Intent:
-    return Intent(prompt=f"Fetch {url}", host=urlsplit(url).hostname or "")
+    return Intent(prompt=f"Fetch {url}", host=_host(url))
 
 
 @skill(
@@ -81,7 +82,7 @@ async def get(
 
 def _request_intent(url: str, method: str, body: Content, **_others: object) -> Intent:
     sent = "" if body is None else f" with the body:\n{_as_body(body)[0].decode(errors='replace')}"
-    return Intent(prompt=f"Send {method} to {url}{sent}", host=urlsplit(url).hostname or "")
+    return Intent(prompt=f"Send {method} to {url}{sent}", host=_host(url))
 
 
 @skill(
@@ -120,6 +121,19 @@ async def request(
     )
 
 
+def _host(url: str) -> str:
+    try:
+        return urlsplit(url).hostname or ""
+    except ValueError as error:
+        raise _bad_address(url, error) from None
+
+
+def _bad_address(url: str, error: Exception) -> SkillError:
+    return SkillError(
+        f"{url!r} cannot be asked: {error}.", remedy="Check the address.", field="url"
+    )
+
+
 async def _exchange(
     context: Context,
     method: Method,
@@ -136,6 +150,8 @@ async def _exchange(
     started = time.monotonic()
     try:
         async with (
+            # httpx bounds each wait, not the whole: a server may answer a byte at a time.
+            asyncio.timeout(timeout_s),
             httpx.AsyncClient(
                 timeout=timeout_s,
                 follow_redirects=True,
@@ -144,16 +160,14 @@ async def _exchange(
             client.stream(method, url, headers={**sent, **headers}, content=content) as answer,
         ):
             data, truncated = await _read(answer, max_bytes)
-    except httpx.TimeoutException:
+    except (TimeoutError, httpx.TimeoutException):
         raise TaskTimedOut(
             f"{url} did not answer within {timeout_s:g} s.",
             remedy="Check the address, or give it a longer timeout_s.",
             url=url,
         ) from None
     except (httpx.InvalidURL, httpx.UnsupportedProtocol, ValueError) as error:
-        raise SkillError(
-            f"{url!r} cannot be asked: {error}.", remedy="Check the address.", field="url"
-        ) from None
+        raise _bad_address(url, error) from None
     except httpx.HTTPError as error:
         raise HttpFailed(
             f"{url} cannot be reached: {error or type(error).__name__}.",

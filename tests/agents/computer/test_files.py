@@ -137,3 +137,11 @@ async def test_deleting(trial: Trial, root: Path) -> None:
     with pytest.raises(PermissionDenied, match="itself"):
         await trial.run(files.delete, path=".", recursive=True)
     assert files.delete.card.effect == "dangerous"
+
+
+async def test_a_canceled_listing_ends(trial: Trial, root: Path) -> None:
+    (root / "a").touch()
+    assert (await trial.run(finding.list_files))["count"] == 1
+    assert trial.context is not None
+    trial.context.canceled = True
+    assert finding.list_files(trial.context)["count"] == 0

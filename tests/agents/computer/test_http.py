@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+import anyio
 import pytest
 
 from agents.computer import http
@@ -33,6 +35,13 @@ class Handler(BaseHTTPRequestHandler):
                 self.end_headers()
             case "/slow":
                 self.released.wait(20)
+            case "/drip":
+                self.send_response(200)
+                self.send_header("content-length", "100000")
+                self.end_headers()
+                with suppress(OSError):  # they hung up
+                    while not self.released.wait(0.02):
+                        self.wfile.write(b"x")
             case "/large":
                 self.answer(200, b"x" * 10_000)
             case "/latin":
@@ -106,6 +115,17 @@ async def test_an_error_status_is_a_failure_unless_it_is_not_checked(
 async def test_a_large_body_is_cut(trial: Trial, url: str) -> None:
     answer = await trial.run(http.get, url=f"{url}/large", max_bytes=100)
     assert (len(answer["body"]), answer["truncated"]) == (100, True)
+
+
+async def test_a_server_that_answers_a_byte_at_a_time(trial: Trial, url: str) -> None:
+    with anyio.fail_after(10), pytest.raises(TaskTimedOut, match=r"within 0\.2 s"):
+        await trial.run(http.get, url=f"{url}/drip", timeout_s=0.2)
+
+
+def test_an_address_that_cannot_be_read_is_the_callers_fault() -> None:
+    assert http.get.intent is not None
+    with pytest.raises(SkillError, match="cannot be asked: Invalid IPv6 URL"):
+        http.get.intent(**http.get.bind({"url": "http://[oops/"}))
 
 
 async def test_a_server_that_does_not_answer(trial: Trial, url: str) -> None:
