@@ -67,6 +67,7 @@ class Handover:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._loop = asyncio.get_running_loop()
+        self._pack: Callable[[Any], bytes] = msgpack.Packer().pack
         self._channel: Channel | None = None
         self._connected = asyncio.Event()
         self._ready: deque[Message] = deque()
@@ -93,7 +94,7 @@ class Handover:
         for attempt in self._store.begun():
             body = {"attempt": attempt, "state": "failed", "error": error}
             self.held[attempt] = body
-            self._to_write.append((attempt, msgpack.packb(body)))
+            self._to_write.append((attempt, self._pack(body)))
 
     # ── in ──────────────────────────────────────────────────────────────────────────────────────
 
@@ -108,10 +109,10 @@ class Handover:
             repeatable: whether the work may be done again if the result is lost.
         """
         try:
-            packed = msgpack.packb(body)
+            packed = self._pack(body)
         except (TypeError, ValueError, OverflowError) as error:
             body = _unsendable(body, SkillError(f"The result cannot be sent: {error}."))
-            packed = msgpack.packb(body)
+            packed = self._pack(body)
         self.held[body["attempt"]] = body
         if repeatable:
             self._unwritten[body["attempt"]] = packed
@@ -210,7 +211,7 @@ class Handover:
         except (LimitExceeded, LocalProtocolError) as error:
             body = _unsendable(body, error)
             self.held[attempt] = body
-            self._stored(lambda: self._store.write(results=[(attempt, msgpack.packb(body))]))
+            self._stored(lambda: self._store.write(results=[(attempt, self._pack(body))]))
             seq = channel.send(type, body)
         self._sent.append((seq, attempt))
 

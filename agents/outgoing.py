@@ -105,9 +105,11 @@ class Outgoing:
             messages.append(("accept", {"attempts": list(self._accepted)}))
             self._accepted.clear()
         if room:
-            messages += [("progress", body) for body in self._progress.values()]
-            messages += self._take_output()
-            self._progress.clear()
+            if self._progress:
+                messages += [("progress", body) for body in self._progress.values()]
+                self._progress.clear()
+            if self._output:
+                messages += self._take_output()
         if self._other:
             messages += self._other
             self._other = []

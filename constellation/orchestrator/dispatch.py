@@ -47,7 +47,7 @@ class Dispatch:
     # ── what became ready ───────────────────────────────────────────────────────────────────────
 
     def _collect(self, run: Run, now: float) -> None:
-        changes = run.constellation.take_changes()
+        changes = run.constellation.progress.take_changes()
         state, nodes = self._state, run.constellation.nodes
         if run.ended_at is not None:
             return

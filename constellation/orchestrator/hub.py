@@ -199,8 +199,9 @@ class Hub:
                 self.feed(AttemptFinished(device, body["attempt"], outcome))
 
     def _publish(self, facts: list[Fact], last_seq: int) -> None:
-        self.observers.publish(facts, last_seq)
-        self.serve_observers()
+        if len(self.observers):
+            self.observers.publish(facts, last_seq)
+            self.serve_observers()
 
     def serve_observers(self) -> None:
         """See to it that observers who are behind are served from the journal."""

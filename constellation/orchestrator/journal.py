@@ -17,7 +17,7 @@ What a crash can take, by `Sync`:
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from itertools import groupby
 from operator import attrgetter
@@ -105,6 +105,8 @@ class Journal:
         self._reader: sqlite3.Connection | None = None
         self._unfolded_bytes = 0
         self._unfolded_facts = 0
+        # One commit at a time: it may have a packer of its own.
+        self._pack_facts: Callable[[Any], bytes] = msgpack.Packer(use_bin_type=True).pack
         try:
             with Complaining(path, "opened"):
                 if not read_only:
@@ -170,7 +172,7 @@ class Journal:
                 created.append((name, seq + 1))
             for start in range(0, len(plain), ROW_FACTS):
                 part = plain[start : start + ROW_FACTS]
-                blob = _pack(part)
+                blob = self._pack_facts(part)
                 rows.append((seq + 1, len(part), name, crc32(blob), blob))
                 self._unfolded_bytes += len(blob)
                 seq += len(part)

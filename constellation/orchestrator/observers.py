@@ -63,10 +63,7 @@ class Observers:
     @property
     def behind(self) -> bool:
         """True while a reader has to be served from the journal: call `catch_up` now and then."""
-        # Asked at each commit, and mostly nobody watches.
-        return bool(self._subscriptions) and any(
-            each.behind for each in self._subscriptions.values()
-        )
+        return any(each.behind for each in self._subscriptions.values())
 
     def subscribe(
         self, reader: Reader, constellation: str | None = None, after: int | None = None

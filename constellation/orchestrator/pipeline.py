@@ -201,6 +201,8 @@ class Pipeline:
         return wake
 
     def _summaries(self, ended: dict[str, bool]) -> dict[str, dict[str, Any] | None]:
+        if not ended:
+            return {}
         runs = self.scheduler.runs
         return {name: summary(runs[name]) if over else None for name, over in ended.items()}
 
