@@ -6,6 +6,7 @@ import logging
 import os
 import signal
 from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import suppress
 from functools import partial
 
 import anyio
@@ -14,6 +15,7 @@ from constellation.aip.client import Link, connect
 from constellation.aip.eventloop import calm_collector, loop_options
 from constellation.aip.messages import Message
 from constellation.aip.tls import client_context
+from constellation.errors import LimitExceeded, SessionLost
 
 from .artifacts import Artifacts
 from .assistant.skill import make_assistant
@@ -57,7 +59,8 @@ class Service:
     ) -> None:
         self._settings = settings
         self._registry = registry
-        self._tool_servers = tool_servers(settings, registry, self._publish_card)
+        self._skills_changed = anyio.Event()
+        self._tool_servers = tool_servers(settings, registry, self._note_change)
         self._agent = agent
         self._handover = handover
         self._ready = ready
@@ -107,6 +110,7 @@ class Service:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._handover.watch)
             tasks.start_soon(self._tell_if_alone)
+            tasks.start_soon(self._keep_card)
             for server in self._tool_servers:
                 tasks.start_soon(server.run)
             tasks.start_soon(self._calm_watchdog)
@@ -116,9 +120,22 @@ class Service:
             await self._drain()
             tasks.cancel_scope.cancel()
 
-    def _publish_card(self) -> None:
-        if self.link is not None and not self._draining:
-            self.link.publish_card(make_card(self._settings, self._registry))
+    def _note_change(self) -> None:
+        self._skills_changed.set()
+
+    async def _keep_card(self) -> None:
+        """Tell the hub of skills that came or went; changes while it is away are told once."""
+        while self.link is not None:
+            await self._skills_changed.wait()
+            self._skills_changed = anyio.Event()
+            await self.link.ready()
+            try:
+                self.link.publish_card(make_card(self._settings, self._registry))
+            except LimitExceeded:
+                # Too much is on its way already. A fresh session would begin with the new card.
+                with suppress(SessionLost):
+                    await self.link.drained()
+                    self._note_change()
 
     async def _calm_watchdog(self) -> None:
         """Tell systemd that the event loop runs, as often as it wants to hear it."""

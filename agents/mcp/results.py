@@ -22,6 +22,8 @@ from mcp_types import (
 from ..context import Context
 from ..errors import ToolFailed
 
+MAX_REASON = 4000
+
 OUTPUT: dict[str, Any] = {
     "type": "object",
     "properties": {
@@ -58,7 +60,7 @@ async def read_result(name: str, result: CallToolResult, context: Context) -> An
     """
     if result.is_error:
         raise ToolFailed(
-            f"{name} failed: {_text(result.content) or 'it does not say why'}",
+            f"{name} failed: {_text(result.content)[:MAX_REASON] or 'it does not say why'}",
             remedy="Read what it says, and give it other arguments.",
             skill=name,
         )

@@ -18,14 +18,17 @@ from referencing import Registry as Schemas
 from referencing.exceptions import Unresolvable
 
 from constellation.aip.cards import Effect, SkillCard
-from constellation.errors import SkillError
+from constellation.aip.codec import MSGPACK, flaw
+from constellation.errors import LocalProtocolError, SkillError
 
 from ..context import Context
 from ..policy import Intent
 from .results import OUTPUT, read_result
 
 MAX_DESCRIPTION = 2000
-MAX_SCHEMA_CHARS = 64_000
+# 512 of them fit into the body of a message.
+MAX_BYTES = 15_000
+MAX_DEPTH = 24
 MAX_PROBLEMS = 10
 
 
@@ -111,8 +114,6 @@ def make_skill(server: str, tool: Tool, effects: Mapping[str, Effect], call: Cal
     hints = tool.annotations
     effect = effect_of(tool, effects)
     output = OUTPUT if tool.output_schema is None else tool.output_schema
-    if len(json.dumps([tool.input_schema, output])) > MAX_SCHEMA_CHARS:
-        raise _unusable(name, f"its schemas have more than {MAX_SCHEMA_CHARS:,} characters")
     try:
         card = SkillCard(
             name=name,
@@ -125,7 +126,22 @@ def make_skill(server: str, tool: Tool, effects: Mapping[str, Effect], call: Cal
     except ValidationError as error:
         first = error.errors()[0]
         raise _unusable(name, f"{first['loc'][0]}: {first['msg']}") from None
+    _check_travels(card)
     return ToolSkill(card, tool.name, call)
+
+
+def _check_travels(card: SkillCard) -> None:
+    """Refuse a card that the hub could not take: one tool must not cost the device its card."""
+    plain = card.model_dump(mode="json")
+    problem = flaw(plain, MAX_DEPTH)
+    if problem is not None:
+        raise _unusable(card.name, problem)
+    try:
+        size = len(MSGPACK.encode("card", 0, plain))
+    except LocalProtocolError as error:
+        raise _unusable(card.name, error.message.rstrip(".")) from None
+    if size > MAX_BYTES:
+        raise _unusable(card.name, f"it takes {size:,} bytes, the most is {MAX_BYTES:,}")
 
 
 def effect_of(tool: Tool, effects: Mapping[str, Effect]) -> Effect:

@@ -16,9 +16,11 @@ import anyio
 import psutil
 import pytest
 from anyio.abc import Process
+from mcp_types import Tool
 
 from agents.errors import ToolFailed, ToolServerLost
 from agents.mcp import ToolServer
+from agents.mcp.tools import make_skill
 from agents.skills import AnySkill, Registry
 from agents.testing import Trial
 from constellation.config import McpServerSettings
@@ -222,6 +224,43 @@ async def test_a_person_reads_the_call_and_not_the_servers_words() -> None:
     assert "shop.add" in intent.prompt
     assert '"self": "x"' in intent.prompt
     assert "Add two numbers" not in intent.prompt
+
+
+def deep(levels: int) -> dict[str, Any]:
+    schema: dict[str, Any] = {"type": "object"}
+    for _ in range(levels):
+        schema = {"type": "object", "properties": {"a": schema}}
+    return schema
+
+
+@pytest.mark.parametrize(
+    ("tool", "reason"),
+    [
+        (Tool(name="deep", input_schema=deep(20)), "nests too deeply"),
+        (Tool(name="big", input_schema={"type": "object", "maximum": 2**70}), "out of range"),
+        (Tool(name="odd", description="\ud800", input_schema={"type": "object"}), "description"),
+        (Tool(name="long", input_schema={"type": "object", "$comment": "x" * 20_000}), "bytes"),
+        (Tool(name="x" * 70, input_schema={"type": "object"}), "name"),
+        (Tool(name="wrong", input_schema={"type": "object", "minLength": "x"}), "schema is wrong"),
+    ],
+    ids=lambda value: value.name[:6] if isinstance(value, Tool) else "",
+)
+def test_a_tool_that_no_hub_can_take_is_left_out(tool: Tool, reason: str) -> None:
+    async def call(*arguments: Any) -> Any:
+        raise AssertionError
+
+    with pytest.raises(SkillError, match=reason):
+        make_skill("shop", tool, {}, call)
+
+
+def test_a_schema_fetches_nothing_from_the_network() -> None:
+    async def call(*arguments: Any) -> Any:
+        raise AssertionError
+
+    schema = {"type": "object", "$ref": "http://127.0.0.1:9/schema.json"}
+    skill = make_skill("shop", Tool(name="far", input_schema=schema), {}, call)
+    with pytest.raises(SkillError, match="refers elsewhere"):
+        skill.bind({"a": 1})
 
 
 async def test_an_older_server_says_that_its_tools_changed() -> None:
