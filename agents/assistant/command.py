@@ -29,10 +29,10 @@ def trajectory(
       constellation trajectory c-7f3k9q_t1_1.jsonl
     """
     try:
-        lines = file.read_text(encoding="utf-8", errors="surrogatepass").splitlines()
-    except OSError as error:
+        lines = file.read_text(encoding="ascii").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(
-            f"{file} cannot be read: {error.strerror}.", remedy="Name a readable file."
+            f"{file} cannot be read: {error}.", remedy="Name a file that an assistant wrote."
         ) from None
     replayed = replay(lines)
     for number, call in enumerate(replayed.calls, 1):

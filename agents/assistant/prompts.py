@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from constellation.llm.chat import ChatMessage, as_data
+from constellation.llm.chat import ChatMessage, as_data, compact_json
 
 from .events import Tool
 
@@ -65,13 +64,15 @@ def opening(instruction: str, tools: Sequence[Tool], data: Any) -> list[ChatMess
 
 def said(action: Action) -> ChatMessage:
     """An answer of the model, as it stands in the chat from then on."""
-    content = json.dumps(action.model_dump(exclude_defaults=True), ensure_ascii=False)
-    return {"role": "assistant", "content": content}
+    return {
+        "role": "assistant",
+        "content": compact_json(action.model_dump(exclude_defaults=True)),
+    }
 
 
 def result(skill: str, outcome: Mapping[str, Any]) -> ChatMessage:
     """What came of a call: data, shortened if it is long."""
-    text = json.dumps(outcome, ensure_ascii=False, default=str)
+    text = compact_json(outcome)
     if len(text) <= MAX_RESULT_CHARS:
         return as_data({"skill": skill, **outcome})
     cut = f"{text[:MAX_RESULT_CHARS]}… ({len(text):,} characters in all)"

@@ -102,7 +102,7 @@ def _recording(file: Path) -> Iterator[Callable[[str], None]]:
             f"The trajectory {file} cannot be written: {error.strerror}.",
             remedy="Make room for it, or name another --state-dir.",
         ) from None
-    with os.fdopen(handle, "w", encoding="utf-8", errors="surrogatepass", buffering=1) as stream:
+    with os.fdopen(handle, "w", encoding="ascii", buffering=1) as stream:
 
         def write(line: str) -> None:
             stream.write(f"{line}\n")

@@ -36,13 +36,12 @@ class TrajectoryError(AgentError):
 def line_of(item: Event | Instruction, at: float) -> str:
     """One line of a trajectory, without its newline."""
     word = "event" if isinstance(item, get_args(Event)) else "does"
-    return json.dumps({"at": at, word: type(item).__name__, **_fields(item)}, ensure_ascii=False)
+    return json.dumps({"at": at, word: type(item).__name__, **_fields(item)})
 
 
 def _fields(item: Event | Instruction) -> dict[str, Any]:
     if isinstance(item, AskModel):
-        text = json.dumps(item.chat, ensure_ascii=False, sort_keys=True)
-        digest = hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()
+        digest = hashlib.sha256(json.dumps(item.chat, sort_keys=True).encode()).hexdigest()
         return {"messages": len(item.chat), "sha256": digest}
     fields: dict[str, Any] = to_jsonable_python(item, fallback=str)
     return fields
@@ -92,7 +91,7 @@ def replay(lines: Iterable[str]) -> Replayed:
 def _read(line: str, number: int) -> dict[str, Any]:
     try:
         plain = json.loads(line)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise _unreadable(number, str(error)) from None
     if not isinstance(plain, dict) or not isinstance(plain.get("at"), int | float):
         raise _unreadable(number, "it is no event and no instruction")
@@ -102,7 +101,7 @@ def _read(line: str, number: int) -> dict[str, Any]:
 def _give(machine: Machine, plain: dict[str, Any], number: int) -> list[Instruction]:
     fields = {key: value for key, value in plain.items() if key not in ("at", "event")}
     try:
-        event = _EVENTS[plain["event"]].validate_python(fields)
+        event = _EVENTS[str(plain["event"])].validate_python(fields)
         return machine.handle(event, plain["at"])
     except (KeyError, ValidationError, InvalidTransition) as error:
         raise _unreadable(number, str(error)) from None

@@ -4,7 +4,15 @@
 knows nothing of plans or skills: the hub's planner and the agents build on it alike.
 """
 
-from .chat import Answer, ChatMessage, ChatModel, ModelUnavailable, as_data, to_mend
+from .chat import (
+    Answer,
+    ChatMessage,
+    ChatModel,
+    ModelUnavailable,
+    as_data,
+    compact_json,
+    to_mend,
+)
 from .endpoint import OpenAIModel, open_model
 from .reply import UnreadableError, read
 
@@ -16,6 +24,7 @@ __all__ = [
     "OpenAIModel",
     "UnreadableError",
     "as_data",
+    "compact_json",
     "open_model",
     "read",
     "to_mend",

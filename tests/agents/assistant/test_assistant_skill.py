@@ -152,6 +152,17 @@ async def test_a_trajectory_is_replayed_without_the_model(tmp_path: Path) -> Non
     assert '"answer": "done"' in replayed.output
 
 
+async def test_text_that_utf8_or_lines_cannot_carry(tmp_path: Path) -> None:
+    STORE["a"] = "one\u2028two\ud800"
+    again = says(
+        '{"do": "call", "thought": "\\ud800", "skill": "notes.read", "arguments": {"name": "a"}}'
+    )
+    with assistant(tmp_path, again, finish()) as (do, server):
+        await Trial().run(do, instruction="Read it.")
+        assert "one\u2028two\\ud800" in heard(server)
+    assert "notes.read" in replay(tmp_path).output
+
+
 @pytest.mark.parametrize(
     ("step", "told"),
     [
