@@ -67,6 +67,13 @@ async def canceled_once_started(script: str, folder: Path) -> None:
             await run
 
 
+def take_in_orphans() -> None:
+    """Wait for the ended processes that were left to this one: no other test is to meet them."""
+    for child in psutil.Process().children():
+        if child.status() == psutil.STATUS_ZOMBIE:
+            child.wait()
+
+
 def alive(pids: list[int]) -> list[int]:
     return [pid for pid in pids if psutil.pid_exists(pid)]
 
@@ -155,6 +162,7 @@ def test_an_agent_that_ends_meanwhile_leaves_nothing_either(folder: Path) -> Non
     assert len(family(folder)) == 2
     left = [psutil.Process(pid) for pid in alive(family(folder))]
     assert psutil.wait_procs(left, timeout=10)[1] == []
+    take_in_orphans()
 
 
 async def test_a_program_that_takes_too_long_is_ended(folder: Path) -> None:
