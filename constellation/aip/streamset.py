@@ -138,7 +138,7 @@ class StreamSet:
         return receiver.consume(count)
 
     def chunks(self, codec: Codec, now: float, sent: int, room: int, limits: Limits) -> list[bytes]:
-        """One chunk of each stream in turn, bounded; a stream that was served goes to the back.
+        """Chunks of each stream in turn, bounded; a stream that was served goes to the back.
 
         Args:
             codec: how they are encoded.
@@ -149,24 +149,33 @@ class StreamSet:
         taken: list[bytes] = []
         size = 0
         enough = min(STREAM_BYTES_PER_FRAME, limits.max_frame // 16)
-        for stream, sender in list(self._senders.items()):
-            # Nothing of a stream goes out before the message that opens it.
-            if sender.opened_by > sent:
-                continue
-            is_bulk = isinstance(sender, ReliableSender)
-            if is_bulk and sender.queued and not self.pace.allows(now):
-                continue
-            body = sender.take(now)
-            if body is None:
-                continue
-            if is_bulk:
-                self.pace.spend(len(body["payload"]))
-            taken.append(codec.encode("data", 0, body))
-            size += len(taken[-1])
-            self._senders[stream] = self._senders.pop(stream)
-            if size >= enough or len(taken) >= room:
-                break
+        # Nothing of a stream goes out before the message that opens it.
+        turn = [each for each in self._senders.values() if each.opened_by <= sent]
+        while turn:
+            following: list[Sender] = []
+            for sender in turn:
+                body = self._next_of(sender, now)
+                if body is None:
+                    continue
+                taken.append(codec.encode("data", 0, body))
+                size += len(taken[-1])
+                self._senders[sender.stream] = self._senders.pop(sender.stream)
+                if size >= enough or len(taken) >= room:
+                    return taken
+                following.append(sender)
+            turn = following
         return taken
+
+    def _next_of(self, sender: Sender, now: float) -> Body | None:
+        """What a stream sends next; bulk keeps to the pace."""
+        if not isinstance(sender, ReliableSender):
+            return sender.take(now)
+        if sender.queued and not self.pace.allows(now):
+            return None
+        body = sender.take(now)
+        if body is not None:
+            self.pace.spend(len(body["payload"]))
+        return body
 
     # ── what the peer says of streams ───────────────────────────────────────────────────────────
 
