@@ -24,7 +24,7 @@ _SHELLS = frozenset(
 _DATA = frozenset(
     {"text", "txt", "output", "log", "json", "yaml", "yml", "toml", "ini", "conf", "diff", "xml"}
 )
-_SAMPLE = re.compile(r"\b(?:output|looks? like|prints?|shows?|expect\w*|returns?)\b", re.IGNORECASE)
+_SAMPLE = re.compile(r"\b(?:output|like|prints?|shows?|expect\w*|returns?)\b", re.IGNORECASE)
 _RUN = re.compile(r"\b(?:run|execute|enter|type|issue)\b", re.IGNORECASE)
 _PROMPT = re.compile(r"(?:[\w.@~:/-]+)?\$ (.+)")
 # What one command leaves to the next in the same shell.
@@ -132,6 +132,7 @@ class Reader:
             sibling = self._items.pop()
         if self._lead is not None and not self._lead.text.endswith(":"):
             self._lead = None
+        self._leave(block.level)
         same = sibling and sibling.level == block.level and sibling.ordered == block.ordered
         if not same:
             self._lists += 1
@@ -151,9 +152,15 @@ class Reader:
         self._all_items.append(scope)
         self._sentences(block, scope)
 
+    def _leave(self, level: int) -> None:
+        """What stands further left is not spoken of by a paragraph within an item."""
+        if self._lead is not None and level < self._lead.level:
+            self._lead = None
+
     def _fence(self, block: Block) -> None:
         while self._items and self._items[-1].level >= block.level:
             self._items.pop()
+        self._leave(block.level)
         above = self._scopes()[-1] if self._scopes() else _Scope(0)
         for mark, command in self._scripts(block, above):
             if self._is_forbidden():
@@ -173,7 +180,17 @@ class Reader:
         meant = block.language in _SHELLS or (
             not block.language and bool(prompted or _RUN.search(last))
         )
-        if sample or not block.text.strip():
+        if not block.text.strip():
+            return []
+        if sample:
+            if meant:
+                self._findings.add(
+                    block.mark,
+                    "prose.sample",
+                    "This block is taken for what a command prints.",
+                    "Write 'run' above it if it is to be run.",
+                    "hint",
+                )
             return []
         if meant and any(_LASTING.match(command) for _, command in prompted):
             return [(prompted[0][0], "\n".join(command for _, command in prompted))]
@@ -200,6 +217,22 @@ class Reader:
                     self._refuse(mark, command)
                 else:
                     self._add(sentence.text, command, mark)
+            for offset, command in sentence.mentioned:
+                self._findings.add(
+                    block.mark_at(offset),
+                    "prose.mentioned",
+                    f"{_short(command)!r} looks like a command, but nothing says to run it.",
+                    "Write 'run' before it if it is to be run.",
+                    "warning",
+                )
+            if sentence.leads_elsewhere:
+                self._findings.add(
+                    block.mark_at(sentence.start),
+                    "prose.elsewhere",
+                    f"{_short(sentence.text)!r} leads elsewhere; the draft goes on below.",
+                    "Put an 'if' on the steps that are gone to, or on those left out.",
+                    "warning",
+                )
 
     def _take(self, scope: _Scope, sentence: Sentence, block: Block) -> None:
         """Let what a sentence says hold for its scope, until the next one says otherwise."""
@@ -239,8 +272,12 @@ class Reader:
 
     def _scopes(self) -> list[_Scope]:
         """What holds here, outermost first."""
-        lead = [self._lead] if self._lead is not None else []
-        return [*self._headings, *lead, *self._items]
+        if self._lead is None:
+            return [*self._headings, *self._items]
+        # A paragraph within an item stands between it and the items below.
+        around = [item for item in self._items if item.level < self._lead.level]
+        within = self._items[len(around) :]
+        return [*self._headings, *around, self._lead, *within]
 
     def _add(self, title: str, command: str, mark: Mark) -> None:
         scopes = self._scopes()

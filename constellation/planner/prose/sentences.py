@@ -40,6 +40,13 @@ _PLACE = re.compile(
     r"|(?:the\s+)?(?P<word>[A-Za-z0-9][\w.-]*[A-Za-z0-9]|[A-Za-z0-9]))".replace("NOUNS", _NOUNS),
     re.IGNORECASE,
 )
+# "When done, …" is no condition.
+_NO_CONDITIONS = frozenset({"done", "finished", "ready", "complete", "completed", "you are done"})
+_ELSEWHERE = re.compile(
+    r"\b(?:go (?:back )?to|skip to|jump to|continue (?:with|at|in)|proceed (?:to|with)|"
+    r"return to|start over|repeat (?:from|step))\b",
+    re.IGNORECASE,
+)
 _HOST = re.compile(r"[A-Za-z-]\d+$")
 _AT_ONCE = re.compile(
     r"\b(?:in parallel|at the same time|at once|simultaneously|in any order|concurrently)\b", re.I
@@ -76,12 +83,14 @@ class Sentence:
         text: as it stands.
         start: its offset in its block.
         commands: what it says to run, each with its offset in the block.
+        mentioned: what looks like a command, though nothing says to run it.
         forbidden: True if it says not to.
         condition: the words after "if"; empty for none.
         otherwise: True if it is the other branch of the condition before.
         place: a device's name, or ``all``; empty for none.
         guessed: True if the place is a description, and no device's name.
         at_once: True if it says that things may happen together.
+        leads_elsewhere: True if it says to go on in another place of the guide.
     """
 
     text: str
@@ -93,6 +102,8 @@ class Sentence:
     place: str = ""
     guessed: bool = False
     at_once: bool = False
+    mentioned: tuple[tuple[int, str], ...] = ()
+    leads_elsewhere: bool = False
 
 
 def sentences(text: str, devices: Collection[str] = ()) -> list[Sentence]:
@@ -122,12 +133,17 @@ def _read(text: str, veiled: str, start: int, devices: Collection[str]) -> Sente
     elif match := _ONLY_IF.search(veiled):
         condition = text[match.start("words") : match.end("words")]
         doing = (begin, match.start())
+    if condition.strip(" .:;,").lower() in _NO_CONDITIONS:
+        condition = ""
     forbidden = warns(veiled[slice(*doing)].partition("`")[0])
+    found = list(_commands(text, doing, forbidden))
     place, guessed = _place(text, devices)
     return Sentence(
         text=text.strip(),
         start=start + begin,
-        commands=tuple((start + at, code) for at, code in _commands(text, doing, forbidden)),
+        commands=tuple((start + at, code) for at, code, said in found if said),
+        mentioned=tuple((start + at, code) for at, code, said in found if not said),
+        leads_elsewhere=bool(_ELSEWHERE.search(veiled)),
         forbidden=forbidden,
         condition=condition.strip(" .:;,"),
         otherwise=otherwise,
@@ -142,10 +158,13 @@ def warns(words: str) -> bool:
     return bool(_NOT.search(words))
 
 
-def _commands(text: str, doing: tuple[int, int], forbidden: bool) -> Iterator[tuple[int, str]]:
-    """What a sentence says to run: code after a word that says so, or code and nothing else.
+def _commands(
+    text: str, doing: tuple[int, int], forbidden: bool
+) -> Iterator[tuple[int, str, bool]]:
+    """The commands of a sentence, each with its offset and whether it is said to run it.
 
-    In a sentence that says not to, all code is meant.
+    It is said by a word before it, or by nothing but the command standing there. In a sentence that
+    says not to run something, every command is meant.
     """
     chained = False
     end = doing[0]
@@ -153,11 +172,14 @@ def _commands(text: str, doing: tuple[int, int], forbidden: bool) -> Iterator[tu
         before = text[doing[0] : match.start()]
         code = match[2].strip().removeprefix("$ ")
         chained = chained and bool(_AND.fullmatch(text[end : match.start()]))
-        sure = forbidden or chained or bool(_SURE.search(before))
+        several = " " in code
+        sure = chained or bool(_SURE.search(before)) or (forbidden and several)
         bare = not before.strip(" *_-:")
-        if (sure or bare or _LIKELY.search(before)) and is_command(code, sure=sure):
-            yield match.start(2), code
+        if (sure or bare or forbidden or _LIKELY.search(before)) and is_command(code, sure=sure):
+            yield match.start(2), code, True
             chained = True
+        elif several and is_command(code, sure=False):
+            yield match.start(2), code, False
         end = match.end()
 
 

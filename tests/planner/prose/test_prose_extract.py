@@ -129,12 +129,14 @@ def test_text_that_looks_like_a_reference_of_ours_stays_text() -> None:
         ("Run:\n\n```\nmake check\n```", ["make check"]),
         ("The output looks like this:\n\n```sh\nrm: no such file\n```", []),
         ("```python\nprint()\n```", []),
+        ("1. Run `ls`.\n\n   It looks like:\n\n   ```sh\n   a\n   ```", ["ls"]),
         ("> Run `ls`.", ["ls"]),
         ("<!-- Run `ls`. -->\n<!--\nRun `df`.\n-->\n\nRun `w`.", ["w"]),
         ("---\ntitle: Run `ls`\n---\nRun `df`.", ["df"]),
         ("| run | `ls` |", []),
         ("## Run `df -h`\n\nProse.", ["df -h"]),
         ("Run `ls\n-l` there.", ["ls -l"]),
+        ("Never delete files in `pg_wal` by hand. Run `ls`.", ["ls"]),
         ("- [ ] Run `ls`", ["ls"]),
         ("~~~bash\nls\n~~~", ["ls"]),
     ],
@@ -217,6 +219,11 @@ def test_the_other_branch_of_a_result() -> None:
     ]
 
 
+def test_a_paragraph_within_an_item_speaks_of_that_item_alone() -> None:
+    found = steps("1. One.\n\n   If it rains:\n\n   ```sh\n   ls a\n   ```\n\n2. Run `ls b`.")
+    assert [step.condition for step in found] == ["inputs.it_rains == 'yes'", ""]
+
+
 def test_conditions_of_headings_and_items_add_up() -> None:
     (step,) = steps("## If it rains\n\n- If it is cold:\n\n  ```sh\n  ls\n  ```")
     assert step.condition == "inputs.it_rains == 'yes' and inputs.it_is_cold == 'yes'"
@@ -238,6 +245,24 @@ def test_conditions_of_headings_and_items_add_up() -> None:
 )
 def test_what_starts_together(text: str, parallel: list[bool]) -> None:
     assert [step.parallel for step in steps(text)] == parallel
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "place"),
+    [
+        ("Run `ls`. Restart it (`systemctl restart x`).", "prose.mentioned", (1, 24)),
+        ("Run `ls`. If it is slow, go to [Slow](#slow).", "prose.elsewhere", (1, 11)),
+        ("Run `ls`. It prints:\n\n```sh\na b\n```", "prose.sample", (4, 1)),
+    ],
+)
+def test_nothing_is_left_out_in_silence(text: str, code: str, place: tuple[int, int]) -> None:
+    found = extract(text)
+    assert told(found, code) == [place]
+    assert len(load(found.text).steps) == 1
+
+
+def test_when_done_is_no_condition() -> None:
+    assert steps("When done, run `ls`.")[0].condition == ""
 
 
 def test_a_guide_without_commands_says_so() -> None:
