@@ -30,6 +30,7 @@ def skills() -> list[AnySkill]:
         notify.send,
         wait.wait_seconds,
         wait.wait_file,
+        wait.watch_process,
         artifacts.put,
         artifacts.get,
     ]

@@ -109,6 +109,7 @@ def test_every_skill_of_a_computer_can_be_found_by_its_words() -> None:
         "notify.send",
         "wait.seconds",
         "wait.file",
+        "watch.process",
         "artifacts.put",
         "artifacts.get",
     ]
@@ -120,3 +121,19 @@ def test_every_skill_of_a_computer_can_be_found_by_its_words() -> None:
         assert skill.card.output["properties"]
     dangerous = {skill.name for skill in published if skill.card.effect == "dangerous"}
     assert dangerous == {"shell.run", "python.run", "files.delete"}
+
+
+async def test_a_program_is_waited_for(trial: Trial, tmp_path: Path) -> None:
+    program = tmp_path / "brew-coffee"
+    program.write_text("#!/bin/sh\nread line\n")
+    program.chmod(0o755)
+    process = await anyio.open_process([str(program)])
+    began = await trial.run(wait.watch_process, name="brew-coffee", until="start", timeout_s=10)
+    assert began["running"]
+    with pytest.raises(TaskTimedOut, match="'brew-coffee' did not exit within"):
+        await trial.run(wait.watch_process, name="brew-coffee", timeout_s=0.1)
+    async with process:
+        assert process.stdin is not None
+        await process.stdin.send(b"\n")
+        ended = await trial.run(wait.watch_process, name="brew-coffee", timeout_s=10)
+    assert not ended["running"]
