@@ -101,7 +101,7 @@ class Context:
 
     @contextmanager
     def open(self, path: str, mode: str = "r") -> Iterator[Any]:
-        """Open a file below the roots.
+        """Open a file below the roots; text is UTF-8.
 
         What is written takes the file's place when the context ends well; what is appended is there
         at once. Folders are made.
@@ -117,7 +117,8 @@ class Context:
             opened = roots.open_file(path)
         else:
             opened = roots.replace_file(path)
-        with opened as file, os.fdopen(file, mode, closefd=False) as stream:
+        encoding = None if "b" in mode else "utf-8"
+        with opened as file, os.fdopen(file, mode, closefd=False, encoding=encoding) as stream:
             yield stream
 
     async def put_artifact(self, path: str) -> tuple[str, int]:
