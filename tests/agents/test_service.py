@@ -339,6 +339,20 @@ async def test_a_cut_link_costs_no_task(desk: Desk, tmp_path: Path) -> None:
             assert await stopped(process) == 0
 
 
+async def test_a_deadline_holds_though_the_link_is_cut(desk: Desk, tmp_path: Path) -> None:
+    """By the hub's clock, which the device knows from the heartbeats."""
+    async with tcp_proxy("127.0.0.1", desk.server.port) as proxy:
+        url = f"ws://127.0.0.1:{proxy.port}/aip"
+        async with desk.agent("--hub", url):
+            arguments = {"file": str(tmp_path / "ledger"), "seconds": 1000}
+            body = {"attempt": "c/t/1", "skill": "mark", "arguments": arguments}
+            desk.hub.send("assign", **body, deadline=time.time() + 0.5)
+            await desk.hub.until("accept")
+            proxy.cut()
+            result = await desk.hub.result("c/t/1")
+    assert result["error"]["code"] == "task.timeout.deadline"
+
+
 async def test_a_hub_that_forgot_the_session_gets_what_is_held_and_open(
     desk: Desk, tmp_path: Path
 ) -> None:
