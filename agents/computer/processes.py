@@ -46,12 +46,14 @@ class Limits:
     Attributes:
         cpu_s: seconds of processor time of each of its processes.
         memory_bytes: address space of each of its processes.
+        file_bytes: size of each file that it writes.
         output_bytes: how much of stdout and of stderr is kept, half from the beginning and half
             from the end; more is left out, not refused.
     """
 
     cpu_s: int | None = None
     memory_bytes: int | None = None
+    file_bytes: int | None = None
     output_bytes: int = 128 * 1024
 
 
@@ -213,6 +215,9 @@ def _limited(argv: Sequence[str], limits: Limits) -> list[str]:
         settings.append(f"ulimit -t {limits.cpu_s}")
     if limits.memory_bytes is not None:
         settings.append(f"ulimit -v {max(1, limits.memory_bytes // 1024)}")
+    if limits.file_bytes is not None:
+        # POSIX counts in blocks of 512 bytes.
+        settings.append(f"ulimit -f {max(1, limits.file_bytes // 512)}")
     if not settings:
         return list(argv)
     return ["/bin/sh", "-c", " && ".join([*settings, 'exec "$@"']), "sh", *argv]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import signal
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -34,6 +35,9 @@ class ProcessLimits(BaseModel):
     memory_bytes: (
         Annotated[int, Field(gt=0, description="Address space of each process.")] | None
     ) = None
+    file_bytes: Annotated[int, Field(gt=0, description="Size of each file it writes.")] | None = (
+        None
+    )
     output_bytes: Annotated[
         int,
         Field(gt=0, le=256 * 1024, description="How much of stdout and of stderr is kept."),
@@ -205,7 +209,7 @@ async def _run(
     )
     if check and ended.exit_code != 0:
         raise CommandFailed(
-            f"{said!r} ended with the exit code {ended.exit_code}{_last_words(ended)}.",
+            f"{said!r} {_end_of(ended)}{_last_words(ended)}.",
             remedy="Read its output; set check to false if that code is no failure.",
             **_completed(ended),
         )
@@ -220,6 +224,12 @@ def _completed(ended: Ended) -> Completed:
         duration_s=ended.duration_s,
         truncated=ended.truncated,
     )
+
+
+def _end_of(ended: Ended) -> str:
+    if ended.exit_code >= 0:
+        return f"ended with the exit code {ended.exit_code}"
+    return f"was ended by the signal {-ended.exit_code} ({signal.strsignal(-ended.exit_code)})"
 
 
 def _last_words(ended: Ended) -> str:

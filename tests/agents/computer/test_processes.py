@@ -196,6 +196,13 @@ async def test_limits_hold(tmp_path: Path) -> None:
     )
     assert ended.exit_code != 0
     assert "MemoryError" in ended.stderr
+    ended = await run_program(
+        ["sh", "-c", "head -c 100000 /dev/zero > large"],
+        cwd=str(tmp_path),
+        limits=Limits(file_bytes=10_240),
+    )
+    assert ended.exit_code != 0
+    assert (tmp_path / "large").stat().st_size <= 10_240
     with anyio.fail_after(30):
         ended = await run_program(
             [sys.executable, "-c", "while True: pass"], cwd=str(tmp_path), limits=Limits(cpu_s=1)

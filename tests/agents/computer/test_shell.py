@@ -66,6 +66,11 @@ async def test_exactly_one_of_command_and_argv(trial: Trial) -> None:
         await trial.run(run_command, command="ls", timeout_s=0)
 
 
+async def test_a_program_that_a_signal_ended_says_which(trial: Trial) -> None:
+    with pytest.raises(CommandFailed, match=r"was ended by the signal 9 \(Killed\)"):
+        await trial.run(run_command, command="while :; do :; done", limits={"cpu_s": 1})
+
+
 async def test_output_is_bounded(trial: Trial) -> None:
     output = await trial.run(
         run_command, command="yes | head -c 100000", limits={"output_bytes": 1000}
