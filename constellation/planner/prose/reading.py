@@ -16,7 +16,7 @@ from .commands import only_looks
 from .draft import Draft, Found, OnDecision, OnResult, When
 from .outline import Block
 from .placeholders import fill
-from .sentences import Sentence, on_result, sentences
+from .sentences import MAX_SENTENCE, Sentence, on_result, sentences
 
 _SHELLS = frozenset(
     {"sh", "bash", "shell", "zsh", "console", "shell-session", "shellsession", "terminal"}
@@ -211,6 +211,14 @@ class Reader:
     def _sentences(self, block: Block, scope: _Scope) -> None:
         for sentence in sentences(block.text, self._devices):
             self._take(scope, sentence, block)
+            if len(sentence.text) > MAX_SENTENCE:
+                self._findings.add(
+                    block.mark_at(sentence.start),
+                    "prose.long",
+                    f"This sentence has more than {MAX_SENTENCE} characters and was not read.",
+                    "Split it.",
+                    "warning",
+                )
             for offset, command in sentence.commands:
                 mark = block.mark_at(offset)
                 if sentence.forbidden or self._is_forbidden():

@@ -75,6 +75,10 @@ _CONTAINS = re.compile(
 )
 
 
+MAX_SENTENCE = 2000
+"""What is longer is not read: no person wrote it for another."""
+
+
 @dataclass(frozen=True, slots=True)
 class Sentence:
     """A sentence.
@@ -109,6 +113,8 @@ class Sentence:
 def sentences(text: str, devices: Collection[str] = ()) -> list[Sentence]:
     """The sentences of a paragraph, item or heading.
 
+    What is longer than `MAX_SENTENCE` comes back unread.
+
     Args:
         devices: names of devices; a bare word after "on" is a place only if it is one of these or
             looks like a host (``db1``, ``web-2``).
@@ -117,7 +123,9 @@ def sentences(text: str, devices: Collection[str] = ()) -> list[Sentence]:
     veiled = _CODE.sub(lambda match: "`" + "\0" * (len(match[0]) - 2) + "`", text)
     found, start = [], 0
     for end in [*(match.end() for match in _END.finditer(veiled)), len(text)]:
-        if veiled[start:end].strip():
+        if end - start > MAX_SENTENCE:
+            found.append(Sentence(text[start:end].strip(), start))
+        elif veiled[start:end].strip():
             found.append(_read(text[start:end], veiled[start:end], start, devices))
         start = end
     return found

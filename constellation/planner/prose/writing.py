@@ -80,9 +80,11 @@ class _Writer:
         return "".join(parts)
 
     def _name_steps(self) -> None:
-        for found in self._draft.steps:
+        taken: set[str] = set()
+        for found in self._draft.steps[:MAX_STEPS]:
             wanted = slug(found.command.removeprefix("sudo ")[:40]) or slug(found.title) or "step"
-            self._ids.append(_free(wanted, self._ids, "-"))
+            self._ids.append(_free(wanted, taken, "-"))
+            taken.add(self._ids[-1])
 
     def _step(self, number: int, found: Found) -> dict[str, Any]:
         name = self._ids[number]

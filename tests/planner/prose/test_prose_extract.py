@@ -252,6 +252,7 @@ def test_what_starts_together(text: str, parallel: list[bool]) -> None:
     [
         ("Run `ls`. Restart it (`systemctl restart x`).", "prose.mentioned", (1, 24)),
         ("Run `ls`. If it is slow, go to [Slow](#slow).", "prose.elsewhere", (1, 11)),
+        ("Run `ls`. Also run " + "`w` and " * 300, "prose.long", (1, 11)),
         ("Run `ls`. It prints:\n\n```sh\na b\n```", "prose.sample", (4, 1)),
     ],
 )
