@@ -110,6 +110,10 @@ class Handover:
         """
         try:
             packed = self._pack(body)
+        except UnicodeEncodeError:
+            # Text of the system that is not UTF-8, such as the name of a file: the rest is good.
+            packed = msgpack.packb(body, unicode_errors="replace")
+            body = msgpack.unpackb(packed)
         except (TypeError, ValueError, OverflowError) as error:
             body = _unsendable(body, SkillError(f"The result cannot be sent: {error}."))
             packed = self._pack(body)

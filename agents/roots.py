@@ -64,11 +64,11 @@ class Roots:
             )
         if ".." in Path(path).parts or "\0" in path:
             raise PermissionDenied(
-                f"The path {path!r} is refused: it must not hold '..'.",
+                f"The path {path!r} is refused: it must not hold '..' or a zero byte.",
                 remedy="Write the path without going up.",
                 path=path,
             )
-        given = Path.home() / path[2:] if path.startswith("~/") else Path(path)
+        given = Path.home() / path[2:] if path == "~" or path.startswith("~/") else Path(path)
         real = Path(os.path.realpath(self.paths[0] / given))
         for root in self.paths:
             if real.is_relative_to(root):

@@ -199,6 +199,16 @@ async def test_a_result_that_is_too_large_fails_with_a_reason(store: Store, wire
     handover.close()
 
 
+async def test_names_that_are_not_utf_8_cost_no_result(store: Store, wire: Wire) -> None:
+    handover = Handover(store)
+    handover.opened(wire, resumed=False)
+    handover.result(done("c/a/1", {"names": ["caf\udce9", "tea"]}), repeatable=False)
+    await wire.got(1)
+    assert wire.sent[0][1]["output"] == {"names": ["caf?", "tea"]}
+    assert store.results()[0] == wire.sent[0][1]
+    handover.close()
+
+
 async def test_a_full_connection_is_waited_for(store: Store, wire: Wire) -> None:
     handover = Handover(store)
     wire.is_full = True

@@ -52,7 +52,7 @@ def test_going_up_is_refused(root: Path, outside: Path, path: str) -> None:
 
 def test_other_places_are_refused(root: Path, outside: Path) -> None:
     roots = Roots([root])
-    for path in (f"{outside}/secret", "/etc/passwd", f"{root}-more/x", "~/x"):
+    for path in (f"{outside}/secret", "/etc/passwd", f"{root}-more/x", "~/x", "~"):
         with pytest.raises(PermissionDenied, match="outside the folders") as caught:
             read(roots, path)
         assert "--root" in caught.value.remedy
