@@ -75,12 +75,16 @@ async def _kill_devices(times: int) -> list[float]:
     """Seconds from SIGKILL until the task runs elsewhere, less the grace time."""
     with bench_settings(grace_s=GRACE_S) as settings:
         async with hub_process(settings), open_hub(settings, name="bench") as client:
-            return [await _kill_device(settings, Fabric(client)) for _ in range(times)]
+            return [await _kill_device(settings, Fabric(client), each) for each in range(times)]
 
 
-async def _kill_device(settings: Settings, fabric: Fabric) -> float:
-    async with device_process(settings, "one") as one, device_process(settings, "two") as two:
-        devices = {"one": one, "two": two}
+async def _kill_device(settings: Settings, fabric: Fabric, number: int) -> float:
+    # New names each time: devices that only ever die are quarantined in the end.
+    names = f"one-{number}", f"two-{number}"
+    async with AsyncExitStack() as stack:
+        devices = {
+            name: await stack.enter_async_context(device_process(settings, name)) for name in names
+        }
         work = await fabric.submit([AddTask(Task("hold", skill="hold"))])
         async with aclosing(work.events()) as events:
             # What was accepted before we watched is not told; that it was started is.
