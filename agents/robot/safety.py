@@ -1,0 +1,286 @@
+"""The envelope between a policy and a robot: limits that hold whatever is asked for. Pure.
+
+Positions are commanded once in each control step. At any time the envelope has a way to stand
+still in hand that keeps every limit: the velocities of the next steps, down to rest. A wish is
+followed by trying another way, one that first steps towards the wish and brakes then, and by taking
+the largest share of it that keeps the limits. That needs no search: limits on position, velocity,
+acceleration and jerk are convex, so what lies between two ways that keep them keeps them too. If no
+share of a wish is possible, the step is the one of the way in hand. So no sequence of wishes leads
+out of the limits, and a hold is possible at any time.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from constellation.errors import ConfigError
+
+Vector: TypeAlias = NDArray[np.float64]
+
+_MAX_BRAKING_STEPS = 4_000
+_ROUNDS = 3
+# Velocities below this share of what jerk makes in one step are what rounding left of 0.
+_ROUNDING = 1e-9
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Limits:
+    """What each joint may do, grippers included.
+
+    Attributes:
+        low, high: positions, (A,), in the robot's units.
+        velocity, acceleration, jerk: (A,), above 0, in units per second, per second squared, cubed.
+        rate_hz: control steps in a second.
+
+    Raises:
+        ConfigError: they contradict themselves, or braking would take thousands of steps.
+    """
+
+    low: Vector
+    high: Vector
+    velocity: Vector
+    acceleration: Vector
+    jerk: Vector
+    rate_hz: float
+
+    def __post_init__(self) -> None:
+        rates = (self.velocity, self.acceleration, self.jerk)
+        if self.rate_hz <= 0 or any(not (np.isfinite(each) & (each > 0)).all() for each in rates):
+            raise ConfigError(
+                "Rates and limits of motion must be finite and above 0.",
+                remedy="Correct the limits of the robot.",
+            )
+        if not (np.isfinite(self.low) & np.isfinite(self.high) & (self.low < self.high)).all():
+            raise ConfigError(
+                "Every joint needs a lowest position below its highest.",
+                remedy="Correct the limits of the robot.",
+            )
+        if self.braking_steps > _MAX_BRAKING_STEPS:
+            raise ConfigError(
+                f"Braking would take up to {self.braking_steps / self.rate_hz:.0f} s.",
+                remedy="Allow more acceleration or jerk, or less velocity.",
+            )
+
+    @property
+    def braking_steps(self) -> int:
+        """Control steps after which a brake has ended, from whatever the limits allow.
+
+        At worst a joint accelerates as much as its velocity allows. It lets go of that, brakes as
+        much (two ramps of jerk more), and in between as long as its velocity takes.
+        """
+        steepest = np.minimum(self.acceleration, np.sqrt(2 * self.velocity * self.jerk))
+        seconds = self.velocity / self.acceleration + 3 * steepest / self.jerk
+        return int(np.ceil(seconds.max() * self.rate_hz)) + 4
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Motion:
+    """How the robot is commanded to move: positions, and their differences from step to step.
+
+    Attributes:
+        position, velocity, acceleration: (A,); the latter two per step, and per step squared.
+    """
+
+    position: Vector
+    velocity: Vector
+    acceleration: Vector
+
+    @property
+    def at_rest(self) -> bool:
+        """True if nothing moves."""
+        return not (self.velocity.any() or self.acceleration.any())
+
+
+class Envelope:
+    """Turns wishes into commands that keep the limits.
+
+    Args:
+        limits: of the robot.
+        position: where it stands still, (A,).
+
+    Attributes:
+        motion: what was commanded last.
+
+    Raises:
+        ConfigError: it stands outside of its limits.
+    """
+
+    def __init__(self, limits: Limits, position: Vector) -> None:
+        rate = limits.rate_hz
+        self.limits = limits
+        self._velocity = limits.velocity / rate
+        self._acceleration = limits.acceleration / rate**2
+        self._jerk = limits.jerk / rate**3
+        if not ((limits.low <= position) & (position <= limits.high)).all():
+            raise ConfigError(
+                "The robot stands outside of its limits.", remedy="Move it, or correct the limits."
+            )
+        still = np.zeros(position.shape)
+        self.motion = Motion(position.astype(np.float64), still, still)
+        # Velocities of the next steps, down to rest: (braking_steps + 1, A).
+        self._way = np.zeros((limits.braking_steps + 1, position.size))
+        self._wished, self._pace = self.motion.position, still
+
+    def step(self, wish: Vector) -> tuple[Vector, NDArray[np.bool_]]:
+        """The command that follows a wished position as far as the limits allow.
+
+        A wish that goes on from the last one, which was met, is met exactly if it can be. Otherwise
+        the robot catches up: it moves so that it could come to rest where the wish would, if both
+        braked now, and does not pass it. So a wish that stays is reached, at rest.
+
+        Args:
+            wish: (A,); what is not finite is a wish to stop.
+
+        Returns:
+            the command, (A,), and which joints got another one than was wished, (A,).
+        """
+        motion = self.motion
+        known = np.isfinite(wish)
+        target = np.clip(np.where(known, wish, motion.position), self.limits.low, self.limits.high)
+        exact = target - motion.position - motion.velocity
+        first = self._reachable(exact)
+        pace = np.where(np.isfinite(self._wished), target - self._wished, 0.0)
+        steady = self._steady(pace)
+        tried, shortest, led = self._brakes(first, steady)
+        # What was drawn from many ways brakes a little late: behind a goal on the move, that would be
+        # a lag. The way to a goal that stays is kept, since it ends there.
+        renewed = np.where(steady == 0.0, 0.0, self._allowed(shortest))
+        self._way = self._way + renewed * (shortest - self._way)
+
+        met = (first == exact) & (np.abs(motion.position - self._wished) <= self._tolerance)
+        short = motion.position + self._way.sum(axis=0)
+        change = tried - self._way
+        wanted = np.where(met, 1.0, _share(target + led - short, change.sum(axis=0)))
+        share = np.where(known, np.minimum(wanted, self._allowed(tried)), 0.0)
+        self._go(self._way + share * change)
+        self._wished, self._pace = np.where(known, target, np.nan), pace
+        return self.motion.position, ~(np.abs(self.motion.position - wish) <= self._tolerance)
+
+    def hold(self) -> Vector:
+        """The command that brakes, and after at most `limits.braking_steps` stands still; (A,)."""
+        self._go(self._way)
+        self._wished = np.full(self._wished.shape, np.nan)
+        return self.motion.position
+
+    @property
+    def _tolerance(self) -> Vector:
+        return _ROUNDING * (self.limits.high - self.limits.low)
+
+    def _go(self, way: Vector) -> None:
+        """Takes the first step of a way, and keeps the rest of it in hand."""
+        motion, velocity = self.motion, way[0]
+        self.motion = Motion(motion.position + velocity, velocity, velocity - motion.velocity)
+        self._way = np.concatenate((way[1:], np.zeros((1, velocity.size))))
+
+    def _reachable(self, acceleration: Vector) -> Vector:
+        """The nearest acceleration that keeps the limits of acceleration and jerk."""
+        before = self.motion.acceleration
+        least = np.maximum(before - self._jerk, -self._acceleration)
+        most = np.minimum(before + self._jerk, self._acceleration)
+        return np.clip(acceleration, least, most)
+
+    def _steady(self, pace: Vector) -> Vector:
+        """The pace that wishes kept for two steps: a single jump, or noise, has none; (A,)."""
+        least = np.minimum(np.minimum(np.abs(pace), np.abs(self._pace)), self._velocity)
+        return np.where(np.sign(pace) == np.sign(self._pace), np.sign(pace) * least, 0.0)
+
+    def _brakes(self, first: Vector, pace: Vector) -> tuple[Vector, Vector, Vector]:
+        """Three brakes at the price of one: after a step with an acceleration, now, and of a pace.
+
+        Args:
+            first: acceleration of the next step, (A,).
+            pace: a steady velocity, (A,).
+
+        Returns:
+            velocities of the first two ways, (braking_steps + 1, A), and the distance in which the
+            pace brakes, (A,).
+        """
+        size, motion = first.size, self.motion
+        velocity = motion.velocity + first
+        brakes = _brake(
+            np.concatenate((velocity, motion.velocity, pace)),
+            np.concatenate((first, motion.acceleration, np.zeros(size))),
+            np.tile(self._acceleration, 3),
+            np.tile(self._jerk, 3),
+            self._way.shape[0],
+        )
+        tried = np.concatenate((velocity[None], brakes[:-1, :size]))
+        return tried, brakes[:, size : 2 * size], brakes[:, 2 * size :].sum(axis=0)
+
+    def _allowed(self, way: Vector) -> Vector:
+        """The largest share of another way, the rest of the one in hand, that keeps the limits.
+
+        Args:
+            way: velocities, (braking_steps + 1, A).
+
+        Returns:
+            (A,), from 0 to 1; 0 if the other way does not end at rest.
+        """
+        change = way - self._way
+        there, moved = self.motion.position + self._way.cumsum(axis=0), change.cumsum(axis=0)
+        shares = np.minimum(
+            np.minimum(
+                _room(self._velocity - self._way, change),
+                _room(self._velocity + self._way, -change),
+            ),
+            np.minimum(
+                _room(self.limits.high - there, moved), _room(there - self.limits.low, -moved)
+            ),
+        )
+        return np.where(way[-1] == 0.0, shares.min(axis=0), 0.0)
+
+
+def _share(needed: Vector, gained: Vector) -> Vector:
+    """Which share of a gain makes up for what is needed, from 0 to 1."""
+    safe = np.where(gained == 0.0, 1.0, gained)
+    return np.clip(np.where(gained == 0.0, 0.0, needed / safe), 0.0, 1.0)
+
+
+def _room(room: Vector, change: Vector) -> Vector:
+    """Which share of a change there is room for, from 0 to 1."""
+    room = np.maximum(room, 0.0)
+    return np.where(change > room, room / np.where(change > room, change, 1.0), 1.0)
+
+
+def _brake(
+    velocity: Vector, acceleration: Vector, steepest: Vector, jerk: Vector, steps: int
+) -> Vector:
+    """The fastest way to rest.
+
+    In the direction of what is to be braked, the deceleration in step k is the least of three: what
+    jerk allows since the beginning, k · jerk − acceleration; the steepest; and what jerk allows to
+    let go of until an end T, (T − k) · jerk. T is where the decelerations add up to the velocity.
+
+    Args:
+        velocity, acceleration: (M,), of the step before, per step and per step squared.
+        steepest, jerk: their limits, (M,).
+        steps: N.
+
+    Returns:
+        velocities, (N, M). The last is 0, unless more steps would be needed.
+    """
+    k = np.arange(1.0, steps + 1)[:, None]
+    eased = np.maximum(np.abs(acceleration) - k * jerk, 0.0).sum(axis=0)
+    sign = np.where(velocity + np.sign(acceleration) * eased < 0, -1.0, 1.0)
+    speed, pull = sign * velocity / jerk, sign * acceleration / jerk
+    onset = np.minimum(k - pull, steepest / jerk)
+    # The end in continuous time; discrete steps move it a little, which Newton's method mends.
+    top = np.sqrt(np.maximum(speed + pull**2 / 2, 0.0))
+    most = steepest / jerk
+    end = pull + np.where(top > most, top**2 / most + most, 2 * top)
+    for _ in range(_ROUNDS):
+        release = np.maximum(end - k, 0.0)
+        missing = speed - np.minimum(onset, release).sum(axis=0)
+        slope = ((release < onset) & (release > 0)).sum(axis=0)
+        end = end + missing / np.maximum(slope, 1)
+    # The right one lies between a brake that is a little too short and one a little too long.
+    short = np.minimum(onset, np.maximum(np.maximum(end - 1, -pull) - k, 0.0))
+    more = np.minimum(onset, np.maximum(end + 1 - k, 0.0)) - short
+    braking = short + _share(speed - short.sum(axis=0), more.sum(axis=0)) * more
+    left: Vector = speed - braking.cumsum(axis=0)
+    left[np.abs(left) < _ROUNDING] = 0.0
+    return sign * jerk * left
