@@ -146,19 +146,23 @@ class Envelope:
         pace = np.where(np.isfinite(self._wished), target - self._wished, 0.0)
         steady = self._steady(pace)
         tried, shortest, led = self._brakes(first, steady)
-        # What was drawn from many ways brakes a little late: behind a goal on the move, that would be
-        # a lag. The way to a goal that stays is kept, since it ends there.
+        # What was drawn from many ways brakes a little late: behind a goal on the move, that would
+        # be a lag. The way to a goal that stays is kept, since it ends there.
         renewed = np.where(steady == 0.0, 0.0, self._allowed(shortest))
         self._way = self._way + renewed * (shortest - self._way)
 
         met = (first == exact) & (np.abs(motion.position - self._wished) <= self._tolerance)
-        short = motion.position + self._way.sum(axis=0)
         change = tried - self._way
-        wanted = np.where(met, 1.0, _share(target + led - short, change.sum(axis=0)))
+        wanted = np.where(met, 1.0, _share(target + led - self.rest, change.sum(axis=0)))
         share = np.where(known, np.minimum(wanted, self._allowed(tried)), 0.0)
         self._go(self._way + share * change)
         self._wished, self._pace = np.where(known, target, np.nan), pace
         return self.motion.position, ~(np.abs(self.motion.position - wish) <= self._tolerance)
+
+    @property
+    def rest(self) -> Vector:
+        """Where it comes to rest if it holds from now on, (A,)."""
+        return self.motion.position + self._way.sum(axis=0)
 
     def hold(self) -> Vector:
         """The command that brakes, and after at most `limits.braking_steps` stands still; (A,)."""
