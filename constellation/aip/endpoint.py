@@ -195,6 +195,11 @@ class Endpoint(ABC):
             self._flush_is_due = True
             self._loop.call_soon(self._flush)
 
+    def flush(self) -> None:
+        """Send now what `flush_soon` would: for whoever goes on working for a while."""
+        if self._flush_is_due:
+            self._flush()
+
     async def until(self, condition: Callable[[], bool]) -> None:
         """Wait for something that only the peer can bring about.
 

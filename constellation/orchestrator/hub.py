@@ -70,6 +70,9 @@ _STATES = {state.value: state for state in TaskState}
 MAX_REVISIONS = 16
 # Characters of a reason that a device is told: every device takes so much.
 MAX_REASON = 200
+# Messages of a frame after which what follows from them is sent: devices work while we go on.
+# Fewer cost more frames, more leave devices and hub waiting for one another.
+STRIDE = 48
 
 
 class Hub:
@@ -116,6 +119,7 @@ class Hub:
             telemetry=self.telemetry,
         )
         self._devices: dict[str, Peer] = {}
+        self._told: dict[str, Peer] = {}
         self._tasks: TaskGroup | None = None
         self._catching_up = False
         self._requests = RequestDesk(self)
@@ -187,6 +191,7 @@ class Hub:
         peer = self._devices.get(device)
         if peer is None:
             return
+        self._told[device] = peer
         try:
             peer.send(type, body)
         except ProtocolError as error:
@@ -275,14 +280,28 @@ class Hub:
 
     def received(self, peer: Peer, messages: Sequence[Message]) -> None:
         """Messages of one frame, in order."""
-        if peer.role == "device":
-            self._from_device(peer, messages)
-        else:
-            for message in messages:
-                if message.type == "request":
-                    self._requests.take(peer, message.body)
-        self.pipeline.afterwards(partial(peer.acknowledge, messages[-1].seq))
-        self.pipeline.flush()
+        for start in range(0, len(messages), STRIDE):
+            if start:
+                self._send_off()
+            part = messages[start : start + STRIDE]
+            if peer.role == "device":
+                self._from_device(peer, part)
+            else:
+                self._from_client(peer, part)
+            self.pipeline.afterwards(partial(peer.acknowledge, part[-1].seq))
+            self.pipeline.flush()
+        self._told.clear()
+
+    def _send_off(self) -> None:
+        """Let devices begin what they were told so far while we go on."""
+        for device in self._told.values():
+            device.flush()
+        self._told.clear()
+
+    def _from_client(self, peer: Peer, messages: Sequence[Message]) -> None:
+        for message in messages:
+            if message.type == "request":
+                self._requests.take(peer, message.body)
 
     def _from_device(self, peer: Peer, messages: Sequence[Message]) -> None:
         finished: list[AttemptFinished] = []

@@ -34,7 +34,7 @@ from constellation.errors import (
 from constellation.graph.edits import AddTask, Edit
 from constellation.graph.task import Task
 from constellation.orchestrator.events import Paused, Resumed
-from constellation.orchestrator.hub import Hub
+from constellation.orchestrator.hub import STRIDE, Hub
 from constellation.orchestrator.service import open_hub
 from constellation.planner.offline import OfflinePlanner
 from constellation.planner.ports import Plan
@@ -64,16 +64,19 @@ class Device:
     Attributes:
         assigned: bodies of the assignments that came, by task.
         other: other messages that came.
+        frames: how many messages came in each frame.
     """
 
     def __init__(self, answer: Answerer | None) -> None:
         self.link: Link
         self.assigned: dict[str, dict[str, Any]] = {}
         self.other: list[Message] = []
+        self.frames: list[int] = []
         self._answer = answer
         self._changed = anyio.Event()
 
     def take(self, messages: Sequence[Message]) -> None:
+        self.frames.append(len(messages))
         for message in messages:
             if message.type == "assign":
                 self.assigned[message.body["attempt"].split("/")[1]] = message.body
@@ -118,11 +121,16 @@ async def client_of(hub: Hub, state: Path) -> AsyncIterator[Link]:
 
 @asynccontextmanager
 async def device_of(
-    hub: Hub, client: Link, name: str = "desk", answer: Answerer | None = complete, **more: Any
+    hub: Hub,
+    client: Link,
+    name: str = "desk",
+    answer: Answerer | None = complete,
+    capacity: int = 4,
+    **more: Any,
 ) -> AsyncIterator[Device]:
     device = Device(answer)
     offer = await client.request("pair", {"name": name})
-    card = DeviceCard(name=name, skills=SKILLS, capacity=4)
+    card = DeviceCard(name=name, skills=SKILLS, capacity=capacity)
     async with connect(
         hub.url,
         role="device",
@@ -321,6 +329,29 @@ async def test_progress_and_output_reach_those_who_watch(tmp_path: Path) -> None
     kinds = [event["kind"] for event in seen]
     assert {"accept", "progress", "output"} <= set(kinds)
     assert [event["body"]["data"] for event in seen if event["kind"] == "output"] == ["line"]
+
+
+async def test_devices_go_on_while_a_large_frame_is_worked_through(tmp_path: Path) -> None:
+    count = 4 * STRIDE
+    tasks: list[dict[str, Any]] = [{"id": f"a{each}"} for each in range(count)]
+    tasks += [
+        {"id": f"b{each}", "arguments": {"x": f"${{a{each}.output}}"}} for each in range(count)
+    ]
+    async with (
+        bench(tmp_path) as it,
+        device_of(it.hub, it.client, answer=None, capacity=count) as device,
+    ):
+        name = await it.submit(*tasks)
+        await device.until(lambda: len(device.assigned) == count)
+        device.frames.clear()
+        for task in list(device.assigned):
+            device.result(task, output=1)
+        await device.until(lambda: len(device.assigned) == 2 * count)
+        assert max(device.frames) <= STRIDE
+        for task in list(device.assigned)[count:]:
+            device.result(task)
+        nodes = await it.ended(name)
+    assert {node["state"] for node in nodes.values()} == {"completed"}
 
 
 async def test_a_lying_device_harms_nobody(tmp_path: Path) -> None:
