@@ -162,7 +162,8 @@ class Envelope:
     @property
     def rest(self) -> Vector:
         """Where it comes to rest if it holds from now on, (A,)."""
-        return self.motion.position + self._way.sum(axis=0)
+        rest: Vector = self.motion.position + self._way.sum(axis=0)
+        return rest
 
     def hold(self) -> Vector:
         """The command that brakes, and after at most `limits.braking_steps` stands still; (A,)."""

@@ -1,0 +1,363 @@
+"""The control of one robot as a machine: events in, instructions out. Pure.
+
+::
+
+              ┌──Begin──► driven ──┐
+    held ─────┤                    ├──Cancel──► held
+      ▲       └──Steer──► steered ─┘
+      │
+      └──Release── stopped ◄──EmergencyStop── any
+
+Each `Tick` is answered by exactly one `Act`, at once, whatever the policy does. While it is driven
+the action is the one that belongs to this step (`chunks`); if there is none, or a watchdog barks,
+the robot brakes within its limits and holds, until what was missing is back. Whatever is wished for
+goes through the envelope (`safety`).
+
+The shell hands in answers when they come, and in each control step first what is observed, which
+may bring an `Infer`, and then `Tick`.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import replace
+from typing import Literal
+
+import numpy as np
+
+from constellation.errors import ConfigError, InvalidTransition
+
+from .blending import spread, wishes
+from .chunks import Chunks
+from .delay import Delays
+from .events import (
+    Act,
+    Answered,
+    Begin,
+    Cancel,
+    EmergencyStop,
+    Event,
+    Executed,
+    Halted,
+    Infer,
+    Instruction,
+    LinkBack,
+    LinkLost,
+    Observed,
+    Refused,
+    Release,
+    Source,
+    Steer,
+    Tick,
+)
+from .ports import Array, Observation, PolicySpec, RobotSpec
+from .safety import Envelope, Vector
+from .settings import Settings, WhenLost
+from .strategies import Correction, Dynamics, Origin, Strategy, rolled
+
+State = Literal["held", "driven", "steered", "stopped"]
+
+_HOLD = "hold"
+_STEER = "steer"
+
+
+class Controller:
+    """Drives one robot by one policy.
+
+    Args:
+        robot: what it declares.
+        policy: what it declares; its steps must be as long as the robot's, or a multiple.
+        strategy: how to act while it thinks.
+        position: where the robot stands still, (A,).
+        dynamics: a model of the robot, for strategies that take one.
+        correct: the policy's correction of single actions, for strategies that take it. It is
+            called in every step, so it must be fast.
+
+    Attributes:
+        state: who moves it.
+        halted: why it holds though it should move; None if it does not.
+        step: control steps so far.
+        record: what was executed last, bounded.
+        refused: answers that were of no use so far.
+
+    Raises:
+        ConfigError: robot and policy do not fit together.
+    """
+
+    def __init__(
+        self,
+        robot: RobotSpec,
+        policy: PolicySpec,
+        strategy: Strategy,
+        position: Vector,
+        settings: Settings | None = None,
+        *,
+        dynamics: Dynamics | None = None,
+        correct: Correction | None = None,
+    ) -> None:
+        self.strategy = strategy
+        self.state: State = "held"
+        self.halted: str | None = None
+        self.step = 0
+        self.refused = 0
+        self._settings = chosen = settings or Settings()
+        self._servo = _servo(robot, policy, strategy, chosen.merge)
+        self._robot, self._policy = robot, policy
+        self._dynamics, self._correct = dynamics, correct
+        self._delays = Delays(
+            quantile=chosen.quantile,
+            window=chosen.window,
+            warm_up=chosen.warm_up,
+            assumed=chosen.assumed,
+        )
+        reaction = chosen.reaction_s
+        self._chunks = Chunks(
+            strategy,
+            policy.horizon // chosen.merge * self._servo,
+            self._delays,
+            execution=chosen.execution,
+            reaction=None if reaction is None else int(reaction * robot.rate_hz),
+            patience=int(chosen.patience_s * robot.rate_hz),
+        )
+        self._envelope = Envelope(robot.limits, position)
+        self._prompt = ""
+        self._wish: Steer | None = None
+        self._wished = 0.0
+        self._linked = True
+        self._moved = False
+        self._observation: Observation | None = None
+        self._observed = 0.0
+        self._ticked: float | None = None
+        self.record: deque[Executed] = deque(maxlen=chosen.record)
+
+    # ── what others may know ────────────────────────────────────────────────────────────────────
+
+    @property
+    def commanded(self) -> Array:
+        """The position commanded last, (A,)."""
+        return self._envelope.motion.position.astype(np.float32)
+
+    @property
+    def at_rest(self) -> bool:
+        """True if nothing moves."""
+        return self._envelope.motion.at_rest
+
+    @property
+    def planned(self) -> int:
+        """Control steps that the next answer is expected to take."""
+        return self._chunks.planned
+
+    # ── the machine ─────────────────────────────────────────────────────────────────────────────
+
+    def handle(self, event: Event, now: float) -> list[Instruction]:
+        """Take in what happened.
+
+        Args:
+            now: seconds; never goes back.
+
+        Raises:
+            InvalidTransition: the robot is stopped, and shall be moved.
+        """
+        match event:
+            case Tick():
+                return self._tick(now)
+            case Observed(observation):
+                return self._observe(observation, now)
+            case Answered(question, actions):
+                self._answer(question, actions)
+            case Refused(question):
+                self._chunks.refuse(question, self.step)
+                self.refused += 1
+            case Begin(prompt):
+                self._move(event, "driven")
+                self._prompt = prompt
+            case Steer():
+                self._move(event, "steered")
+                self._wish, self._wished = event, now
+            case LinkLost():
+                self._linked = False
+            case LinkBack():
+                self._linked = True
+            case Cancel(reason):
+                return self._end("held", reason) if self.state in ("driven", "steered") else []
+            case EmergencyStop(reason):
+                return self._end("stopped", reason) if self.state != "stopped" else []
+            case Release():
+                if self.state == "stopped":
+                    self.state, self.halted = "held", None
+        return []
+
+    def deadline(self) -> float | None:
+        """When the next `Tick` is due; None before the first."""
+        return None if self._ticked is None else self._ticked + 1 / self._robot.rate_hz
+
+    # ── transitions ─────────────────────────────────────────────────────────────────────────────
+
+    def _move(self, event: Begin | Steer, state: State) -> None:
+        if self.state == "stopped":
+            raise InvalidTransition(
+                "the robot", "stopped", type(event).__name__, remedy="Release it first."
+            )
+        if state != self.state or isinstance(event, Begin):
+            self._chunks.drop()
+            self._moved = False
+        self.state, self.halted = state, None
+
+    def _end(self, state: State, reason: str) -> list[Instruction]:
+        self._chunks.drop()
+        self._wish = None
+        self.state, self.halted = state, reason
+        return [Halted(reason)]
+
+    def _observe(self, observation: Observation, now: float) -> list[Instruction]:
+        self._observation = replace(observation, prompt=self._prompt or observation.prompt)
+        self._observed = now
+        if self.state != "driven" or self._cut_off() or not self._chunks.due(self.step):
+            return []
+        known = self._chunks.ahead(self.step, self._chunks.planned)
+        question = self._chunks.ask(self.step)
+        return [
+            Infer(
+                id=question.id,
+                step=question.step,
+                observation=self._observation,
+                state=self._later(self._observation.state, known, question.planned),
+                planned=question.planned,
+                delay=self._told(question.planned, known),
+                prefix=known if self.strategy.prefix else None,
+            )
+        ]
+
+    def _answer(self, question: int, actions: Array) -> None:
+        fits = (
+            actions.ndim == 2
+            and len(actions) >= self._settings.merge
+            and actions.shape[1] == self._robot.action_dim
+            and bool(np.isfinite(actions).all())
+        )
+        if not fits:
+            self._chunks.refuse(question, self.step)
+            self.refused += 1
+            return
+        steps = spread(
+            actions, self._policy.semantics, merge=self._settings.merge, servo=self._servo
+        )
+        self.refused += not self._chunks.answer(question, steps, self.step)
+
+    def _tick(self, now: float) -> list[Instruction]:
+        trouble = self._trouble(now)
+        if trouble is not None:
+            self._chunks.drop()
+        said: list[Instruction] = []
+        act = self._hold() if trouble is not None else self._act(now)
+        if self.state in ("driven", "steered"):
+            if trouble is None and act.source.strategy == _HOLD and self._moved:
+                trouble = "no action for this step"
+            if trouble is not None and self.halted is None:
+                said.append(Halted(trouble))
+            self.halted = trouble
+        self._ticked = now
+        self.record.append(Executed(self.step, now, act.action, act.source))
+        self.step += 1
+        return [*said, act]
+
+    # ── watchdogs ───────────────────────────────────────────────────────────────────────────────
+
+    def _cut_off(self) -> bool:
+        return not self._linked and self._settings.when_lost is WhenLost.HOLD
+
+    def _trouble(self, now: float) -> str | None:
+        """Why actions that are known must not be executed; None if they may."""
+        if self._cut_off():
+            return "the hub is out of reach"
+        period = 1 / self._robot.rate_hz
+        if self._ticked is not None and now - self._ticked > period + self._settings.late_s:
+            return "a control step came late"
+        unseen = self._observation is None or now - self._observed > self._settings.unseen_s
+        return "nothing is observed" if self.state == "driven" and unseen else None
+
+    # ── actions ─────────────────────────────────────────────────────────────────────────────────
+
+    def _act(self, now: float) -> Act:
+        if self.state == "driven":
+            return self._driven()
+        wish = self._wish
+        if self.state == "steered" and wish is not None and self._stands(wish, now):
+            self._moved = True
+            return self._command(wish.wish.astype(np.float64), _STEER)
+        return self._hold()
+
+    def _stands(self, wish: Steer, now: float) -> bool:
+        return wish.for_s is None or now - self._wished <= wish.for_s
+
+    def _driven(self) -> Act:
+        found = self._chunks.action(self.step)
+        if found is None:
+            return self._hold()
+        self._moved = True
+        chunk, index = found
+        action = chunk.actions[index]
+        if self.strategy.corrects and self._correct is not None and self._observation is not None:
+            action = self._correct(self._observation, action, self.step - chunk.observed)
+        return self._command(self._wishes(action[None])[0], self.strategy.name, chunk.id, index)
+
+    def _command(
+        self, wish: Vector, strategy: str, chunk: int | None = None, index: int | None = None
+    ) -> Act:
+        command, clamped = self._envelope.step(wish)
+        source = Source(strategy, chunk, index, tuple(clamped.tolist()))
+        return Act(command.astype(np.float32), source)
+
+    def _hold(self) -> Act:
+        command = self._envelope.hold()
+        unclamped = (False,) * self._robot.action_dim
+        return Act(command.astype(np.float32), Source(_HOLD, None, None, unclamped))
+
+    # ── what the policy is told ─────────────────────────────────────────────────────────────────
+
+    def _wishes(self, actions: Array) -> Vector:
+        commanded = self._envelope.motion.position
+        return wishes(actions, self._policy.semantics, commanded, self._robot.rate_hz)
+
+    def _later(self, state: Array, known: Array | None, planned: int) -> Array:
+        """The state when the answer is there: by the actions until then, and holding after them."""
+        commanded, rest = self._envelope.motion.position, self._envelope.rest
+        wished = self._wishes(known) if known is not None else rest[None][:0]
+        last = wished[-1:] if len(wished) else rest[None]
+        held = np.repeat(last, planned - len(wished), axis=0)
+        everything = np.concatenate((wished, held))
+        return rolled(self.strategy.roll, state, commanded, everything, self._dynamics)
+
+    def _told(self, planned: int, known: Array | None) -> int | None:
+        """The delay as the policy is told it, in its own steps; None if it does not take it."""
+        if self.strategy.prefix:
+            return 0 if known is None else len(known)
+        if not self._policy.takes_delay:
+            return None
+        return -(-planned // self._servo) if self.strategy.origin is Origin.PLANNED else 0
+
+
+def _servo(robot: RobotSpec, policy: PolicySpec, strategy: Strategy, merge: int) -> int:
+    """Control steps for each action of the policy."""
+    servo = round(robot.rate_hz / policy.rate_hz)
+    if servo < 1 or abs(servo * policy.rate_hz - robot.rate_hz) > 1e-6 * robot.rate_hz:
+        raise ConfigError(
+            f"{policy.name!r} acts at {policy.rate_hz:g} Hz, {robot.name!r} at {robot.rate_hz:g}.",
+            remedy="The robot's rate must be the policy's or a multiple of it.",
+        )
+    if policy.action_dim != robot.action_dim:
+        raise ConfigError(
+            f"{policy.name!r} moves {policy.action_dim} joints, {robot.name!r} has "
+            f"{robot.action_dim}.",
+            remedy="Take a policy that was made for this robot.",
+        )
+    if not 1 <= merge <= policy.horizon:
+        raise ConfigError(
+            f"{merge} actions cannot be merged of {policy.horizon}.", remedy="Merge fewer."
+        )
+    if strategy.prefix and (servo, merge) != (1, 1):
+        raise ConfigError(
+            f"Strategy {strategy.name!r} tells the policy its own actions.",
+            remedy="Take another strategy, or neither merge nor interpolate actions.",
+        )
+    return servo
