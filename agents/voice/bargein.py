@@ -1,0 +1,124 @@
+"""Whether a voice means something: evidence over time, by what the agent is doing. Pure.
+
+Two stages. *Somebody speaks*: a few frames in a row; enough to play softly, never to stop. *The
+primary speaker speaks*: the mean over a tenth of a second is high; enough to be silent. What is
+likely an echo of the agent's own voice counts for as much less.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+
+from .events import FRAME_S, Frame
+
+_MEAN_FRAMES = 5
+# A single frame may be a glitch.
+_SPEAKING_FRAMES = 2
+# A voice is gone after so many frames without it: between words there are gaps.
+_GONE_FRAMES = round(0.3 / FRAME_S)
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """What it takes to be heard.
+
+    Attributes:
+        anyone: the probability from which on somebody speaks, in a frame.
+        anyone_frames: so many in a row.
+        primary: the mean probability from which on the primary speaker speaks.
+        primary_frames: for so many frames in a row.
+        with_words: the mean probability that is enough if words are there as well; the highest
+            since the voice began counts.
+    """
+
+    anyone: float = 0.5
+    anyone_frames: int = 2
+    primary: float = 0.6
+    primary_frames: int = 1
+    with_words: float = 0.35
+
+
+# Profiles for what the agent does. Silence is cheap to break and an answer is not.
+LISTENING = Profile(primary=0.5, primary_frames=2)
+THINKING = Profile(primary=0.6, primary_frames=4)
+SPEAKING = Profile(primary=0.65, primary_frames=3)
+TOOL = Profile(primary=0.6, primary_frames=3)
+
+
+class Evidence:
+    """What the microphone's last frames say.
+
+    Attributes:
+        voice: somebody speaks.
+        primary: the primary speaker does, surely enough to be given the floor.
+        speaking: whoever has the floor is still heard: lower, and without delay.
+        mean: the mean probability of the primary speaker over the last tenth of a second.
+        highest: the highest mean since the primary speaker's voice began.
+        since: when that voice began, or else when somebody's did; None if there is none.
+    """
+
+    def __init__(self) -> None:
+        self.voice = False
+        self.primary = False
+        self.speaking = False
+        self.mean = 0.0
+        self.highest = 0.0
+        self._recent: deque[float] = deque([0.0] * _MEAN_FRAMES, maxlen=_MEAN_FRAMES)
+        self._anyone = _Voice()
+        self._primary = _Voice()
+        self._above = 0
+        self._dismissed = False
+
+    @property
+    def since(self) -> float | None:
+        return self._anyone.since if self._primary.since is None else self._primary.since
+
+    def hear(self, frame: Frame, profile: Profile, now: float) -> None:
+        """Take in a frame that ended at ``now``."""
+        clear = 1.0 - frame.echo
+        self._recent.append(frame.primary * clear)
+        self.mean = sum(self._recent) / _MEAN_FRAMES
+        anyone, primary = self._anyone, self._primary
+        anyone.hear(frame.anyone * clear >= profile.anyone, now)
+        self.voice = anyone.longest >= profile.anyone_frames
+        enough = frame.primary * clear >= profile.with_words or self.mean >= profile.primary
+        primary.hear(enough, now)
+        self.speaking = primary.run >= _SPEAKING_FRAMES
+        if primary.since is None:
+            self.highest = 0.0
+            self._dismissed = False
+        self.highest = max(self.highest, self.mean)
+        self._above = self._above + 1 if self.mean >= profile.primary else 0
+        self.primary = self._above >= profile.primary_frames and not self._dismissed
+
+    def dismiss(self) -> None:
+        """The primary speaker's present voice means nothing: wait for another."""
+        self._dismissed = self._primary.since is not None
+        self.primary = False
+
+
+class _Voice:
+    """Frames with a voice in them, with gaps as between words.
+
+    Attributes:
+        since: when it began; None if there is none.
+        run: frames in a row, up to now.
+        longest: the most frames in a row since then.
+    """
+
+    def __init__(self) -> None:
+        self.since: float | None = None
+        self.longest = 0
+        self.run = 0
+        self._gap = 0
+
+    def hear(self, voiced: bool, now: float) -> None:
+        self.run = self.run + 1 if voiced else 0
+        self._gap = 0 if voiced else self._gap + 1
+        if voiced and self.since is None:
+            self.since = now - FRAME_S
+        if self._gap >= _GONE_FRAMES:
+            self.since = None
+            self.longest = 0
+        self.longest = max(self.longest, self.run)

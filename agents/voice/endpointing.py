@@ -1,0 +1,168 @@
+"""When a turn is over: silence, how it sounded, and what was said, with a bound. Pure.
+
+::
+
+    speaking ──silence──► pausing ──voice──► speaking
+        │                    │
+        └───turn too long────┴──silence enough for what was said──► over
+
+The silence that is enough lies between two lengths, by the probability that the turn is complete:
+the mean of the log-odds that the acoustic model and the transcript give, each clipped so that
+neither alone decides.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from enum import StrEnum
+
+from constellation.errors import InvalidTransition
+
+from .utterances import completeness, words_of
+
+_SURELY = 4.0
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoints:
+    """How long a pause is. All in seconds.
+
+    Attributes:
+        examine_s: silence after which the turn is examined.
+        probe_s: speech after which what was said is asked for though there is no pause.
+        short_s: silence that ends a turn which is surely complete.
+        long_s: silence that ends a turn which is surely not.
+        empty_s: silence that ends a turn in which no words were recognised.
+        bound_s: silence that ends any turn, even if no transcript has come.
+        turn_s: the length of the longest turn.
+    """
+
+    examine_s: float = 0.2
+    probe_s: float = 2.0
+    short_s: float = 0.3
+    long_s: float = 1.8
+    empty_s: float = 0.8
+    bound_s: float = 3.0
+    turn_s: float = 60.0
+
+
+class Floor(StrEnum):
+    """What the person does with the floor."""
+
+    SPEAKING = "speaking"
+    PAUSING = "pausing"
+    OVER = "over"
+
+
+TRANSITIONS: dict[Floor, dict[str, Floor]] = {
+    Floor.SPEAKING: {"pause": Floor.PAUSING, "end": Floor.OVER},
+    Floor.PAUSING: {"go on": Floor.SPEAKING, "end": Floor.OVER},
+    Floor.OVER: {},
+}
+
+
+class Endpointer:
+    """One turn, from its first sound on.
+
+    What it takes in counts from the next `tick` on.
+
+    Attributes:
+        state: see `Floor`.
+        text: what was said, as far as it is known.
+        examination: the number of the last examination; 0 before the first.
+        answered: whether the transcript of that examination is there, and nothing was said since.
+    """
+
+    def __init__(self, rules: Endpoints, now: float) -> None:
+        self.state = Floor.SPEAKING
+        self.text = ""
+        self.examination = 0
+        self.answered = False
+        self._rules = rules
+        self._begun = now
+        self._voiced = now
+        self._asked = now
+        self._acoustic: float | None = None
+
+    def voice(self, now: float) -> None:
+        """The person is heard just now."""
+        if self.state is Floor.OVER:
+            return
+        self._voiced = now
+        if self.state is Floor.PAUSING:
+            self._move("go on")
+            self._asked = now
+            self.answered = False
+
+    def transcript(self, text: str, examination: int) -> None:
+        """Take in what was said; one of an earlier examination is as good as a partial one."""
+        current = examination > 0 and examination == self.examination
+        if current or not (self.answered and self.state is Floor.PAUSING):
+            self.text = text
+        self.answered = self.answered or current
+
+    def judged(self, probability: float, examination: int) -> None:
+        """Take in how complete the turn sounded when it was examined."""
+        if self.state is Floor.PAUSING and examination == self.examination:
+            self._acoustic = probability
+
+    def tick(self, now: float) -> None:
+        """See what time has done."""
+        if self.state is Floor.SPEAKING:
+            if now >= self._voiced + self._rules.examine_s:
+                self._move("pause")
+                self.examine(now)
+            elif now >= self._asked + self._rules.probe_s:
+                self.examine(now)
+        if self.state is not Floor.OVER and now >= self._end():
+            self._move("end")
+
+    def examine(self, now: float) -> None:
+        """Ask for what was said until now."""
+        self.examination += 1
+        self.answered = False
+        self._acoustic = None
+        self._asked = now
+
+    def deadline(self) -> float:
+        """When to tick; infinity once it is over."""
+        if self.state is Floor.OVER:
+            return math.inf
+        if self.state is Floor.SPEAKING:
+            pause = self._voiced + self._rules.examine_s
+            return min(pause, self._asked + self._rules.probe_s, self._end())
+        return self._end()
+
+    @property
+    def probability(self) -> float:
+        """How probably the turn is complete, from 0 to 1."""
+        odds = [_log_odds(completeness(self.text))]
+        if self._acoustic is not None:
+            odds.append(_log_odds(self._acoustic))
+        return 1 / (1 + math.exp(-sum(odds) / len(odds)))
+
+    def _end(self) -> float:
+        """When the turn ends if nothing more happens."""
+        rules = self._rules
+        longest = self._begun + rules.turn_s
+        if not (self.answered and self.state is Floor.PAUSING):
+            return min(longest, self._voiced + rules.bound_s)
+        if not words_of(self.text):
+            return min(longest, self._voiced + rules.empty_s)
+        enough = rules.long_s + (rules.short_s - rules.long_s) * self.probability
+        return min(longest, self._voiced + enough)
+
+    def _move(self, event: str) -> None:
+        following = TRANSITIONS[self.state].get(event)
+        if following is None:
+            raise InvalidTransition("The turn", self.state, event)
+        self.state = following
+
+
+def _log_odds(probability: float) -> float:
+    if probability <= 0:
+        return -_SURELY
+    if probability >= 1:
+        return _SURELY
+    return max(-_SURELY, min(_SURELY, math.log(probability / (1 - probability))))

@@ -1,0 +1,42 @@
+"""All that can be set about the turns of a conversation. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from .bargein import LISTENING, SPEAKING, THINKING, TOOL, Profile
+from .endpointing import Endpoints
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """How turns are taken.
+
+    Attributes:
+        listening, thinking, speaking, tool: what it takes to be heard, by what the agent does.
+        endpoints: how long a pause is.
+        preroll_s: a turn is transcribed from so long before its first sound on.
+        doubt_s: the longest time that a voice alone keeps an answer soft.
+        calm_s: no voice alone makes it soft again so soon after a false alarm; doubled with each
+            one within an answer, up to ``calmest_s``.
+        preempt: the probability of a turn's end from which on an answer is begun before it.
+        think_s: the longest wait for an answer's first or next sound.
+        tool_s: the same while a tool runs.
+        stall_s: playback that does not get on for so long is given up.
+        excuse: what is said when there is no answer.
+    """
+
+    listening: Profile = LISTENING
+    thinking: Profile = THINKING
+    speaking: Profile = SPEAKING
+    tool: Profile = TOOL
+    endpoints: Endpoints = field(default_factory=Endpoints)
+    preroll_s: float = 0.4
+    doubt_s: float = 1.0
+    calm_s: float = 0.5
+    calmest_s: float = 8.0
+    preempt: float = 0.5
+    think_s: float = 20.0
+    tool_s: float = 120.0
+    stall_s: float = 5.0
+    excuse: str = "Sorry, something went wrong with my answer."
