@@ -1,0 +1,73 @@
+"""Asking a policy off the control loop: on a thread of its own, one question after the other."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
+from typing import Protocol, TypeAlias
+
+import numpy as np
+
+from .events import Answered, Infer, Refused
+from .ports import Array, Policy
+
+log = logging.getLogger("constellation.robot")
+
+Reply: TypeAlias = Callable[[Answered | Refused], object]
+
+
+class Asks(Protocol):
+    """Takes questions for a policy to wherever it runs."""
+
+    def ask(self, question: Infer, reply: Reply) -> None:
+        """Returns at once; `reply` is called once, from any thread."""
+        ...
+
+    def close(self) -> None:
+        """No more questions; those that have not begun are refused."""
+        ...
+
+
+class Inference:
+    """A policy on a thread.
+
+    NumPy, torch and sockets let the control loop run meanwhile. A policy that computes in plain
+    Python does not: let a policy server have it.
+
+    Args:
+        policy: asked by nobody else.
+    """
+
+    def __init__(self, policy: Policy) -> None:
+        self._policy = policy
+        self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="policy")
+        self._last: Future[Array] | None = None
+
+    def ask(self, question: Infer, reply: Reply) -> None:
+        """Asks the policy. A question that still waits for its turn is out of date: refused."""
+        if self._last is not None:
+            self._last.cancel()
+        self._last = self._pool.submit(self._infer, question)
+        self._last.add_done_callback(partial(_say, question.id, reply))
+
+    def close(self) -> None:
+        """No more questions; what runs is not waited for."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def _infer(self, question: Infer) -> Array:
+        actions = self._policy.infer(
+            question.observation, question.state, delay=question.delay, prefix=question.prefix
+        )
+        return np.asarray(actions, dtype=np.float32)
+
+
+def _say(question: int, reply: Reply, answer: Future[Array]) -> None:
+    if answer.cancelled():
+        reply(Refused(question, "out of date before its turn came"))
+    elif (error := answer.exception()) is not None:
+        log.warning("The policy has no answer: %s", error)
+        reply(Refused(question, str(error)))
+    else:
+        reply(Answered(question, answer.result()))

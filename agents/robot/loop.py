@@ -1,0 +1,162 @@
+"""The control loop: ticks the controller at the robot's rate, on a thread of its own.
+
+The loop is late if Python is: an event loop with much to do in the same process costs up to some
+milliseconds. A step that is late is made at once, and the next is due when it would have been; only
+if a whole step was missed is the beat set anew, since a robot must not get two commands at once.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import deque
+from concurrent.futures import Future
+from typing import Protocol
+
+from constellation.errors import InvalidTransition
+
+from .controller import Controller
+from .events import Act, Cancel, Event, Halted, Infer, Instruction, Observed, Tick
+from .inference import Asks
+from .ports import Robot
+
+log = logging.getLogger("constellation.robot")
+
+# As many steps of the past tell how late the loop is.
+_REMEMBERED = 2_000
+
+
+class Clock(Protocol):
+    """What a control loop needs of time."""
+
+    def now(self) -> float:
+        """Seconds; never goes back."""
+        ...
+
+    def sleep_until(self, due: float) -> None:
+        """Returns when it is time; at once if it is over."""
+        ...
+
+
+class SystemClock:
+    """The machine's monotonic clock."""
+
+    def now(self) -> float:
+        return time.monotonic()
+
+    def sleep_until(self, due: float) -> None:
+        left = due - time.monotonic()
+        if left > 0:
+            time.sleep(left)
+
+
+class Loop:
+    """Drives a robot by its controller; a context manager in which its thread runs.
+
+    Leaving the context brings the robot to rest first.
+
+    Args:
+        robot: touched by the loop's thread alone.
+        controller: its machine; read it from other threads, but tell it by `post`.
+        inference: where questions go.
+        clock: to keep the beat by.
+
+    Attributes:
+        controller: the machine.
+        lateness: seconds by which the last steps came after they were due.
+    """
+
+    def __init__(
+        self, robot: Robot, controller: Controller, inference: Asks, clock: Clock | None = None
+    ) -> None:
+        self.controller = controller
+        self.lateness: deque[float] = deque(maxlen=_REMEMBERED)
+        self._robot = robot
+        self._period = 1 / robot.spec.rate_hz
+        self._inference = inference
+        self._clock = clock or SystemClock()
+        self._inbox: deque[tuple[Event, Future[None]]] = deque()
+        self._ending = threading.Event()
+        self._thread = threading.Thread(target=self.run, name="control", daemon=True)
+
+    def __enter__(self) -> Loop:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.end()
+        self._thread.join()
+
+    @property
+    def running(self) -> bool:
+        """True while its thread steps."""
+        return self._thread.is_alive()
+
+    def post(self, event: Event) -> Future[None]:
+        """Tells the controller before its next step; from any thread.
+
+        Returns:
+            done when the controller has taken it; fails with `InvalidTransition` if it does not.
+            If it is canceled before, the controller never hears of the event.
+        """
+        taken: Future[None] = Future()
+        self._inbox.append((event, taken))
+        return taken
+
+    def end(self) -> None:
+        """Has the robot brake; once it is at rest `run` returns."""
+        self.post(Cancel("the robot is switched off"))
+        self._ending.set()
+
+    def run(self) -> None:
+        """Steps until `end`, and then until the robot is at rest."""
+        due = self._clock.now()
+        while not (self._ending.is_set() and not self._inbox and self.controller.at_rest):
+            self._clock.sleep_until(due)
+            now = self._clock.now()
+            self.lateness.append(now - due)
+            self.cycle(now)
+            due += self._period
+            if now >= due:
+                due = now + self._period
+        self._inference.close()
+
+    def cycle(self, now: float) -> None:
+        """One control step."""
+        self._take_all(now)
+        try:
+            observation = self._robot.observe()
+        except OSError as error:
+            # The controller misses it, and holds if it has to.
+            log.warning("The robot cannot be observed: %s", error)
+        else:
+            self._do(self.controller.handle(Observed(observation), now))
+        # The answer of a policy that is faster than this line serves this step.
+        self._take_all(now)
+        self._do(self.controller.handle(Tick(), now))
+
+    def _take_all(self, now: float) -> None:
+        while self._inbox:
+            event, taken = self._inbox.popleft()
+            self._take(event, taken, now)
+
+    def _take(self, event: Event, taken: Future[None], now: float) -> None:
+        if not taken.set_running_or_notify_cancel():
+            return
+        try:
+            self._do(self.controller.handle(event, now))
+        except InvalidTransition as error:
+            taken.set_exception(error)
+        else:
+            taken.set_result(None)
+
+    def _do(self, instructions: list[Instruction]) -> None:
+        for each in instructions:
+            match each:
+                case Act(action):
+                    self._robot.act(action)
+                case Infer():
+                    self._inference.ask(each, self.post)
+                case Halted(reason):
+                    log.warning("The robot holds: %s.", reason)

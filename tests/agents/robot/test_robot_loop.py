@@ -1,0 +1,256 @@
+"""The control loop: its beat, what reaches the controller, and how it ends."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from robot_bench import chunk, policy, robot
+
+from agents.robot.controller import Controller
+from agents.robot.events import (
+    Answered,
+    Begin,
+    Cancel,
+    EmergencyStop,
+    Infer,
+    LinkLost,
+    Refused,
+    Steer,
+)
+from agents.robot.inference import Inference, Reply
+from agents.robot.loop import Loop
+from agents.robot.ports import Array, Observation, PolicySpec, RobotSpec
+from agents.robot.strategies import STRATEGIES
+from constellation.errors import InvalidTransition
+
+
+class FakeClock:
+    """Time passes only while somebody sleeps; `pauses` are what sleeping takes too long."""
+
+    def __init__(self, pauses: dict[int, float] | None = None) -> None:
+        self.time = 10.0
+        self.slept: list[float] = []
+        self._pauses = pauses or {}
+
+    def now(self) -> float:
+        return self.time
+
+    def sleep_until(self, due: float) -> None:
+        self.slept.append(due)
+        self.time = max(self.time, due) + self._pauses.get(len(self.slept), 0.0)
+
+
+class FakeArm:
+    """Is where it is told to be; calls back before each observation."""
+
+    def __init__(self, before: Callable[[int], None] = lambda step: None) -> None:
+        self.acted: list[Array] = []
+        self._before = before
+
+    @property
+    def spec(self) -> RobotSpec:
+        return robot()
+
+    def observe(self) -> Observation:
+        self._before(len(self.acted))
+        position = self.acted[-1] if self.acted else np.zeros(2, np.float32)
+        return Observation(0.0, np.concatenate((position, np.zeros(1, np.float32))), {})
+
+    def act(self, action: Array) -> None:
+        self.acted.append(action)
+
+
+class AtOnce:
+    """Answers before the question has been asked."""
+
+    closed = False
+
+    def ask(self, question: Infer, reply: Reply) -> None:
+        reply(Answered(question.id, chunk(float(question.state[0]) + 0.01, slope=0.01)))
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def make(
+    steps: dict[int, Callable[[Loop], object]], clock: FakeClock | None = None
+) -> tuple[Loop, FakeArm]:
+    """A loop to run in the test's thread, with what happens before which step."""
+
+    def before(step: int) -> None:
+        if step in steps:
+            steps[step](loop)
+
+    arm = FakeArm(before)
+    controller = Controller(robot(), policy(), STRATEGIES["aligned"], np.zeros(2))
+    loop = Loop(arm, controller, AtOnce(), clock or FakeClock())
+    return loop, arm
+
+
+def ended(loop: Loop) -> None:
+    loop.end()
+
+
+def test_steps_keep_their_beat_though_some_are_late() -> None:
+    clock = FakeClock(pauses={3: 0.004, 5: 0.011})
+    loop, _ = make({10: ended}, clock)
+    loop.run()
+
+    beat = 10.0 + 0.02 * np.arange(len(clock.slept))
+    np.testing.assert_allclose(clock.slept, beat)
+    np.testing.assert_allclose(list(loop.lateness)[:6], [0, 0, 0.004, 0, 0.011, 0], atol=1e-9)
+
+
+def test_after_a_missed_step_the_beat_begins_anew() -> None:
+    clock = FakeClock(pauses={3: 0.05})
+    loop, _ = make({6: ended}, clock)
+    loop.run()
+
+    np.testing.assert_allclose(np.diff(clock.slept)[:4], [0.02, 0.02, 0.07, 0.02])
+
+
+def test_a_policy_drives_the_robot_and_its_end_is_at_rest() -> None:
+    loop, arm = make({1: lambda loop: loop.post(Begin()), 20: ended})
+    loop.run()
+
+    commands = np.stack(arm.acted)
+    assert np.abs(commands).max() > 0.05
+    np.testing.assert_allclose(commands[-1], commands[-2])
+    assert loop.controller.at_rest
+
+
+def test_what_the_controller_does_not_take_comes_back() -> None:
+    refused: list[Any] = []
+    loop, _ = make(
+        {
+            1: lambda loop: loop.post(EmergencyStop()),
+            2: lambda loop: refused.append(loop.post(Steer(np.ones(2, np.float32)))),
+            5: ended,
+        }
+    )
+    loop.run()
+
+    with pytest.raises(InvalidTransition):
+        refused[0].result(timeout=0)
+
+
+def test_what_is_withdrawn_in_time_is_not_heard_of() -> None:
+    loop, arm = make({4: lambda loop: loop.post(Begin()).cancel(), 20: ended})
+    loop.run()
+
+    assert not np.stack(arm.acted).any()
+
+
+def test_a_robot_that_cannot_be_observed_is_held() -> None:
+    def broken(loop: Loop) -> None:
+        raise OSError("the cable is out")
+
+    loop, arm = make({1: lambda loop: loop.post(Begin())} | dict.fromkeys(range(10, 40), broken))
+    for _ in range(60):
+        loop.cycle(0.02 * len(arm.acted))
+        if len(arm.acted) == 35:
+            assert loop.controller.halted == "nothing is observed"
+
+    assert loop.controller.halted is None
+
+
+def test_its_thread_brings_the_robot_to_rest() -> None:
+    moving = threading.Event()
+
+    def look(loop: Loop) -> None:
+        loop.post(Begin())
+
+    steps: dict[int, Callable[[Loop], object]] = {1: look, 12: lambda loop: moving.set()}
+    loop, _ = make(steps)
+    with loop:
+        assert moving.wait(10)
+        assert loop.running
+        loop.post(LinkLost())
+
+    assert not loop.running
+    assert loop.controller.at_rest
+
+
+# ── inference ───────────────────────────────────────────────────────────────────────────────────
+
+
+class Thinking:
+    """A policy that waits to be told, and fails if told so."""
+
+    def __init__(self) -> None:
+        self.go: queue.Queue[bool] = queue.Queue()
+        self.threads: list[str] = []
+
+    @property
+    def spec(self) -> PolicySpec:
+        return policy()
+
+    def infer(
+        self,
+        observation: Observation,
+        state: Array,
+        delay: int | None = None,
+        prefix: Array | None = None,
+    ) -> Array:
+        self.threads.append(threading.current_thread().name)
+        if not self.go.get(timeout=10):
+            raise RuntimeError("out of memory")
+        return np.full((4, 2), state[0] + (delay or 0), np.float64)
+
+
+def question(number: int) -> Infer:
+    observation = Observation(0.0, np.zeros(3, np.float32), {})
+    return Infer(number, 0, observation, np.ones(3, np.float32), 2, 2, None)
+
+
+def test_a_policy_is_asked_off_the_calling_thread() -> None:
+    thinking, replies = Thinking(), queue.Queue[Answered | Refused]()
+    inference = Inference(thinking)
+    inference.ask(question(1), replies.put)
+    thinking.go.put(True)
+    answer = replies.get(timeout=10)
+    inference.close()
+
+    assert isinstance(answer, Answered)
+    assert (answer.id, answer.actions.dtype) == (1, np.float32)
+    assert (answer.actions == 3).all()
+    assert thinking.threads[0].startswith("policy")
+
+
+def test_a_policy_that_fails_refuses() -> None:
+    thinking, replies = Thinking(), queue.Queue[Answered | Refused]()
+    inference = Inference(thinking)
+    inference.ask(question(1), replies.put)
+    thinking.go.put(False)
+
+    assert replies.get(timeout=10) == Refused(1, "out of memory")
+    inference.close()
+
+
+def test_of_questions_that_wait_only_the_last_is_asked() -> None:
+    thinking, replies = Thinking(), queue.Queue[Answered | Refused]()
+    inference = Inference(thinking)
+    for number in (1, 2, 3):
+        inference.ask(question(number), replies.put)
+    thinking.go.put(True)
+    thinking.go.put(True)
+    said = {each.id: each for each in (replies.get(timeout=10) for _ in range(3))}
+    inference.close()
+
+    assert isinstance(said[2], Refused)
+    assert isinstance(said[3], Answered)
+    assert len(thinking.threads) == 2
+
+
+def test_cancel_reaches_the_controller() -> None:
+    loop, _ = make(
+        {1: lambda loop: loop.post(Begin()), 9: lambda loop: loop.post(Cancel()), 14: ended}
+    )
+    loop.run()
+
+    assert loop.controller.state == "held"
