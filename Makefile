@@ -24,7 +24,7 @@ check: $(STAMP)
 # All figures of docs/performance.md, in less than a quarter of an hour. PEERS=--peers runs Dask and
 # Ray too, if the extra `bench` is installed.
 bench: $(STAMP)
-	for name in dispatch graph codec journal sessions recovery edit stream; do \
+	for name in dispatch graph codec journal sessions recovery edit stream tui nebula; do \
 	    $(BIN)/python -m bench $$name $(PEERS) || exit 1; done
 
 fuzz: $(STAMP)

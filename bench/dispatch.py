@@ -47,11 +47,10 @@ class Run:
 def run(options: Options) -> Report:
     """Measure; ``--set journal=full`` or ``off`` changes the hub's journal."""
     journal = cast(Journal, options.extra.get("journal", "normal"))
-    with echo_server() as url:
-        return anyio.run(_measure, options, journal, url, backend_options=BACKEND)
+    return anyio.run(_measure, options, journal, backend_options=BACKEND)
 
 
-async def _measure(options: Options, journal: Journal, url: str) -> Report:
+async def _measure(options: Options, journal: Journal) -> Report:
     depth = options.size(100, 10)
     shapes: dict[str, list[Edit]] = {
         "chain": chain(options.size(1_000, 100)),
@@ -66,7 +65,9 @@ async def _measure(options: Options, journal: Journal, url: str) -> Report:
         await _run(fabric, independent(200), is_chain=False)
         for _ in range(options.times(5)):
             trips = options.size(1_000, 100)
-            echoes.append(await measure_echo(url, trips, options.size(20_000, 1_000)))
+            # A new process each time: how fast two of them answer depends on where they were put.
+            with echo_server() as url:
+                echoes.append(await measure_echo(url, trips, options.size(20_000, 1_000)))
             for shape, edits in shapes.items():
                 runs[shape].append(await _run(fabric, edits, is_chain=shape == "chain"))
             for peer in PEERS if options.peers else ():

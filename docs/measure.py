@@ -1,0 +1,51 @@
+"""Run the benches of performance.md anew and put what they print in its place.
+
+Each table of the page stands in a block that follows the command it comes from::
+
+    <!-- python -m bench graph -->
+    ```text
+    …
+    ```
+
+Give the names of benches to run only those.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+PAGE = Path(__file__).with_name("performance.md")
+ROOT = PAGE.parents[1]
+_BLOCK = re.compile(
+    r"<!-- python (?P<command>-m bench (?P<name>\w+)[^>]*?) -->\n```text\n.*?```", re.DOTALL
+)
+
+
+def measured(block: re.Match[str], wanted: list[str]) -> str:
+    """A block with what its command prints now; as it is if it is not wanted."""
+    command = block["command"]
+    if wanted and block["name"] not in wanted:
+        return block[0]
+    sys.stderr.write(f"python {command}\n")
+    done = subprocess.run(
+        [sys.executable, *command.split()], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    lines = [line.rstrip() for line in done.stdout.splitlines()]
+    text = re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip()
+    return f"<!-- python {command} -->\n```text\n{text}\n```"
+
+
+def main(wanted: list[str]) -> None:
+    """Measure block by block, and keep each result as soon as there is one."""
+    for command in [block[0] for block in _BLOCK.finditer(PAGE.read_text())]:
+        found = _BLOCK.fullmatch(command)
+        if found is not None:
+            new = measured(found, wanted)
+            PAGE.write_text(PAGE.read_text().replace(command, new))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
