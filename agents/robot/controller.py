@@ -79,6 +79,9 @@ class Controller:
         step: control steps so far.
         record: what was executed last, bounded.
         refused: answers that were of no use so far.
+        holds: control steps in which it held.
+        clamps: control steps in which the envelope changed a wish.
+        seen: the last observation.
 
     Raises:
         ConfigError: robot and policy do not fit together.
@@ -99,7 +102,8 @@ class Controller:
         self.state: State = "held"
         self.halted: str | None = None
         self.step = 0
-        self.refused = 0
+        self.refused = self.holds = self.clamps = 0
+        self.seen: Observation | None = None
         self._settings = chosen = settings or Settings()
         self._servo = _servo(robot, policy, strategy, chosen.merge)
         self._robot, self._policy = robot, policy
@@ -125,7 +129,6 @@ class Controller:
         self._wished = 0.0
         self._linked = True
         self._moved = False
-        self._observation: Observation | None = None
         self._observed = 0.0
         self._ticked: float | None = None
         self.record: deque[Executed] = deque(maxlen=chosen.record)
@@ -210,7 +213,7 @@ class Controller:
         return [Halted(reason)]
 
     def _observe(self, observation: Observation, now: float) -> list[Instruction]:
-        self._observation = replace(observation, prompt=self._prompt or observation.prompt)
+        self.seen = replace(observation, prompt=self._prompt or observation.prompt)
         self._observed = now
         if self.state != "driven" or self._cut_off() or not self._chunks.due(self.step):
             return []
@@ -220,8 +223,8 @@ class Controller:
             Infer(
                 id=question.id,
                 step=question.step,
-                observation=self._observation,
-                state=self._later(self._observation.state, known, question.planned),
+                observation=self.seen,
+                state=self._later(self.seen.state, known, question.planned),
                 planned=question.planned,
                 delay=self._told(question.planned, known),
                 prefix=known if self.strategy.prefix else None,
@@ -257,6 +260,8 @@ class Controller:
                 said.append(Halted(trouble))
             self.halted = trouble
         self._ticked = now
+        self.holds += act.source.strategy == _HOLD
+        self.clamps += any(act.source.clamped)
         self.record.append(Executed(self.step, now, act.action, act.source))
         self.step += 1
         return [*said, act]
@@ -273,7 +278,7 @@ class Controller:
         period = 1 / self._robot.rate_hz
         if self._ticked is not None and now - self._ticked > period + self._settings.late_s:
             return "a control step came late"
-        unseen = self._observation is None or now - self._observed > self._settings.unseen_s
+        unseen = self.seen is None or now - self._observed > self._settings.unseen_s
         return "nothing is observed" if self.state == "driven" and unseen else None
 
     # ── actions ─────────────────────────────────────────────────────────────────────────────────
@@ -297,8 +302,8 @@ class Controller:
         self._moved = True
         chunk, index = found
         action = chunk.actions[index]
-        if self.strategy.corrects and self._correct is not None and self._observation is not None:
-            action = self._correct(self._observation, action, self.step - chunk.observed)
+        if self.strategy.corrects and self._correct is not None and self.seen is not None:
+            action = self._correct(self.seen, action, self.step - chunk.observed)
         return self._command(self._wishes(action[None])[0], self.strategy.name, chunk.id, index)
 
     def _command(

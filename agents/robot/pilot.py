@@ -1,0 +1,195 @@
+"""A robot for whoever asks for motion: one at a time, reported as it goes, at rest when it is over.
+
+Skills run on the event loop, the control loop on a thread of its own. A pilot stands between: it
+posts what shall be done, and looks from time to time how it goes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import anyio
+import numpy as np
+
+from constellation.errors import InvalidTransition, TaskFailed
+
+from .controller import Controller
+from .events import Begin, Cancel, EmergencyStop, Event, LinkBack, LinkLost, Release, Steer
+from .loop import Loop
+from .ports import Array, RobotSpec
+
+# How often it is looked at how things go.
+LOOK_S = 0.1
+# A goal is reached at rest this close to it, as a share of a joint's range.
+_CLOSE = 1e-5
+
+# Told from time to time: how far it is, from 0 to 1, and what a person may want to know.
+Report: TypeAlias = Callable[[float | None, str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Driven:
+    """What became of a time in which a policy drove.
+
+    Attributes:
+        steps: control steps.
+        held: of them, those without an action of the policy.
+        clamped: of them, those in which the envelope changed a wish.
+        score: what the robot counts, if it does: ``score`` of its observation.
+        done: it says that its task is done: ``done`` of its observation.
+    """
+
+    steps: int
+    held: int
+    clamped: int
+    score: float | None
+    done: bool
+
+
+class Pilot:
+    """Moves a robot for others.
+
+    Args:
+        spec: of the robot.
+        loop: runs.
+
+    Attributes:
+        home: where the robot was when the pilot took it over, (A,).
+    """
+
+    def __init__(self, spec: RobotSpec, loop: Loop) -> None:
+        self.spec = spec
+        self.home: Array = loop.controller.commanded
+        self._loop = loop
+        self._turn = anyio.Lock()
+
+    @property
+    def controller(self) -> Controller:
+        """To look at; only the loop may tell it anything."""
+        return self._loop.controller
+
+    async def drive(self, prompt: str, seconds: float, report: Report) -> Driven:
+        """Lets the policy drive until the time is over, or the robot says that it is done.
+
+        Raises:
+            TaskFailed: the robot is stopped, or its loop has ended.
+        """
+        steps = max(1, round(seconds * self.spec.rate_hz))
+        async with self._motion():
+            await self._post(Begin(prompt))
+            begun, held, clamped = self._counted()
+            while (made := self.controller.step - begun) < steps and not self._says("done"):
+                report(made / steps, self.describe())
+                await self._look()
+            now = self._counted()
+            return Driven(
+                steps=now[0] - begun,
+                held=now[1] - held,
+                clamped=now[2] - clamped,
+                score=self._value("score"),
+                done=self._says("done"),
+            )
+
+    async def go(self, position: Array, report: Report) -> None:
+        """Goes to a position, or as near as the limits allow; returns when the robot rests there.
+
+        Raises:
+            TaskFailed: it is no position of this robot; or as `drive`.
+        """
+        joints = self.spec.action_dim
+        if position.shape != (joints,) or not np.isfinite(position).all():
+            raise TaskFailed(f"A position of this robot is {joints} finite numbers.")
+        async with self._motion():
+            await self._post(Steer(position))
+            while not self._is_at(position):
+                report(None, self.describe())
+                await self._look()
+
+    async def rest(self) -> None:
+        """Brakes, and returns when nothing moves. Whatever else has the robot move is over then.
+
+        Raises:
+            TaskFailed: its loop has ended.
+        """
+        await self._post(Cancel("it was asked to hold"))
+        while not self.controller.at_rest:
+            self._check()
+            await anyio.sleep(LOOK_S)
+
+    async def stop(self, reason: str) -> None:
+        """An emergency stop: nothing moves until `release`."""
+        await self._post(EmergencyStop(reason))
+
+    async def release(self, person: str) -> None:
+        """A person ends an emergency stop."""
+        await self._post(Release(person))
+
+    def linked(self, up: bool) -> None:
+        """The hub can be reached, or no longer."""
+        self._loop.post(LinkBack() if up else LinkLost())
+
+    def describe(self) -> str:
+        """How it goes, in one line."""
+        controller = self.controller
+        if controller.halted is not None:
+            return f"holds: {controller.halted}"
+        last = controller.record[-1].source if controller.record else None
+        if last is None or last.chunk is None:
+            return controller.state
+        score = self._value("score")
+        counted = "" if score is None else f", score {score:g}"
+        return f"{last.strategy}, chunk {last.chunk}, {controller.planned} steps of delay{counted}"
+
+    # ── parts ───────────────────────────────────────────────────────────────────────────────────
+
+    @asynccontextmanager
+    async def _motion(self) -> AsyncIterator[None]:
+        """One motion at a time; however it ends, the robot is at rest afterwards."""
+        async with self._turn:
+            try:
+                yield
+            finally:
+                with anyio.CancelScope(shield=True):
+                    await self.rest()
+
+    async def _post(self, event: Event) -> None:
+        self._check()
+        try:
+            await asyncio.wrap_future(self._loop.post(event))
+        except InvalidTransition as error:
+            raise TaskFailed(
+                "The robot is stopped.", remedy="A person must release it first."
+            ) from error
+
+    async def _look(self) -> None:
+        self._check()
+        if self.controller.state == "stopped":
+            raise TaskFailed(f"The robot was stopped: {self.controller.halted}.")
+        await anyio.sleep(LOOK_S)
+
+    def _check(self) -> None:
+        if not self._loop.running:
+            raise TaskFailed("The robot is switched off.")
+
+    def _is_at(self, position: Array) -> bool:
+        limits, controller = self.spec.limits, self.controller
+        away = np.abs(controller.commanded - np.clip(position, limits.low, limits.high))
+        return controller.at_rest and bool((away <= _CLOSE * (limits.high - limits.low)).all())
+
+    def _counted(self) -> tuple[int, int, int]:
+        return self.controller.step, self.controller.holds, self.controller.clamps
+
+    def _says(self, name: str) -> bool:
+        return bool(self._value(name))
+
+    def _value(self, name: str) -> float | None:
+        seen = self.controller.seen
+        if seen is None or name not in seen.values:
+            return None
+        value = float(np.asarray(seen.values[name]).reshape(-1)[0])
+        return value if math.isfinite(value) else None

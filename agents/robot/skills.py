@@ -1,0 +1,204 @@
+"""What a robot can be asked to do, as skills of a device.
+
+`track`, `hit`, `pick` and `place` are driven by the policy: their words are its prompt. `home` and
+`teleoperate` need none. `hold`, `stop` and `release` are there for every robot.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import isfinite
+from typing import Annotated
+
+import numpy as np
+from pydantic import Field
+from typing_extensions import TypedDict
+
+from constellation.errors import ConfigError, TaskFailed
+
+from ..context import Context
+from ..skills import AnySkill, skill
+from .pilot import Driven, Pilot
+from .ports import Array
+
+Seconds = Annotated[float, Field(gt=0, le=3600)]
+Words = Annotated[str, Field(max_length=500)]
+
+
+class Place(TypedDict):
+    """Where a robot rests: a position for each joint."""
+
+    position: list[float]
+
+
+def robot_skills(pilot: Pilot) -> list[AnySkill]:
+    """The skills that a robot declares, and those that every robot has.
+
+    Raises:
+        ConfigError: it declares one that nobody knows.
+    """
+    unknown = [name for name in pilot.spec.skills if name not in _DECLARED]
+    if unknown:
+        known = ", ".join(sorted(_DECLARED))
+        raise ConfigError(
+            f"The robot declares the skill {unknown[0]!r}.", remedy=f"There are {known}."
+        )
+    declared = [_DECLARED[name](pilot) for name in pilot.spec.skills if name != "hold"]
+    return [*declared, _hold(pilot), _stop(pilot), _release(pilot)]
+
+
+async def _drive(pilot: Pilot, context: Context, prompt: str, seconds: float) -> Driven:
+    return await pilot.drive(prompt, seconds, context.progress)
+
+
+def _position(said: str) -> Array:
+    """The numbers in what a person said; none if there is anything else."""
+    words = said.replace(",", " ").split()
+    try:
+        return np.array([float(word) for word in words if isfinite(float(word))], np.float32)
+    except ValueError:
+        return np.empty(0, np.float32)
+
+
+def _where(pilot: Pilot) -> Place:
+    return {"position": pilot.controller.commanded.tolist()}
+
+
+# ── driven by the policy ────────────────────────────────────────────────────────────────────────
+
+
+def _track(pilot: Pilot) -> AnySkill:
+    @skill("robot.track", capacity=1, examples=["track the target", "follow the red ball for 20 s"])
+    async def track(context: Context, what: Words = "the target", seconds: Seconds = 10) -> Driven:
+        """Follow something that moves with the robot.
+
+        Args:
+            what: to follow, in plain words.
+            seconds: for how long.
+        """
+        return await _drive(pilot, context, f"track {what}", seconds)
+
+    return track
+
+
+def _hit(pilot: Pilot) -> AnySkill:
+    @skill("robot.hit", capacity=1, examples=["hit the moles", "play whack-a-mole", "hit the ball"])
+    async def hit(context: Context, what: Words = "the target", seconds: Seconds = 10) -> Driven:
+        """Hit things with the robot as they come up.
+
+        Args:
+            what: to hit, in plain words.
+            seconds: for how long.
+        """
+        return await _drive(pilot, context, f"hit {what}", seconds)
+
+    return hit
+
+
+def _pick(pilot: Pilot) -> AnySkill:
+    @skill("robot.pick", capacity=1, examples=["pick up the red cube"])
+    async def pick(context: Context, what: Words, seconds: Seconds = 20) -> Driven:
+        """Pick something up with the robot.
+
+        Args:
+            what: to pick up, in plain words.
+            seconds: after which it is given up.
+        """
+        return await _drive(pilot, context, f"pick up {what}", seconds)
+
+    return pick
+
+
+def _place(pilot: Pilot) -> AnySkill:
+    @skill("robot.place", capacity=1, examples=["put the red cube into the bowl"])
+    async def place(context: Context, what: Words, where: Words, seconds: Seconds = 20) -> Driven:
+        """Put something somewhere with the robot.
+
+        Args:
+            what: to put there, in plain words.
+            where: such as "into the bowl".
+            seconds: after which it is given up.
+        """
+        return await _drive(pilot, context, f"put {what} {where}", seconds)
+
+    return place
+
+
+# ── without a policy ────────────────────────────────────────────────────────────────────────────
+
+
+def _home(pilot: Pilot) -> AnySkill:
+    @skill("robot.home", capacity=1, idempotent=True, examples=["move the robot home"])
+    async def home(context: Context) -> Place:
+        """Move the robot to where it stood when it was switched on."""
+        await pilot.go(pilot.home, context.progress)
+        return _where(pilot)
+
+    return home
+
+
+def _teleoperate(pilot: Pilot) -> AnySkill:
+    @skill("robot.teleoperate", capacity=1, examples=["let me steer the robot by hand"])
+    async def teleoperate(context: Context) -> Place:
+        """Let a person steer the robot, position by position, until they say stop."""
+        limits = pilot.spec.limits
+        ranges = ", ".join(
+            f"{low:g} to {high:g}" for low, high in zip(limits.low, limits.high, strict=True)
+        )
+        while True:
+            said = await context.ask(f"Where to? One number for each joint ({ranges}), or stop.")
+            if said.strip().lower() == "stop":
+                return _where(pilot)
+            position = _position(said)
+            if len(position) == pilot.spec.action_dim:
+                await pilot.go(position, context.progress)
+
+    return teleoperate
+
+
+# ── of every robot ──────────────────────────────────────────────────────────────────────────────
+
+
+def _hold(pilot: Pilot) -> AnySkill:
+    @skill("robot.hold", idempotent=True, examples=["hold the robot", "let the robot pause"])
+    async def hold() -> Place:
+        """Bring the robot to rest, gently; whatever else it does is over."""
+        await pilot.rest()
+        return _where(pilot)
+
+    return hold
+
+
+def _stop(pilot: Pilot) -> AnySkill:
+    @skill("robot.stop", idempotent=True, examples=["stop the robot at once"])
+    async def stop(reason: Words = "emergency stop") -> None:
+        """Stop the robot in an emergency: nothing moves until a person releases it.
+
+        Args:
+            reason: for those who wonder why.
+        """
+        await pilot.stop(reason)
+
+    return stop
+
+
+def _release(pilot: Pilot) -> AnySkill:
+    @skill("robot.release", examples=["release the robot"])
+    async def release(context: Context) -> None:
+        """Release the robot after an emergency stop; a person is asked, whatever the policy is."""
+        if not await context.approve("Is it safe to release the robot?"):
+            raise TaskFailed("The robot was not released.")
+        await pilot.release("a person")
+
+    return release
+
+
+_DECLARED: dict[str, Callable[[Pilot], AnySkill]] = {
+    "track": _track,
+    "hit": _hit,
+    "pick": _pick,
+    "place": _place,
+    "home": _home,
+    "teleoperate": _teleoperate,
+    "hold": _hold,
+}

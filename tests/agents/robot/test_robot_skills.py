@@ -1,0 +1,238 @@
+"""Skills of a robot: words reach the policy, motions end at rest, a stop needs a person."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+import anyio
+import anyio.lowlevel
+import numpy as np
+import pytest
+from robot_bench import chunk, policy, robot
+
+from agents.robot.controller import Controller
+from agents.robot.events import Answered, Infer
+from agents.robot.inference import Reply
+from agents.robot.loop import Loop
+from agents.robot.pilot import Pilot
+from agents.robot.ports import Array, Observation, RobotSpec
+from agents.robot.skills import robot_skills
+from agents.robot.strategies import STRATEGIES
+from agents.skills import AnySkill
+from agents.testing import Trial
+from constellation.errors import ConfigError, TaskFailed
+
+pytestmark = pytest.mark.anyio
+
+ALL = ("track", "hit", "pick", "place", "home", "teleoperate", "hold")
+
+
+class Quick:
+    """A clock in which a second is over in some milliseconds."""
+
+    def __init__(self) -> None:
+        self.time = 0.0
+
+    def now(self) -> float:
+        return self.time
+
+    def sleep_until(self, due: float) -> None:
+        self.time = max(self.time, due)
+        # Others shall have their turn.
+        time.sleep(0)
+
+
+class World:
+    """An arm that counts its steps, and is done after `enough`."""
+
+    def __init__(self, enough: int | None = None) -> None:
+        self.position = np.zeros(2, np.float32)
+        self.steps = 0
+        self.enough = enough
+        self.spec: RobotSpec = replace(robot(), skills=ALL)
+
+    def observe(self) -> Observation:
+        done = self.enough is not None and self.steps >= self.enough
+        values = {"score": np.float32([self.steps]), "done": np.float32([done])}
+        state = np.concatenate((self.position, np.zeros(1, np.float32)))
+        return Observation(0.0, state, values)
+
+    def act(self, action: Array) -> None:
+        self.position = action
+        self.steps += 1
+
+
+class Wandering:
+    """Answers at once, wherever it is; remembers the prompts."""
+
+    def __init__(self) -> None:
+        self.prompts: set[str] = set()
+
+    def ask(self, question: Infer, reply: Reply) -> None:
+        self.prompts.add(question.observation.prompt)
+        reply(Answered(question.id, chunk(0.3 * np.sin(question.step / 20), slope=0.0)))
+
+    def close(self) -> None:
+        pass
+
+
+class Bench:
+    """Everything around a pilot.
+
+    Attributes:
+        skills: by name, without ``robot.``.
+    """
+
+    def __init__(self, world: World) -> None:
+        self.world, self.asked = world, Wandering()
+        self.controller = Controller(world.spec, policy(), STRATEGIES["aligned"], np.zeros(2))
+        self.loop = Loop(world, self.controller, self.asked, Quick())
+        self.pilot = Pilot(world.spec, self.loop)
+        self.skills = {each.name.removeprefix("robot."): each for each in robot_skills(self.pilot)}
+
+    async def call(self, name: str, trial: Trial | None = None, **arguments: Any) -> Any:
+        return await (trial or Trial()).run(self.skills[name], **arguments)
+
+
+@contextmanager
+def bench(enough: int | None = None) -> Iterator[Bench]:
+    made = Bench(World(enough))
+    with made.loop:
+        yield made
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "prompt"),
+    [
+        ("track", {"what": "the red ball"}, "track the red ball"),
+        ("hit", {}, "hit the target"),
+        ("pick", {"what": "the cube"}, "pick up the cube"),
+        ("place", {"what": "the cube", "where": "into the bowl"}, "put the cube into the bowl"),
+    ],
+)
+async def test_words_reach_the_policy(name: str, arguments: dict[str, str], prompt: str) -> None:
+    with bench() as made:
+        await made.call(name, seconds=1, **arguments)
+        assert made.asked.prompts == {prompt}
+
+
+async def test_a_motion_lasts_as_long_as_it_shall_and_reports() -> None:
+    with bench() as made:
+        trial = Trial()
+        outcome = await made.call("track", trial, seconds=30)
+        assert made.controller.at_rest
+
+    assert outcome["steps"] >= 30 * 50
+    assert outcome["score"] >= 30 * 50
+    assert 0 <= outcome["held"] < outcome["steps"]
+    assert outcome["done"] is False
+    fractions = [fraction for fraction, _ in trial.reports]
+    assert fractions == sorted(fractions)
+
+
+async def test_a_motion_ends_when_the_robot_is_done() -> None:
+    with bench(enough=100) as made:
+        outcome = await made.call("pick", what="the cube", seconds=3600)
+
+    assert outcome["done"] is True
+
+
+async def test_home_is_where_it_stood() -> None:
+    with bench() as made:
+        await made.call("track", seconds=2)
+        there = await made.call("home")
+
+    assert there["position"] == pytest.approx([0, 0], abs=1e-4)
+
+
+async def test_a_canceled_motion_comes_to_rest() -> None:
+    with bench() as made:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(made.call, "track")
+            while not made.asked.prompts:
+                await anyio.lowlevel.checkpoint()
+            tasks.cancel_scope.cancel()
+
+        assert made.controller.state == "held"
+        assert made.controller.at_rest
+
+
+async def test_hold_ends_what_runs() -> None:
+    with bench() as made:
+        await made.call("hold")
+
+        assert made.controller.state == "held"
+        assert made.controller.at_rest
+
+
+async def test_a_person_steers() -> None:
+    with bench() as made:
+        trial = Trial(answers=["0.2, -0.3", "left", "1", "5 0", "stop"])
+        there = await made.call("teleoperate", trial)
+
+    assert len(trial.questions) == 5
+    assert there["position"] == pytest.approx([1.0, 0.0], abs=1e-4)
+
+
+async def test_after_a_stop_only_a_person_lets_it_move() -> None:
+    with bench() as made:
+        await made.call("stop", reason="smoke")
+        with pytest.raises(TaskFailed, match="stopped"):
+            await made.call("track", seconds=1)
+        with pytest.raises(TaskFailed, match="not released"):
+            await made.call("release", Trial(answers=[False]))
+        assert made.controller.state == "stopped"
+
+        await made.call("release", Trial(answers=[True]))
+        assert (await made.call("track", seconds=1))["steps"] >= 50
+
+
+async def test_a_stop_ends_a_motion() -> None:
+    with bench() as made, pytest.RaisesGroup(pytest.RaisesExc(TaskFailed, match="smoke")):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(lambda: made.call("track", seconds=3600))
+            while not made.asked.prompts:
+                await anyio.lowlevel.checkpoint()
+            await made.pilot.stop("smoke")
+
+
+async def test_without_the_hub_it_holds_and_says_so() -> None:
+    with bench() as made:
+        trial = Trial()
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(lambda: made.call("track", trial, seconds=3600))
+            while not made.asked.prompts:
+                await anyio.lowlevel.checkpoint()
+            made.pilot.linked(False)
+            while not any("out of reach" in message for _, message in trial.reports):
+                await anyio.lowlevel.checkpoint()
+            assert made.controller.at_rest
+            made.pilot.linked(True)
+            while "aligned" not in trial.reports[-1][1]:
+                await anyio.lowlevel.checkpoint()
+            tasks.cancel_scope.cancel()
+
+
+async def test_a_robot_that_is_switched_off_does_nothing() -> None:
+    made = Bench(World())
+    with pytest.raises(TaskFailed, match="switched off"):
+        await made.call("home")
+
+
+def test_a_robot_that_declares_what_nobody_knows_is_refused() -> None:
+    world = World()
+    world.spec = replace(world.spec, skills=("dance",))
+    with pytest.raises(ConfigError, match="dance"):
+        Bench(world)
+
+
+def test_every_robot_can_be_held_and_stopped() -> None:
+    world = World()
+    world.spec = replace(world.spec, skills=("home",))
+    names: dict[str, AnySkill] = Bench(world).skills
+
+    assert set(names) == {"home", "hold", "stop", "release"}
