@@ -13,10 +13,9 @@ from typing import Annotated
 import anyio
 import typer
 
-from constellation.config import LocalHub, load_settings
-from constellation.errors import ConfigError
+from constellation.config import load_settings
 
-from .pairing import ask_for_code, exchange_code
+from .pairing import exchange_code, find_local, paired
 from .service import serve
 from .settings import DEFAULT_CAPACITY, AgentSettings
 from .systemd import install as install_unit
@@ -80,7 +79,7 @@ def agent(
     """
     configured = load_settings({"state_dir": state_dir})
     state = configured.state_dir.absolute()
-    local = _local_hub(state) if hub is None else None
+    local = find_local(state) if hub is None else None
     settings = AgentSettings(
         hub=local.url if local else str(hub),
         name=name,
@@ -98,9 +97,8 @@ def agent(
         mcp_servers=configured.mcp.servers,
         drain_timeout_s=drain_timeout,
     )
-    if local and not pair and not credential_file and not settings.credential_file.exists():
-        code = anyio.run(ask_for_code, local.url, local.token.get_secret_value(), name)
-        settings = replace(settings, pair=code)
+    if local:
+        settings = paired(settings, local)
     ctx.obj = settings
     if ctx.invoked_subcommand is None:
         logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(message)s")
@@ -134,16 +132,6 @@ def install(
 def _say_ready(settings: AgentSettings) -> None:
     typer.echo(f"{settings.name} is connected to {settings.hub}.")
     sys.stdout.flush()
-
-
-def _local_hub(state_dir: Path) -> LocalHub:
-    found = LocalHub.find(state_dir)
-    if found is None:
-        raise ConfigError(
-            "No hub is running here.",
-            remedy="Name one with --hub, or start one with `constellation hub`.",
-        )
-    return found
 
 
 def _labels(given: list[str]) -> dict[str, str]:

@@ -2,16 +2,47 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+
 import anyio
 
 from constellation.aip.cards import DeviceCard
 from constellation.aip.client import Link, connect
 from constellation.aip.tls import client_context
-from constellation.errors import HubUnreachable
+from constellation.config import LocalHub
+from constellation.errors import ConfigError, HubUnreachable
 
 from .settings import AgentSettings
 
 TIMEOUT_S = 30.0
+
+
+def find_local(state_dir: Path) -> LocalHub:
+    """The hub that runs on this machine, for this user.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    found = LocalHub.find(state_dir)
+    if found is None:
+        raise ConfigError(
+            "No hub is running here.",
+            remedy="Name one with --hub, or start one with `constellation hub`.",
+        )
+    return found
+
+
+def paired(settings: AgentSettings, local: LocalHub) -> AgentSettings:
+    """The settings, with a code of the local hub if there is nothing else to show.
+
+    Raises:
+        HubUnreachable: the hub does not answer.
+    """
+    if settings.pair or settings.credential or settings.credential_file.exists():
+        return settings
+    code = anyio.run(ask_for_code, local.url, local.token.get_secret_value(), settings.name)
+    return replace(settings, pair=code)
 
 
 async def exchange_code(settings: AgentSettings) -> None:

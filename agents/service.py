@@ -44,6 +44,7 @@ class Service:
     Args:
         ready: called when the hub has first taken the device in.
         registry: the device's skills; those of tool servers come and go.
+        linked: called when the hub can be reached again (True), or no longer (False).
 
     Attributes:
         link: the connection; set before it is open.
@@ -56,8 +57,10 @@ class Service:
         handover: Handover,
         ready: Callable[[], None],
         registry: Registry,
+        linked: Callable[[bool], None],
     ) -> None:
         self._settings = settings
+        self._linked = linked
         self._registry = registry
         self._skills_changed = anyio.Event()
         self._tool_servers = tool_servers(settings, registry, self._note_change)
@@ -75,6 +78,7 @@ class Service:
         if self.link is None:
             return
         self._handover.opened(self.link, resumed=resumed)
+        self._linked(True)
         if not resumed:
             self._agent.ask_again()
             if self._draining:
@@ -95,6 +99,7 @@ class Service:
     def on_detached(self, reason: str) -> None:
         """The connection is gone; the link dials again."""
         self._handover.detached()
+        self._linked(False)
         notify("STATUS=disconnected")
         if not self._draining:
             log.warning("The connection to the hub is down (%s); trying again.", reason)
@@ -177,6 +182,7 @@ async def run_agent(
     *,
     skills: Sequence[AnySkill] = (),
     ready: Callable[[], None] = lambda: None,
+    linked: Callable[[bool], None] = lambda up: None,
 ) -> None:
     """Serve as a device until SIGTERM or SIGINT.
 
@@ -184,6 +190,7 @@ async def run_agent(
         settings: what to be.
         skills: to publish beside those that the settings name.
         ready: called when the hub has first taken the device in.
+        linked: called when the hub can be reached, and when it no longer can; on the event loop.
 
     Raises:
         ConfigError, SkillError: the settings or a skill are wrong.
@@ -214,7 +221,7 @@ async def run_agent(
             policy=policy,
             hub_time=lambda: artifacts.link.peer_time() if artifacts.link else None,
         )
-        service = Service(settings, agent, handover, ready, registry)
+        service = Service(settings, agent, handover, ready, registry, linked)
         try:
             async with connect(
                 settings.hub,
@@ -241,13 +248,14 @@ def serve(
     *,
     skills: Sequence[AnySkill] = (),
     ready: Callable[[], None] = lambda: None,
+    linked: Callable[[bool], None] = lambda up: None,
 ) -> int:
     """Run `run_agent` as the whole of a process; return its exit code.
 
     Raises:
         ConstellationError: see `run_agent`.
     """
-    main = partial(run_agent, settings, skills=skills, ready=ready)
+    main = partial(run_agent, settings, skills=skills, ready=ready, linked=linked)
     calm_collector()
     anyio.run(main, backend_options=loop_options())
     if threads_are_busy():
