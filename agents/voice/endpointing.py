@@ -7,8 +7,7 @@
         └───turn too long────┴──silence enough for what was said──► over
 
 The silence that is enough lies between two lengths, by the probability that the turn is complete:
-the mean of the log-odds that the acoustic model and the transcript give, each clipped so that
-neither alone decides.
+the mean of the log-odds that the acoustic model and the transcript give.
 """
 
 from __future__ import annotations
@@ -19,9 +18,8 @@ from enum import StrEnum
 
 from constellation.errors import InvalidTransition
 
+from .odds import log_odds, probability
 from .utterances import completeness, words_of
-
-_SURELY = 4.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,10 +100,10 @@ class Endpointer:
             self.text = text
         self.answered = self.answered or current
 
-    def judged(self, probability: float, examination: int) -> None:
+    def judged(self, complete: float, examination: int) -> None:
         """Take in how complete the turn sounded when it was examined."""
         if self.state is Floor.PAUSING and examination == self.examination:
-            self._acoustic = probability
+            self._acoustic = complete
 
     def tick(self, now: float) -> None:
         """See what time has done."""
@@ -137,10 +135,10 @@ class Endpointer:
     @property
     def probability(self) -> float:
         """How probably the turn is complete, from 0 to 1."""
-        odds = [_log_odds(completeness(self.text))]
+        odds = [log_odds(completeness(self.text))]
         if self._acoustic is not None:
-            odds.append(_log_odds(self._acoustic))
-        return 1 / (1 + math.exp(-sum(odds) / len(odds)))
+            odds.append(log_odds(self._acoustic))
+        return probability(sum(odds) / len(odds))
 
     def _end(self) -> float:
         """When the turn ends if nothing more happens."""
@@ -158,11 +156,3 @@ class Endpointer:
         if following is None:
             raise InvalidTransition("The turn", self.state, event)
         self.state = following
-
-
-def _log_odds(probability: float) -> float:
-    if probability <= 0:
-        return -_SURELY
-    if probability >= 1:
-        return _SURELY
-    return max(-_SURELY, min(_SURELY, math.log(probability / (1 - probability))))

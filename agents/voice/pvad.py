@@ -1,0 +1,192 @@
+"""Whose voice it is, every 20 ms: a streaming personalised voice activity detector.
+
+The model (models/pvad.md is its card) hears a stream and knows the voice of the primary speaker by
+a voiceprint. It gives the probability that this person speaks and that anyone does. The model is
+shared; the state of a stream belongs to its `Listener` alone.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+from constellation.errors import AudioError
+
+from .features import BLOCK, Features, FeatureStream
+from .sound import RATE_HZ, Samples
+
+PATH = Path(__file__).parent / "models" / "pvad.onnx"
+
+_SIZE = 256
+_COSINE_STEPS = 15  # the model sees the likeness of 300 ms ago too
+_WARM_STEPS = 40  # of an enrolment are not used: the encoder has not heard enough
+_SHORTEST_S = 2.0
+_AUDIBLE = 10**-3  # of the loudest block's power: 30 dB below it
+
+# A slow update of the voiceprint, guarded: only sound that was surely the primary speaker's, only
+# enough of it, and only if it is like the voiceprint as a whole.
+_SURE = 0.97
+_LEARN_STEPS = 75
+_LEARN_COSINE = 0.75
+_LEARN_RATE = 0.05
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Voiceprint:
+    """What a voice is like.
+
+    Attributes:
+        vector: (256,) of length one.
+    """
+
+    vector: NDArray[np.float32]
+
+    def likeness(self, other: Voiceprint) -> float:
+        """The cosine between two."""
+        return float(self.vector @ other.vector)
+
+
+def mean_of(prints: Sequence[Voiceprint]) -> Voiceprint:
+    """The voiceprint of a person who was enrolled several times."""
+    return _print_of(np.sum([each.vector for each in prints], axis=0))
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """20 ms of sound; probabilities from 0 to 1."""
+
+    anyone: float
+    primary: float
+
+
+class Model:
+    """The network, loaded once; many listeners use it, from any thread."""
+
+    def __init__(self, path: Path = PATH) -> None:
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = options.inter_op_num_threads = 1
+        self._session = onnxruntime.InferenceSession(
+            path, options, providers=["CPUExecutionProvider"]
+        )
+
+    def step(self, inputs: dict[str, NDArray[np.float32]]) -> dict[str, NDArray[np.float32]]:
+        """One block; inputs and outputs by the names in the model's card."""
+        return dict(zip(_OUTPUTS, self._session.run(_OUTPUTS, inputs), strict=True))
+
+
+_OUTPUTS = ["primary", "anyone", "cosine", "h_next", "c_next", "g_next", "embedding"]
+
+
+class _Stepper:
+    """The recurrent state of one stream."""
+
+    def __init__(self, model: Model) -> None:
+        self._model = model
+        self._features = FeatureStream()
+        self._h = np.zeros((3, 1, _SIZE), np.float32)
+        self._c = np.zeros((3, 1, _SIZE), np.float32)
+        self._g = np.zeros((2, 1, 128), np.float32)
+        self._cosines = deque([0.0] * _COSINE_STEPS, maxlen=_COSINE_STEPS)
+
+    def push(
+        self, block: Samples, vector: NDArray[np.float32]
+    ) -> tuple[Judgement, NDArray[np.float32], Features]:
+        """Take in a block; return also the (256,) embedding of the voice up to now."""
+        seen = self._features.push(block)
+        out = self._model.step(
+            {
+                "mel": seen.mel[None],
+                "log_mel": seen.log_mel[None],
+                "level_db": np.array([[seen.level_db]], np.float32),
+                "voiceprint": vector[None],
+                "cosine_before": np.array([[self._cosines[0]]], np.float32),
+                "h": self._h,
+                "c": self._c,
+                "g": self._g,
+            }
+        )
+        self._h, self._c, self._g = out["h_next"], out["c_next"], out["g_next"]
+        self._cosines.append(out["cosine"].item())
+        judgement = Judgement(out["anyone"].item(), out["primary"].item())
+        return judgement, out["embedding"].reshape(_SIZE), seen
+
+
+class Listener:
+    """One stream of sound and the person who may interrupt in it.
+
+    Attributes:
+        voiceprint: of that person; None if everyone may. It may be changed at any time.
+    """
+
+    def __init__(self, model: Model, voiceprint: Voiceprint | None = None) -> None:
+        self.voiceprint = voiceprint
+        self._stepper = _Stepper(model)
+        self._rest = np.zeros(0, np.float32)
+        self._sure: list[NDArray[np.float32]] = []
+
+    def push(self, samples: Samples) -> list[Judgement]:
+        """Take in any number of samples; return a judgement for every 20 ms that are complete."""
+        pending = np.concatenate([self._rest, samples])
+        whole = len(pending) // BLOCK * BLOCK
+        self._rest = pending[whole:]
+        return [self._judge(block) for block in pending[:whole].reshape(-1, BLOCK)]
+
+    def _judge(self, block: Samples) -> Judgement:
+        voiceprint = self.voiceprint
+        vector = _NOBODY if voiceprint is None else voiceprint.vector
+        judgement, embedding, _ = self._stepper.push(block, vector)
+        if voiceprint is None:
+            return Judgement(judgement.anyone, judgement.anyone)
+        if judgement.primary >= _SURE:
+            self._sure.append(embedding)
+        return judgement
+
+    def learn(self) -> bool:
+        """At the end of a turn: let the voiceprint follow the voice a little, if it is surely it.
+
+        Returns whether it did.
+        """
+        sure, self._sure = self._sure, []
+        if self.voiceprint is None or len(sure) < _LEARN_STEPS:
+            return False
+        heard = _print_of(np.mean(sure, axis=0))
+        if heard.likeness(self.voiceprint) < _LEARN_COSINE:
+            return False
+        vector = (1 - _LEARN_RATE) * self.voiceprint.vector + _LEARN_RATE * heard.vector
+        self.voiceprint = _print_of(vector)
+        return True
+
+
+def enrol(model: Model, sound: Samples) -> Voiceprint:
+    """The voiceprint of the one person who speaks in a recording of about 5 s.
+
+    Raises:
+        AudioError: there is too little to be heard in it.
+    """
+    stepper = _Stepper(model)
+    embeddings, powers = [], []
+    for block in sound[: len(sound) // BLOCK * BLOCK].reshape(-1, BLOCK):
+        _, embedding, seen = stepper.push(block, _NOBODY)
+        embeddings.append(embedding)
+        powers.append(seen.power)
+    power = np.array(powers[_WARM_STEPS:])
+    audible = power > max(_AUDIBLE * power.max(initial=0.0), 1e-7)
+    if audible.sum() * BLOCK < (_SHORTEST_S - 1) * RATE_HZ:
+        raise AudioError(
+            f"The recording has only {audible.sum() * BLOCK / RATE_HZ:.1f} s of voice in it.",
+            remedy="Record about five seconds of speech, close to the microphone.",
+        )
+    return _print_of(np.array(embeddings[_WARM_STEPS:])[audible].mean(axis=0))
+
+
+def _print_of(vector: NDArray[np.float32]) -> Voiceprint:
+    return Voiceprint((vector / max(float(np.linalg.norm(vector)), 1e-6)).astype(np.float32))
+
+
+_NOBODY = np.zeros(_SIZE, np.float32)
