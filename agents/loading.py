@@ -91,12 +91,11 @@ def tool_servers(
     ]
 
 
-def load_file(file: Path) -> list[AnySkill]:
-    """The skills that a Python file declares, in their order.
+def load_module(file: Path) -> ModuleType:
+    """A Python file of others.
 
     Raises:
-        ConfigError: the file cannot be read or run, or has no skills.
-        SkillError: it declares a skill wrongly.
+        ConfigError: it cannot be read or run.
     """
     name = f"constellation_skills_{file.stem}"
     spec = spec_from_file_location(name, file)
@@ -109,7 +108,17 @@ def load_file(file: Path) -> list[AnySkill]:
     sys.modules[name] = module
     with _contained(f"in {file}", "Correct the file."):
         spec.loader.exec_module(module)
-    found = list(_in_module(module))
+    return module
+
+
+def load_file(file: Path) -> list[AnySkill]:
+    """The skills that a Python file declares, in their order.
+
+    Raises:
+        ConfigError: the file cannot be read or run, or has no skills.
+        SkillError: it declares a skill wrongly.
+    """
+    found = list(_in_module(load_module(file)))
     if not found:
         raise ConfigError(
             f"{file} declares no skills.",
@@ -136,7 +145,7 @@ def _contained(what: str, remedy: str) -> Iterator[None]:
         is_theirs = "importlib" not in last.filename
         where = f" ({last.filename}, line {last.lineno})" if is_theirs else ""
         raise ConfigError(
-            f"The skills {what} cannot be loaded: {type(error).__name__}: {error}{where}.",
+            f"The code {what} cannot be loaded: {type(error).__name__}: {error}{where}.",
             remedy=remedy,
         ) from error
 

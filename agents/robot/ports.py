@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol, TypeAlias
+from typing import Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -142,4 +142,39 @@ class Robot(Protocol):
 
     def act(self, action: Array) -> None:
         """Commands positions, (A,), for one control step; returns at once."""
+        ...
+
+
+@runtime_checkable
+class Predicts(Protocol):
+    """A robot with a model of itself."""
+
+    def predict(self, state: Array, commands: Array) -> Array:
+        """The state after commands, if nothing else happens; called within a control step.
+
+        Args:
+            state: (S,).
+            commands: positions of the next control steps, (n, A).
+
+        Returns:
+            (S,).
+        """
+        ...
+
+
+@runtime_checkable
+class Corrects(Protocol):
+    """A policy with a light head that corrects single actions; its spec says `corrects`."""
+
+    def correct(self, observation: Observation, action: Array, age: int) -> Array:
+        """The action to take instead; called within a control step.
+
+        Args:
+            observation: of now.
+            action: (A,).
+            age: control steps since the observation that the action answers.
+
+        Returns:
+            (A,).
+        """
         ...

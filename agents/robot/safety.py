@@ -123,7 +123,7 @@ class Envelope:
         self.motion = Motion(position.astype(np.float64), still, still)
         # Velocities of the next steps, down to rest: (braking_steps + 1, A).
         self._way = np.zeros((limits.braking_steps + 1, position.size))
-        self._wished, self._pace = self.motion.position, still
+        self._wished, self._pace, self._gain = self.motion.position, still, still
 
     def step(self, wish: Vector) -> tuple[Vector, NDArray[np.bool_]]:
         """The command that follows a wished position as far as the limits allow.
@@ -144,19 +144,24 @@ class Envelope:
         exact = target - motion.position - motion.velocity
         first = self._reachable(exact)
         pace = np.where(np.isfinite(self._wished), target - self._wished, 0.0)
-        steady = self._steady(pace)
-        tried, shortest, led = self._brakes(first, steady)
+        gain = pace - self._pace
+        steady = np.clip(_kept(pace, self._pace), -self._velocity, self._velocity)
+        gaining = np.clip(_kept(gain, self._gain), -self._acceleration, self._acceleration)
+        tried, halfway, shortest, lead = self._brakes(first, steady, gaining)
         # What was drawn from many ways brakes a little late: behind a goal on the move, that would
         # be a lag. The way to a goal that stays is kept, since it ends there.
-        renewed = np.where(steady == 0.0, 0.0, self._allowed(shortest))
+        moving = steady != 0.0
+        renewed = np.where(moving, self._allowed(shortest), 0.0)
         self._way = self._way + renewed * (shortest - self._way)
 
         met = (first == exact) & (np.abs(motion.position - self._wished) <= self._tolerance)
-        change = tried - self._way
-        wanted = np.where(met, 1.0, _share(target + led - self.rest, change.sum(axis=0)))
+        change, needed = tried - self._way, target + lead - self.rest
+        half, whole = halfway - self._way.sum(axis=0), change.sum(axis=0)
+        wanted = np.where(moving, _bent_share(needed, half, whole), _share(needed, whole))
+        wanted = np.where(met, 1.0, wanted)
         share = np.where(known, np.minimum(wanted, self._allowed(tried)), 0.0)
         self._go(self._way + share * change)
-        self._wished, self._pace = np.where(known, target, np.nan), pace
+        self._wished, self._pace, self._gain = np.where(known, target, np.nan), pace, gain
         return self.motion.position, ~(np.abs(self.motion.position - wish) <= self._tolerance)
 
     @property
@@ -188,33 +193,38 @@ class Envelope:
         most = np.minimum(before + self._jerk, self._acceleration)
         return np.clip(acceleration, least, most)
 
-    def _steady(self, pace: Vector) -> Vector:
-        """The pace that wishes kept for two steps: a single jump, or noise, has none; (A,)."""
-        least = np.minimum(np.minimum(np.abs(pace), np.abs(self._pace)), self._velocity)
-        return np.where(np.sign(pace) == np.sign(self._pace), np.sign(pace) * least, 0.0)
-
-    def _brakes(self, first: Vector, pace: Vector) -> tuple[Vector, Vector, Vector]:
-        """Three brakes at the price of one: after a step with an acceleration, now, and of a pace.
+    def _brakes(
+        self, first: Vector, pace: Vector, gaining: Vector
+    ) -> tuple[Vector, Vector, Vector, Vector]:
+        """Four brakes, computed at once.
 
         Args:
-            first: acceleration of the next step, (A,).
-            pace: a steady velocity, (A,).
+            first: an acceleration of the next step, (A,).
+            pace, gaining: a velocity and an acceleration, (A,).
 
         Returns:
-            velocities of the first two ways, (braking_steps + 1, A), and the distance in which the
-            pace brakes, (A,).
+            the way that takes the first step and then brakes, (braking_steps + 1, A); the distance
+            of the one whose step is halfway between this and the way in hand, (A,); the way that
+            brakes now, and the distance of one from pace and gaining.
         """
-        size, motion = first.size, self.motion
-        velocity = motion.velocity + first
+        motion = self.motion
+        middle = (first + self._way[0] - motion.velocity) / 2
+        steps = np.stack((first, middle))
+        velocities = motion.velocity + steps
         brakes = _brake(
-            np.concatenate((velocity, motion.velocity, pace)),
-            np.concatenate((first, motion.acceleration, np.zeros(size))),
-            np.tile(self._acceleration, 3),
-            np.tile(self._jerk, 3),
+            np.concatenate((*velocities, motion.velocity, pace)),
+            np.concatenate((*steps, motion.acceleration, gaining)),
+            np.tile(self._acceleration, 4),
+            np.tile(self._jerk, 4),
             self._way.shape[0],
         )
-        tried = np.concatenate((velocity[None], brakes[:-1, :size]))
-        return tried, brakes[:, size : 2 * size], brakes[:, 2 * size :].sum(axis=0)
+        tried, halfway, shortest, lead = np.split(brakes, 4, axis=1)
+        return (
+            np.concatenate((velocities[:1], tried[:-1])),
+            velocities[1] + halfway.sum(axis=0),
+            shortest,
+            lead.sum(axis=0),
+        )
 
     def _allowed(self, way: Vector) -> Vector:
         """The largest share of another way, the rest of the one in hand, that keeps the limits.
@@ -243,6 +253,19 @@ def _share(needed: Vector, gained: Vector) -> Vector:
     """Which share of a gain makes up for what is needed, from 0 to 1."""
     safe = np.where(gained == 0.0, 1.0, gained)
     return np.clip(np.where(gained == 0.0, 0.0, needed / safe), 0.0, 1.0)
+
+
+def _bent_share(needed: Vector, half: Vector, whole: Vector) -> Vector:
+    """The same, if half of it gains other than half: by the parabola through both."""
+    slope, bend = 4 * half - whole, 2 * whole - 4 * half
+    root = np.sqrt(np.maximum(slope**2 + 4 * bend * needed, 0.0))
+    return _share(2 * needed, slope + np.where(slope < 0, -root, root))
+
+
+def _kept(now: Vector, before: Vector) -> Vector:
+    """What two values have in common: noise and single jumps have nothing."""
+    least = np.minimum(np.abs(now), np.abs(before))
+    return np.where(np.sign(now) == np.sign(before), np.sign(now) * least, 0.0)
 
 
 def _room(room: Vector, change: Vector) -> Vector:

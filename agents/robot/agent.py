@@ -1,0 +1,85 @@
+"""A robot as a device: robot, policy, controller and skills put together, and served to a hub."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..service import serve
+from ..settings import AgentSettings
+from .controller import Controller
+from .inference import Inference
+from .loop import Loop
+from .pilot import Pilot
+from .ports import Corrects, Policy, Predicts, Robot
+from .settings import Settings
+from .skills import robot_skills
+from .strategies import Choice, chosen
+
+
+@dataclass(frozen=True, slots=True)
+class Assembly:
+    """A robot that is ready to be switched on: `with assembly.loop: …`.
+
+    Attributes:
+        choice: how it acts while it thinks, and why so.
+        loop: drives it while its context is open.
+        pilot: moves it for others.
+    """
+
+    choice: Choice
+    loop: Loop
+    pilot: Pilot
+
+
+def assemble(
+    robot: Robot, policy: Policy, strategy: str | None = None, settings: Settings | None = None
+) -> Assembly:
+    """A robot, driven by a policy in this process.
+
+    Args:
+        strategy: name of one; None for the best that robot and policy declare to bear.
+
+    Raises:
+        ConfigError: robot, policy and strategy do not fit together.
+    """
+    spec, limits = robot.spec, robot.spec.limits
+    predicts = robot.predict if isinstance(robot, Predicts) else None
+    choice = chosen(strategy, policy.spec, dynamics=predicts is not None)
+    # A sensor may see it a little outside of limits that it keeps.
+    position = robot.observe().state[: spec.action_dim].astype(np.float64)
+    controller = Controller(
+        spec,
+        policy.spec,
+        choice.strategy,
+        np.clip(position, limits.low, limits.high),
+        settings,
+        dynamics=predicts,
+        correct=policy.correct if isinstance(policy, Corrects) else None,
+    )
+    loop = Loop(robot, controller, Inference(policy))
+    return Assembly(choice, loop, Pilot(spec, loop))
+
+
+def serve_robot(
+    assembly: Assembly, settings: AgentSettings, ready: Callable[[], None] = lambda: None
+) -> int:
+    """Serves a robot as a device until SIGTERM or SIGINT, and brings it to rest.
+
+    Without its hub it holds (or goes on, as its settings say), and resumes when the hub is back.
+
+    Returns:
+        the exit code of the process.
+
+    Raises:
+        ConstellationError: see `agents.service.run_agent`.
+    """
+    with assembly.loop:
+        return serve(
+            settings,
+            skills=robot_skills(assembly.pilot),
+            ready=ready,
+            linked=assembly.pilot.linked,
+        )

@@ -1,0 +1,140 @@
+"""The command `constellation robot`: serve a robot, real or simulated, as a device."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+import anyio
+import typer
+from rich.console import Console
+
+from constellation.config import load_settings
+from constellation.errors import ConfigError
+
+from ..loading import load_module
+from ..pairing import find_local, paired
+from ..settings import AgentSettings
+from .agent import Assembly, assemble, serve_robot
+from .ports import Policy, Robot
+from .settings import Settings, WhenLost
+from .strategies import FUTURE_STATE, STRATEGIES
+from .view import watched
+
+app = typer.Typer()
+
+# Reads and stops beside the one motion at a time.
+_CAPACITY = 4
+# A motion is not waited for when the robot is switched off.
+_DRAIN_S = 1.0
+
+
+@app.command()
+def robot(
+    file: Annotated[Path, typer.Option("--robot", help="A Python file with robot() and policy().")],
+    name: Annotated[str, typer.Option(help="The device's name, unique on its hub.")] = "robot",
+    strategy: Annotated[
+        str | None,
+        typer.Option(help=f"How to act while it thinks: {', '.join((FUTURE_STATE, *STRATEGIES))}."),
+    ] = None,
+    merge: Annotated[
+        int, typer.Option(help="Actions of the policy that become one: faster, less exact.", min=1)
+    ] = 1,
+    reaction: Annotated[
+        float | None,
+        typer.Option(help="Seconds within which it reacts; default: as it can."),
+    ] = None,
+    when_lost: Annotated[WhenLost, typer.Option(help="What it does without its hub.")] = (
+        WhenLost.HOLD
+    ),
+    play: Annotated[
+        float | None, typer.Option(help="No hub: let the policy drive for so many seconds.")
+    ] = None,
+    prompt: Annotated[str, typer.Option(help="The task in words, with --play.")] = "play",
+    hub: Annotated[
+        str | None, typer.Option(help="The hub's address; default: the hub of this machine.")
+    ] = None,
+    pair: Annotated[
+        str | None, typer.Option(help="A code from `constellation pair`; needed once.")
+    ] = None,
+    ca: Annotated[
+        Path | None, typer.Option(help="Certificate authority to trust, a PEM file.")
+    ] = None,
+    rules: Annotated[
+        Path | None, typer.Option(help="What tasks may do, a TOML file; see docs/howto/policy.md.")
+    ] = None,
+    state_dir: Annotated[
+        Path | None, typer.Option(help="Where the agent keeps its memory.", file_okay=False)
+    ] = None,
+) -> None:
+    """Serve a robot as a device, until Ctrl-C or SIGTERM; it is brought to rest before it ends.
+
+    \b
+    Examples:
+      constellation robot --robot arm.py --name arm --hub wss://hub.example:8470 --pair K7QX-93FM
+      constellation robot --robot arm.py --play 20
+    """
+    settings = Settings(merge=merge, reaction_s=reaction, when_lost=when_lost)
+    assembly = assemble(*_load(file), strategy, settings)
+    console = Console(stderr=True)
+    if play is not None:
+        with assembly.loop, watched(assembly, console):
+            driven = anyio.run(assembly.pilot.drive, prompt, play, lambda fraction, message: None)
+        typer.echo(driven)
+        return
+    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(message)s")
+    device = _device(name, hub, pair, ca, rules, state_dir)
+    with watched(assembly, console):
+        code = serve_robot(assembly, device, partial(_say_ready, assembly, device))
+    raise typer.Exit(code)
+
+
+def _load(file: Path) -> tuple[Robot, Policy]:
+    """The robot and the policy of a file.
+
+    Raises:
+        ConfigError: it has not both.
+    """
+    module = load_module(file)
+    for maker in ("robot", "policy"):
+        if not callable(getattr(module, maker, None)):
+            raise ConfigError(
+                f"{file} has no function {maker}().",
+                remedy="See docs/howto/robot.md.",
+                file=str(file),
+            )
+    return module.robot(), module.policy()
+
+
+def _device(
+    name: str,
+    hub: str | None,
+    pair: str | None,
+    ca: Path | None,
+    rules: Path | None,
+    state_dir: Path | None,
+) -> AgentSettings:
+    state = load_settings({"state_dir": state_dir}).state_dir.absolute()
+    local = find_local(state) if hub is None else None
+    settings = AgentSettings(
+        hub=local.url if local else str(hub),
+        name=name,
+        state_dir=state,
+        pair=pair,
+        ca=ca and ca.absolute(),
+        kind="robot",
+        policy=rules and rules.absolute(),
+        capacity=_CAPACITY,
+        drain_timeout_s=_DRAIN_S,
+    )
+    return paired(settings, local) if local else settings
+
+
+def _say_ready(assembly: Assembly, settings: AgentSettings) -> None:
+    choice = assembly.choice
+    typer.echo(f"{settings.name} is connected to {settings.hub}.")
+    typer.echo(f"It acts by {choice.strategy.name}: {choice.why}.")
+    sys.stdout.flush()

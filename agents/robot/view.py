@@ -1,0 +1,72 @@
+"""A robot at work, for a terminal: who moves it, how late things are, what the envelope changed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+
+import numpy as np
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from .agent import Assembly
+
+_PER_SECOND = 5
+_BAR = 24
+
+
+def describe(assembly: Assembly) -> Table:
+    """What a person wants to know at this moment."""
+    loop, controller, spec = assembly.loop, assembly.loop.controller, assembly.pilot.spec
+    record = tuple(controller.record)
+    table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
+    table.add_row("robot", f"{spec.name}, {spec.action_dim} joints")
+    table.add_row("state", _state(controller.state, controller.halted))
+    table.add_row("strategy", f"{assembly.choice.strategy.name}: {assembly.choice.why}")
+    table.add_row("rate", _rate(spec.rate_hz, tuple(loop.lateness)))
+    table.add_row("delay", f"{controller.planned} steps planned")
+    last = record[-1].source if record else None
+    if last is not None and last.chunk is not None:
+        table.add_row("chunk", f"{last.chunk}, action {last.index}")
+    table.add_row("refused", f"{controller.refused} answers")
+    table.add_row("clamped", f"{controller.clamps} of {controller.step} steps")
+    limits, commanded = spec.limits, controller.commanded
+    for joint, (low, high, position) in enumerate(
+        zip(limits.low, limits.high, commanded, strict=True)
+    ):
+        bar = _bar(float((position - low) / (high - low)))
+        table.add_row(f"joint {joint}", f"{low:7.2f} {bar} {high:<7.2f} {position:8.3f}")
+    return table
+
+
+@contextmanager
+def watched(assembly: Assembly, console: Console) -> Iterator[None]:
+    """Shows it while the context is open, if there is a terminal to show it on."""
+    if not console.is_terminal:
+        yield
+        return
+    with Live(
+        get_renderable=partial(describe, assembly), console=console, refresh_per_second=_PER_SECOND
+    ):
+        yield
+
+
+def _state(state: str, halted: str | None) -> Text:
+    if halted is None:
+        return Text(state, "green" if state == "driven" else "")
+    return Text(f"{state}, holds: {halted}", "bold red" if state == "stopped" else "yellow")
+
+
+def _rate(rate_hz: float, lateness: tuple[float, ...]) -> str:
+    if not lateness:
+        return f"{rate_hz:g} Hz"
+    late_ms = 1_000 * float(np.percentile(lateness, 99))
+    return f"{rate_hz:g} Hz, 99 of 100 steps at most {late_ms:.1f} ms late"
+
+
+def _bar(share: float) -> str:
+    mark = round(min(max(share, 0.0), 1.0) * (_BAR - 1))
+    return "─" * mark + "●" + "─" * (_BAR - 1 - mark)

@@ -1,0 +1,192 @@
+"""A robot as a device: put together, served by its command, shown to a person."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import anyio
+import numpy as np
+import pytest
+from anyio.abc import Process
+from fixture_arm import HORIZON, Arm, Swing
+from rich.console import Console
+from typer.testing import CliRunner
+
+from agents.robot.agent import assemble
+from agents.robot.command import app
+from agents.robot.ports import Array, Observation, PolicySpec, Semantics
+from agents.robot.view import describe, watched
+from constellation.aip.auth import CredentialStore, PairingDesk, StoreAuthenticator
+from constellation.aip.messages import Hello, Message
+from constellation.aip.server import Peer, serve
+from constellation.errors import ConfigError
+from constellation.testing.proxy import tcp_proxy
+
+pytestmark = pytest.mark.anyio
+
+FILE = Path(__file__).with_name("fixture_arm.py")
+
+
+class Predictable(Arm):
+    def predict(self, state: Array, commands: Array) -> Array:
+        return commands[-1]
+
+
+class Careful(Swing):
+    spec = PolicySpec(
+        "careful", 50.0, HORIZON, 2, Semantics.ABSOLUTE, takes_future_state=True, corrects=True
+    )
+
+    def correct(self, observation: Observation, action: Array, age: int) -> Array:
+        return np.zeros_like(action)
+
+
+def test_the_strategy_follows_what_robot_and_policy_can_do() -> None:
+    plain = assemble(Arm(), Swing())
+    both = assemble(Predictable(), Careful())
+
+    assert plain.choice.strategy.name == "aligned"
+    assert both.choice.strategy.name == "future-state-dynamics"
+    assert both.choice.strategy.corrects
+
+
+def test_a_person_sees_how_it_goes() -> None:
+    assembly = assemble(Arm(), Swing())
+    assembly.loop.cycle(0.0)
+    file = StringIO()
+    Console(width=120, file=file).print(describe(assembly))
+    shown = file.getvalue()
+
+    assert "aligned: the policy declares nothing" in shown
+    assert "50 Hz" in shown
+    assert "0 of 1 steps" in shown
+    assert "joint 1" in shown
+
+
+def test_it_is_played_without_a_hub() -> None:
+    done = CliRunner().invoke(app, ["--robot", str(FILE), "--play", "0.5"])
+
+    assert done.exit_code == 0, done.output
+    assert "held=0" in done.output
+
+
+@pytest.mark.parametrize("text", ["", "def robot(): ...", "def robot(:"])
+def test_a_file_without_robot_or_policy_is_refused(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "broken.py"
+    file.write_text(text)
+    done = CliRunner().invoke(app, ["--robot", str(file), "--play", "1"])
+
+    assert isinstance(done.exception, ConfigError)
+
+
+class Hub:
+    """Assigns, and keeps what is said."""
+
+    def __init__(self) -> None:
+        self.said: list[tuple[str, Mapping[str, Any]]] = []
+        self.peer: Peer | None = None
+        self._moved = anyio.Event()
+
+    def opened(self, peer: Peer, hello: Hello, resumed: bool) -> None:
+        self.peer = peer
+
+    def received(self, peer: Peer, messages: Sequence[Message]) -> None:
+        self.said += [(message.type, message.body) for message in messages]
+        peer.acknowledge(messages[-1].seq)
+        self._moved.set()
+        self._moved = anyio.Event()
+
+    def detached(self, peer: Peer, reason: str) -> None: ...
+
+    def closed(self, peer: Peer, reason: str) -> None: ...
+
+    def assign(self, attempt: str, skill: str, **arguments: Any) -> None:
+        assert self.peer is not None
+        body = {"attempt": attempt, "skill": skill, "arguments": arguments, "idempotent": False}
+        self.peer.send("assign", body)
+
+    async def until(self, type: str, word: str) -> Mapping[str, Any]:
+        """The next message of the type with the word in it; what came before is forgotten."""
+        with anyio.fail_after(30):
+            while True:
+                for index, (found, body) in enumerate(self.said):
+                    if found == type and word in str(body):
+                        del self.said[: index + 1]
+                        return body
+                await self._moved.wait()
+
+
+@asynccontextmanager
+async def running(*more: str) -> AsyncIterator[Process]:
+    """The command as a process; it is killed if the test leaves it running."""
+    command = [sys.executable, "-m", "constellation.cli", "robot", "--robot", str(FILE), *more]
+    process = await anyio.open_process(command)
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+        with anyio.CancelScope(shield=True):
+            await process.aclose()
+
+
+async def heard(process: Process, word: str) -> None:
+    """Waits until the process says a word on its error output."""
+    assert process.stderr is not None
+    text = b""
+    with anyio.fail_after(30):
+        while word.encode() not in text:
+            text += await process.stderr.receive()
+
+
+async def test_a_cut_link_is_a_hold_and_then_it_goes_on(tmp_path: Path) -> None:
+    hub, pairing = Hub(), PairingDesk()
+    authenticator = StoreAuthenticator(CredentialStore(tmp_path / "credentials.json"), pairing)
+    async with (
+        serve(hub, authenticator, "127.0.0.1", 0) as server,
+        tcp_proxy("127.0.0.1", server.port) as proxy,
+        running(
+            *("--name", "arm", "--hub", f"ws://127.0.0.1:{proxy.port}/aip"),
+            *("--pair", pairing.offer(time.time(), name="arm").code),
+            *("--state-dir", str(tmp_path / "state")),
+        ) as process,
+    ):
+        assert process.stdout is not None
+        with anyio.fail_after(30):
+            await process.stdout.receive()
+        hub.assign("c/t/1", "robot.track", seconds=3600)
+        await hub.until("progress", "chunk")
+
+        proxy.refuse()
+        proxy.cut()
+        await heard(process, "holds: the hub is out of reach")
+        proxy.accept()
+        await hub.until("progress", "aligned, chunk")
+
+        assert hub.peer is not None
+        hub.peer.send("cancel", {"attempt": "c/t/1"})
+        await hub.until("result", "canceled")
+        hub.assign("c/t/2", "robot.home")
+        result = await hub.until("result", "c/t/2")
+        assert result["output"]["position"] == pytest.approx([0, 0], abs=1e-3)
+
+        process.terminate()
+        with anyio.fail_after(30):
+            assert await process.wait() == 0
+
+
+async def test_the_view_is_for_terminals() -> None:
+    assembly = assemble(Arm(), Swing())
+    for terminal in (True, False):
+        shown = StringIO()
+        console = Console(force_terminal=terminal, width=100, file=shown)
+        with watched(assembly, console):
+            assembly.loop.cycle(0.0)
+
+        assert ("50 Hz" in shown.getvalue()) is terminal
