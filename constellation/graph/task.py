@@ -71,7 +71,9 @@ class RetryPolicy:
         backoff_s: wait before the second attempt; multiplied by ``factor`` for each further one.
         factor: growth of the wait.
         max_backoff_s: upper bound of the wait.
-        on: error codes (or prefixes up to a dot) that are retried; empty means every error.
+        on: error codes (or prefixes up to a dot) that are retried; empty means every error. What
+            is not idempotent and was interrupted, so that it may have run, is retried only if
+            ``task.failed.interrupted`` is named here.
         elsewhere: prefer a device on which this task has not failed yet.
     """
 

@@ -24,6 +24,8 @@ from .supervision import Supervision, announce
 # The code of a refusal that says that the device takes nothing any more.
 LEAVING = "task.rejected.leaving"
 
+# What a device says of an attempt that it was at when its agent died.
+INTERRUPTED = "task.failed.interrupted"
 _REMEDY_MAY_HAVE_RUN = "See what it left behind, then retry the task or cancel it."
 
 
@@ -264,7 +266,7 @@ class Outcomes:
         policy = run.constellation.nodes[attempt.task].task.retry
         failures = run.trouble.get(attempt.task, Trouble()).failures + 1
         code = str(error.get("code", ""))
-        if failures < policy.attempts and _is_retried(policy, code):
+        if failures < policy.attempts and _is_retried(policy, code, attempt.idempotent):
             cause: Cause = "timeout" if attempt.life is Life.STOPPING else "failed"
             pause = backoff(policy, failures)
             self._requeue(run, attempt, cause, _sentence(error), now, now + pause)
@@ -375,7 +377,10 @@ def backoff(policy: RetryPolicy, failures: int) -> float:
     return max(0.0, min(wait, policy.max_backoff_s))
 
 
-def _is_retried(policy: RetryPolicy, code: str) -> bool:
+def _is_retried(policy: RetryPolicy, code: str, idempotent: bool) -> bool:
+    if code == INTERRUPTED and not idempotent:
+        # It may have run to its end: only who says so in as many words wants it again.
+        return code in policy.on
     return not policy.on or any(code == each or code.startswith(f"{each}.") for each in policy.on)
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 from scheduling_kit import Kit, look, work
 
 from constellation.graph.edits import CancelTask, RetryTask
-from constellation.graph.task import Dependency, Outcome, RetryPolicy, TaskState
+from constellation.graph.task import Dependency, Outcome, RetryPolicy, Task, TaskState
 from constellation.orchestrator.events import (
     AttemptFinished,
     AttemptRejected,
@@ -75,6 +77,26 @@ def test_only_the_errors_named_are_retried(code: str, again: bool) -> None:
     kit.submit(work("x", retry=policy))
     kit.fail("c/x/1", code)
     assert (kit.on("a") == ["c/x/2"]) == again
+
+
+@pytest.mark.parametrize(
+    ("task", "on", "again"),
+    [
+        (work, (), False),
+        (work, ("task.failed",), False),
+        (work, ("task.failed.interrupted",), True),
+        (look, (), True),
+    ],
+)
+def test_what_may_have_run_is_retried_only_if_that_is_wanted(
+    task: Callable[..., Task], on: tuple[str, ...], again: bool
+) -> None:
+    kit = Kit()
+    kit.join("a")
+    kit.submit(task("x", retry=RetryPolicy(attempts=2, backoff_s=0.0, on=on)))
+    kit.fail("c/x/1", "task.failed.interrupted")
+    assert kit.on("a") == (["c/x/2"] if again else [])
+    assert kit.state("x") == ("working" if again else "failed")
 
 
 def test_elsewhere_avoids_a_device_that_failed_while_others_can() -> None:
