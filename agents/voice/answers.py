@@ -84,8 +84,8 @@ class Answer:
 
     @property
     def begun(self) -> bool:
-        """Whether anything of it reached the ear."""
-        return self.ledger.played > 0
+        """Whether a word of it reached the ear."""
+        return bool(self.ledger.heard)
 
     @property
     def playable(self) -> bool:

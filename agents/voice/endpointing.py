@@ -93,6 +93,10 @@ class Endpointer:
             self._asked = now
             self.answered = False
 
+    def heard(self, now: float) -> bool:
+        """Whether the person still speaks."""
+        return now < self._voiced + self._rules.examine_s
+
     def transcript(self, text: str, examination: int) -> None:
         """Take in what was said; one of an earlier examination is as good as a partial one."""
         current = examination > 0 and examination == self.examination

@@ -74,18 +74,20 @@ class FeatureStream:
         return Features(mel, log_mels.astype(np.float32), self._level_db, float(powers[1]))
 
 
-def _filters() -> NDArray[np.float64]:
-    """(101, 40) triangles on Slaney's mel scale up to 8 kHz, each of area one; of those above
-    4 kHz, where there is nothing, the rows are cut off."""
-    mels = np.linspace(0, 15 + 27 * np.log(8) / np.log(6.4), MELS + 2)
-    linear, curved = mels * 200 / 3, 1000 * np.exp((mels - 15) * np.log(6.4) / 27)
-    corners = np.where(mels < 15, linear, curved)
-    bins = np.arange(_WINDOW // 2 + 1)[:, None] * (_RATE_HZ / _WINDOW)
+def mel_filters(*, mels: int, bins: int, bin_hz: float) -> NDArray[np.float64]:
+    """(bins, mels) triangles from 0 to 8 kHz on Slaney's mel scale, each of area one.
+
+    The scale is linear up to 1 kHz and logarithmic above it.
+    """
+    scale = np.linspace(0, 15 + 27 * np.log(8) / np.log(6.4), mels + 2)
+    linear, curved = scale * 200 / 3, 1000 * np.exp((scale - 15) * np.log(6.4) / 27)
+    corners = np.where(scale < 15, linear, curved)
+    hertz = np.arange(bins)[:, None] * bin_hz
     low, middle, high = corners[:-2], corners[1:-1], corners[2:]
-    rising, falling = (bins - low) / (middle - low), (high - bins) / (high - middle)
+    rising, falling = (hertz - low) / (middle - low), (high - hertz) / (high - middle)
     triangles = np.maximum(0, np.minimum(rising, falling)) * 2 / (high - low)
     return np.asarray(triangles, np.float64)
 
 
-_FILTERS = _filters()
+_FILTERS = mel_filters(mels=MELS, bins=_WINDOW // 2 + 1, bin_hz=_RATE_HZ / _WINDOW)
 _HANN = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(_WINDOW) / _WINDOW)

@@ -346,7 +346,9 @@ class TurnTaking:
             self._announcements.appendleft(answer.prompt)
 
     def _end_turn(self, turn: _Turn, now: float) -> None:
-        self._evidence.dismiss()
+        if turn.endpointer.heard(now):
+            # It was ended though the voice goes on: only another voice is one again.
+            self._evidence.dismiss()
         nothing = meaning(turn.text) is Meaning.NOTHING
         if nothing or self._answer is not None:
             self._cancel_preemptive()
@@ -518,7 +520,7 @@ class TurnTaking:
 
     def _silence(self, answer: Answer) -> None:
         """Nothing more is generated or played of an answer."""
-        if answer.playback is not Playback.WAITING or answer.begun:
+        if answer.playback is not Playback.WAITING or answer.ledger.played:
             self._out.append(StopPlayback(answer.number))
         answer.move("stop")
         if answer.generating:

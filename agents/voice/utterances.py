@@ -15,7 +15,7 @@ def words_of(text: str) -> list[str]:
 
 _BACKCHANNELS = frozenset(
     words_of(
-        """ah aha alright cool exactly good great hm hmm huh i mhm mm mmhm mmm nice oh ok okay
+        """ah aha alright cool exactly good great h hm hmm huh i m mhm mm mmhm mmm nice oh ok okay
         really right see sure true uh uhm uhuh um well wow yeah yep yes yup"""
     )
 )

@@ -1,0 +1,49 @@
+"""The command `constellation voice`: a conversation with the agent, here with a recording."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from constellation.errors import ConfigError
+
+app = typer.Typer()
+
+
+@app.command()
+def voice(
+    wav: Annotated[Path, typer.Option(help="What the microphone hears, a WAV file of 16 bits.")],
+    out: Annotated[
+        Path | None, typer.Option(help="Where to write both: left the person, right the agent.")
+    ] = None,
+    enrol: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="A WAV file with about five seconds of the one person who may interrupt; may be "
+            "given again. Without it everyone may."
+        ),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the timeline as JSON.")] = False,
+) -> None:
+    """Run a recording through the whole voice agent, and print what happened when.
+
+    \b
+    Example:
+      constellation voice --wav question.wav --out conversation.wav --enrol me.wav
+    """
+    try:
+        from .recorded import run
+    except ImportError as error:
+        raise ConfigError(
+            f"The voice agent lacks a package: {error.name}.",
+            remedy="Install the extra: pip install 'constellation-fabric[voice]'.",
+        ) from None
+    timeline = run(wav, out, enrol or [])
+    if as_json:
+        typer.echo(json.dumps([entry.plain() for entry in timeline.entries], indent=2))
+        return
+    for line in timeline.lines():
+        typer.echo(line)

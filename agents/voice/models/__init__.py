@@ -1,0 +1,1 @@
+"""Models behind the ports, which come with their weights from the package registry."""

@@ -1,0 +1,56 @@
+"""Loading the models, once for all conversations."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TypeVar
+
+from ..ports import Models
+from ..pvad import Model
+from .moonshine import Moonshine
+from .piper import Piper
+from .smart_turn import SmartTurn
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """All that is shared."""
+
+    detector: Model
+    models: Models
+
+
+@contextmanager
+def loaded(progress: Callable[[str], None] = lambda name: None) -> Iterator[Loaded]:
+    """The models of this machine for as long as the context is open. Loading blocks.
+
+    Args:
+        progress: called with the name of each that is loaded, in its thread.
+
+    Raises:
+        ConfigError: a package is missing; the message says which.
+    """
+
+    def load(name: str, kind: Callable[[], T]) -> T:
+        model = kind()
+        progress(name)
+        return model
+
+    with ThreadPoolExecutor() as pool:
+        speaking = pool.submit(load, "speech synthesis", Piper)
+        detecting = pool.submit(load, "personalised voice activity detection", Model)
+        recognising = pool.submit(load, "speech recognition", Moonshine)
+        ending = pool.submit(load, "ends of turns", SmartTurn)
+    speaker = speaking.result()
+    try:
+        models = Models(recognising.result(), ending.result(), speaker)
+        # The first sentence takes several times as long as the others.
+        speaker.say("Hello.")
+        yield Loaded(detecting.result(), models)
+    finally:
+        speaker.close()

@@ -1,0 +1,100 @@
+"""What the agent needs of models and of a mind, whoever provides them.
+
+Calls of the models block, and are made off the event loop: a model is loaded once and shared by all
+conversations, from several threads, and keeps nothing of one call for the next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from .events import Word
+from .pvad import Judgement
+from .sound import Samples
+
+
+class Ears(Protocol):
+    """A stream of sound, and whose voice is in it. The state is that of one stream."""
+
+    def push(self, samples: Samples) -> Sequence[Judgement]:
+        """Take in sound; return a judgement for every 20 ms that are complete."""
+
+
+class Recogniser(Protocol):
+    """Speech into text."""
+
+    def transcribe(self, sound: Samples) -> str:
+        """What is said in up to a minute of sound; empty if nothing is."""
+
+
+class TurnEnds(Protocol):
+    """Whether a turn is over, by how it sounds."""
+
+    def complete(self, sound: Samples) -> float:
+        """The probability, from 0 to 1, that the sound is a whole turn."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Speech:
+    """A sentence as sound.
+
+    Attributes:
+        words: in order; their ends are in samples.
+    """
+
+    samples: Samples
+    words: tuple[Word, ...]
+
+
+class Speaker(Protocol):
+    """Text into speech."""
+
+    def say(self, text: str) -> Speech:
+        """One sentence.
+
+        Raises:
+            AudioError: it cannot be spoken.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """Who said what, as far as it was heard."""
+
+    who: Literal["person", "agent"]
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Working:
+    """A mind waits for a tool, or no longer."""
+
+    on: bool
+
+
+class Mind(Protocol):
+    """What answers a person."""
+
+    def acts(self, prompt: str) -> bool:
+        """Whether the answer may change the world: it is then not begun before the turn is over."""
+
+    def answer(self, prompt: str, context: Sequence[Said]) -> Iterator[str | Working]:
+        """The answer in pieces, as they come.
+
+        Args:
+            context: what was said before, oldest first.
+
+        Raises:
+            ConstellationError: there is no answer, or no more of it.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class Models:
+    """What all conversations share."""
+
+    recogniser: Recogniser
+    turn_ends: TurnEnds
+    speaker: Speaker

@@ -1,0 +1,142 @@
+"""A conversation with a recording: the whole agent, in the recording's own time.
+
+What a model takes is measured and counted as if it had happened beside the recording, so that the
+outcome is that of a live conversation but no second of it has to be waited for.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from time import perf_counter
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .conversation import Conversation, Found, Lane
+from .dialogue import Dialogue
+from .events import HangUp, Tick
+from .features import BLOCK
+from .models.loading import loaded
+from .player import Player
+from .pvad import Listener, enrol, mean_of
+from .sound import RATE_HZ, Samples, read_wav, write_wav
+from .timeline import Timeline
+
+_BLOCK_S = BLOCK / RATE_HZ
+_LONGEST_END_S = 150.0
+
+
+class Desk:
+    """Does work at once, and hands in what it finds when that would have been found.
+
+    Args:
+        clock: seconds, by which the work is measured.
+    """
+
+    def __init__(self, clock: Callable[[], float] = perf_counter) -> None:
+        self.now = 0.0
+        self._clock = clock
+        self._found: list[tuple[float, int, Found]] = []
+        self._free: dict[Lane, float] = {}
+        self._count = 0
+
+    def start(self, lane: Lane, work: Iterator[Found]) -> None:
+        """Do work after what the lane has to do."""
+        at = max(self.now, self._free.get(lane, 0.0))
+        begun = self._clock()
+        for found in work:
+            done = at + self._clock() - begun
+            self._count += 1
+            heapq.heappush(self._found, (done, self._count, found))
+        self._free[lane] = at + self._clock() - begun
+
+    def busy(self, lane: Lane) -> bool:
+        """Whether a lane has something to do."""
+        return self._free.get(lane, 0.0) > self.now
+
+    @property
+    def idle(self) -> bool:
+        return not self._found
+
+    def due(self) -> float:
+        """When something is found next; infinity if nothing is awaited."""
+        return self._found[0][0] if self._found else float("inf")
+
+    def take(self) -> Found:
+        """What is found next."""
+        return heapq.heappop(self._found)[2]
+
+
+def converse(
+    recording: Samples, conversation: Conversation, player: Player, desk: Desk
+) -> NDArray[np.float32]:
+    """Play a recording to the agent until both have come to rest.
+
+    Returns:
+        (n, 2) samples: what the microphone heard, and what the person heard.
+    """
+    heard = []
+    blocks = np.pad(recording, (0, -len(recording) % BLOCK)).reshape(-1, BLOCK)
+    at = 0
+    while at < len(blocks) or not _at_rest(conversation, desk):
+        if at >= len(blocks) + _LONGEST_END_S / _BLOCK_S:
+            break
+        block = blocks[at] if at < len(blocks) else _SILENCE
+        at += 1
+        spoken, played = player.render(BLOCK)
+        _catch_up(conversation, desk, at * _BLOCK_S)
+        conversation.hear(block, desk.now)
+        if played is not None:
+            conversation.handle(played, desk.now)
+        heard.append(np.stack([block, spoken], axis=1))
+    conversation.handle(HangUp(), desk.now)
+    return np.concatenate(heard) if heard else np.zeros((0, 2), np.float32)
+
+
+def _catch_up(conversation: Conversation, desk: Desk, until: float) -> None:
+    """Let happen what does until then, in its order."""
+    while True:
+        deadline = conversation.machine.deadline()
+        tick = float("inf") if deadline is None else max(deadline, desk.now)
+        due = max(desk.due(), desk.now)
+        if min(tick, due) > until:
+            desk.now = until
+            return
+        desk.now = min(tick, due)
+        conversation.handle(Tick() if tick < due else desk.take(), desk.now)
+
+
+def _at_rest(conversation: Conversation, desk: Desk) -> bool:
+    return desk.idle and conversation.machine.deadline() is None
+
+
+def run(wav: Path, out: Path | None, enrolments: Sequence[Path]) -> Timeline:
+    """Talk to the agent with a recording and the models of this machine.
+
+    Args:
+        wav: what the microphone hears.
+        out: where to write what the microphone and the person heard; None to write nothing.
+        enrolments: recordings of the one person who may interrupt; none lets everyone.
+
+    Raises:
+        AudioError: a recording cannot be read, or has too little voice in it to enrol.
+        ConfigError: a model is not installed.
+    """
+    recording = read_wav(wav)
+    timeline = Timeline()
+    with loaded() as shared:
+        prints = [enrol(shared.detector, read_wav(path)) for path in enrolments]
+        ears = Listener(shared.detector, mean_of(prints) if prints else None)
+        player, desk = Player(), Desk()
+        conversation = Conversation(
+            ears, shared.models, Dialogue(), player, desk, told=timeline.note
+        )
+        heard = converse(recording, conversation, player, desk)
+    if out is not None:
+        write_wav(out, heard)
+    return timeline
+
+
+_SILENCE = np.zeros(BLOCK, np.float32)
