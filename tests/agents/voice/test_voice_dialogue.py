@@ -1,0 +1,157 @@
+"""What the agent says without a language model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+
+from agents.voice.dialogue import Dialogue, Outcome
+from agents.voice.ports import Working
+from agents.voice.spoken import result
+from agents.voice.utterances import Meaning, completeness, is_echo, meaning
+from constellation.errors import PlanError
+
+
+class Fabric:
+    """Hands that know two kinds of work: "quick" and "slow"."""
+
+    def __init__(self) -> None:
+        self.submitted: list[str] = []
+        self.canceled: list[str] = []
+        self.done: dict[str, Outcome] = {}
+
+    def submit(self, request: str) -> tuple[str, str]:
+        if "nonsense" in request:
+            raise PlanError("I do not understand that.", remedy="Name a device.")
+        self.submitted.append(request)
+        work = f"c-{len(self.submitted)}"
+        if "quick" in request:
+            self.done[work] = Outcome("completed", {"free_bytes": 40e9})
+        return work, f"{request} on desk"
+
+    def outcome(self, work: str, within_s: float) -> Outcome | None:
+        return self.done.get(work)
+
+    def cancel(self, work: str) -> None:
+        self.canceled.append(work)
+
+    def devices(self) -> Sequence[str]:
+        return ["desk", "server"]
+
+
+@pytest.fixture
+def fabric() -> Fabric:
+    return Fabric()
+
+
+def said(dialogue: Dialogue, prompt: str) -> str:
+    return " ".join(each for each in dialogue.answer(prompt, ()) if isinstance(each, str))
+
+
+@pytest.mark.parametrize(
+    ("prompt", "begin"),
+    [
+        ("Hello!", "Hello"),
+        ("Hello, how are you today?", "Fine"),
+        ("Wait, thank you very much.", "You are welcome"),
+        ("What can you do?", "I am your voice agent"),
+    ],
+)
+def test_small_talk_needs_nothing_and_changes_nothing(prompt: str, begin: str) -> None:
+    dialogue = Dialogue()
+    assert not dialogue.acts(prompt)
+    assert said(dialogue, prompt).startswith(begin)
+
+
+def test_request_without_devices_is_declined() -> None:
+    assert "not connected" in said(Dialogue(), "Show the disk usage.")
+
+
+def test_request_is_done_and_its_result_told(fabric: Fabric) -> None:
+    dialogue = Dialogue(fabric)
+    assert dialogue.acts("A quick look.")
+    pieces = list(dialogue.answer("A quick look.", ()))
+    assert pieces == [Working(True), Working(False), "Free: 40 gigabytes."]
+    assert fabric.submitted == ["A quick look"]
+    assert dialogue.working == {}
+
+
+def test_request_that_cannot_be_planned_starts_nothing(fabric: Fabric) -> None:
+    with pytest.raises(PlanError, match="not understand"):
+        said(Dialogue(fabric), "Some nonsense.")
+    assert fabric.submitted == []
+
+
+def test_long_work_is_announced_when_it_ends(fabric: Fabric) -> None:
+    dialogue = Dialogue(fabric)
+    assert said(dialogue, "a slow copy").startswith("I am at it: a slow copy on desk.")
+    assert list(dialogue.ended()) == []
+    assert said(dialogue, "How far is it?") == "I am still at it: a slow copy on desk."
+    fabric.done["c-1"] = Outcome("failed", "The disk is full.")
+    (announcement,) = dialogue.ended()
+    assert announcement == "About a slow copy on desk: It failed. The disk is full."
+    assert list(dialogue.ended()) == []
+
+
+@pytest.mark.parametrize("prompt", ["Stop!", "cancel that", "Stop everything, please"])
+def test_stop_cancels_what_was_started_last(fabric: Fabric, prompt: str) -> None:
+    dialogue = Dialogue(fabric)
+    said(dialogue, "a slow copy")
+    said(dialogue, "a slow backup")
+    assert said(dialogue, prompt) == "I have stopped it: a slow backup on desk."
+    assert fabric.canceled == ["c-2"]
+    assert list(dialogue.working) == ["c-1"]
+
+
+def test_stop_with_nothing_to_stop(fabric: Fabric) -> None:
+    assert said(Dialogue(fabric), "stop") == "Okay."
+
+
+def test_devices_are_named(fabric: Fabric) -> None:
+    assert said(Dialogue(fabric), "Which devices are there?") == "desk and server."
+
+
+@pytest.mark.parametrize(
+    ("output", "spoken"),
+    [
+        (None, "It is done."),
+        (True, "Yes."),
+        ("half full", "Half full."),
+        (3.14159, "3.142."),
+        ({"used_percent": 51.3, "name": "/"}, "Used: 51 percent, name: /."),
+        ("\n".join(f"line {n}" for n in range(9)), "9 lines, of which the first is: line 0."),
+        (list(range(6)), "0, 1, 2, 3, and 2 more."),
+        ("word " * 100, "Word" + " word" * 46 + " word, and so on."),
+    ],
+)
+def test_results_are_short_sentences(output: object, spoken: str) -> None:
+    assert result(output) == spoken
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        ("", Meaning.NOTHING),
+        ("Mm-hm.", Meaning.BACKCHANNEL),
+        ("Yeah, right.", Meaning.BACKCHANNEL),
+        ("Stop!", Meaning.COMMAND),
+        ("Hold on, please.", Meaning.COMMAND),
+        ("Stop the backup on the server", Meaning.SPEECH),
+        ("yes yes yes yes yes", Meaning.SPEECH),
+    ],
+)
+def test_what_words_mean(text: str, kind: Meaning) -> None:
+    assert meaning(text) is kind
+
+
+def test_own_words_are_known_as_an_echo() -> None:
+    assert is_echo("Is half full", "The disk is half full.")
+    assert not is_echo("is quite full", "The disk is half full.")
+    assert not is_echo("full", "The disk is half full.")
+
+
+def test_unfinished_sentences_are_known() -> None:
+    assert completeness("Send it to") < completeness("Send it to me") < completeness("Is it there?")
+    assert completeness("Send it, um...") < 0.2
+    assert completeness("Yes.") > 0.8

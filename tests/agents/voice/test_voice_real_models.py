@@ -1,0 +1,66 @@
+"""A whole conversation with the models that ship: speech made by one is understood by the other."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+from voices import silence
+
+from agents.voice.command import app
+from agents.voice.sound import RATE_HZ, Samples, read_wav, write_wav
+
+pytestmark = pytest.mark.full
+
+
+@pytest.fixture(scope="module")
+def spoken() -> Iterator[dict[str, Samples]]:
+    """Sentences of one voice."""
+    pytest.importorskip("moonshine_voice")
+    pytest.importorskip("piper")
+    from agents.voice.models.piper import Piper
+
+    piper = Piper()
+    texts = (
+        "Hello, how are you today?",
+        "What can you do?",
+        "Wait, thank you very much.",
+        "This is how my own voice sounds, and nobody else may interrupt while you talk to me.",
+    )
+    try:
+        yield {text: 0.6 * piper.say(text).samples for text in texts}
+    finally:
+        piper.close()
+
+
+def test_conversation_with_an_interruption(spoken: dict[str, Samples], tmp_path: Path) -> None:
+    hello, what, wait, enrolment = spoken.values()
+    gaps = [silence(seconds, seed) for seed, seconds in enumerate((1.0, 4.0, 3.0, 1.0))]
+    recording = np.concatenate([gaps[0], hello, gaps[1], what, gaps[2], wait, gaps[3]])
+    write_wav(tmp_path / "in.wav", recording)
+    write_wav(tmp_path / "me.wav", enrolment)
+    arguments = ["--wav", "in.wav", "--out", "out.wav", "--enrol", "me.wav", "--json"]
+    paths = [str(tmp_path / each) if each.endswith(".wav") else each for each in arguments]
+    ran = CliRunner().invoke(app, paths, catch_exceptions=False)
+    entries = json.loads(ran.stdout)
+    turns = [entry["text"] for entry in entries if entry["what"] == "turn ended"]
+    assert [turn.split()[0].strip(",").lower() for turn in turns] == ["hello", "what", "wait"]
+    heard = [entry["text"] for entry in entries if entry["what"].startswith("heard")]
+    assert heard[0] == "Fine, thank you. What can I do for you?"
+    assert heard[1].startswith("I am your voice agent.")
+    assert "stopped" in [entry["what"] for entry in entries]
+    assert len(read_wav(tmp_path / "out.wav")) > len(recording) - RATE_HZ
+
+
+def test_half_a_sentence_sounds_less_complete_than_a_whole_one(spoken: dict[str, Samples]) -> None:
+    pytest.importorskip("pipecat")
+    from agents.voice.models.smart_turn import SmartTurn
+
+    model = SmartTurn()
+    whole = spoken["Hello, how are you today?"]
+    assert model.complete(whole) > 0.8
+    assert model.complete(whole[: len(whole) * 2 // 3]) < model.complete(whole)
