@@ -52,6 +52,7 @@ class Attempt:
         life: see `Life`.
         is_rival: True if it was started to race a straggler.
         rival: the other attempt of a race, while both run.
+        raced: True once it had a rival: a second one would have the id of the first.
         answer: the last answer given to it, until it ends: ``{"attempt", "question", "answer"}``.
         exclusive: hub-wide resources that it holds.
         timer: key of the deadline that is armed for it; None while there is none.
@@ -67,6 +68,7 @@ class Attempt:
         "is_rival",
         "life",
         "number",
+        "raced",
         "rival",
         "skill",
         "started_at",
@@ -96,6 +98,7 @@ class Attempt:
         self.exclusive = exclusive
         self.life = Life.RUNNING
         self.is_rival = False
+        self.raced = False
         self.rival: Attempt | None = None
         self.answer: Mapping[str, Any] | None = None
         self.timer: Key | None = None
@@ -126,6 +129,7 @@ class Attempt:
         other.is_rival = True
         other.rival = self
         self.rival = other
+        self.raced = True
         return other
 
     def to_plain(self) -> dict[str, Any]:
@@ -140,6 +144,7 @@ class Attempt:
             "exclusive": list(self.exclusive),
             "asking": self.life is Life.ASKING,
             "rival": self.is_rival,
+            "raced": self.raced,
             "answer": self.answer,
         }
 
@@ -159,6 +164,7 @@ class Attempt:
         if plain["rival"]:
             attempt.id += "b"
             attempt.is_rival = True
+        attempt.raced = plain.get("raced", False)
         if plain["asking"]:
             attempt.life = Life.ASKING
         attempt.answer = plain["answer"]

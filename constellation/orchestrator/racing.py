@@ -91,7 +91,7 @@ def _may_be_raced(attempt: Attempt) -> bool:
     return (
         attempt.idempotent
         and attempt.life is Life.RUNNING
-        and attempt.rival is None
+        and not attempt.raced
         and not attempt.is_rival
         and not attempt.exclusive
     )

@@ -9,6 +9,7 @@ from scheduling_kit import Kit, look, work
 
 from constellation.graph.task import Requirement
 from constellation.orchestrator.events import DeviceLost, InputAnswered, InputRequired
+from constellation.orchestrator.run import Run
 from constellation.orchestrator.settings import Settings
 
 QUESTION = {"id": "q1", "kind": "text", "prompt": "Which?"}
@@ -60,6 +61,23 @@ def test_a_failure_leaves_the_other_to_go_on(first: str, second: str) -> None:
     assert kit.state("x") == "working"
     kit.fail(second)
     assert kit.state("x") == "failed"
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+def test_an_attempt_is_raced_once(restarted: bool) -> None:
+    kit = straggling()
+    kit.join("d")
+    kit.pass_time(5.0)
+    assert kit.assigned()[-1] == "c/x/1b"
+    kit.fail("c/x/1b")
+    if restarted:
+        run = Run.restore(kit.run().snapshot(), kit.scheduler.state.expected)
+        assert run.live["x"].raced
+    kit.pass_time(60.0)
+    # Another rival would have the id of the first, which its device would not run again.
+    assert kit.assigned().count("c/x/1b") == 1
+    kit.finish("c/x/1")
+    assert kit.state("x") == "completed"
 
 
 def test_so_does_a_lost_device() -> None:
