@@ -8,6 +8,7 @@ if a whole step was missed is the beat set anew, since a robot must not get two 
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
 from collections import deque
@@ -23,6 +24,8 @@ from .ports import Robot
 
 log = logging.getLogger("constellation.robot")
 
+# The same reason to hold is told once in so many seconds.
+_TELL_AGAIN_S = 5.0
 # As many steps of the past tell how late the loop is.
 _REMEMBERED = 2_000
 
@@ -78,6 +81,7 @@ class Loop:
         self._clock = clock or SystemClock()
         self._inbox: deque[tuple[Event, Future[None]]] = deque()
         self._ending = threading.Event()
+        self._told: dict[str, float] = {}
         self._thread = threading.Thread(target=self.run, name="control", daemon=True)
 
     def __enter__(self) -> Loop:
@@ -131,10 +135,10 @@ class Loop:
             # The controller misses it, and holds if it has to.
             log.warning("The robot cannot be observed: %s", error)
         else:
-            self._do(self.controller.handle(Observed(observation), now))
+            self._do(self.controller.handle(Observed(observation), now), now)
         # The answer of a policy that is faster than this line serves this step.
         self._take_all(now)
-        self._do(self.controller.handle(Tick(), now))
+        self._do(self.controller.handle(Tick(), now), now)
 
     def _take_all(self, now: float) -> None:
         while self._inbox:
@@ -145,18 +149,19 @@ class Loop:
         if not taken.set_running_or_notify_cancel():
             return
         try:
-            self._do(self.controller.handle(event, now))
+            self._do(self.controller.handle(event, now), now)
         except InvalidTransition as error:
             taken.set_exception(error)
         else:
             taken.set_result(None)
 
-    def _do(self, instructions: list[Instruction]) -> None:
+    def _do(self, instructions: list[Instruction], now: float) -> None:
         for each in instructions:
             match each:
                 case Act(action):
                     self._robot.act(action)
                 case Infer():
                     self._inference.ask(each, self.post)
-                case Halted(reason):
+                case Halted(reason) if now >= self._told.get(reason, -math.inf) + _TELL_AGAIN_S:
+                    self._told[reason] = now
                     log.warning("The robot holds: %s.", reason)

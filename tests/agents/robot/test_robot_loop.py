@@ -18,6 +18,7 @@ from agents.robot.events import (
     Cancel,
     EmergencyStop,
     Infer,
+    LinkBack,
     LinkLost,
     Refused,
     Steer,
@@ -245,6 +246,18 @@ def test_of_questions_that_wait_only_the_last_is_asked() -> None:
     assert isinstance(said[2], Refused)
     assert isinstance(said[3], Answered)
     assert len(thinking.threads) == 2
+
+
+def test_the_same_reason_is_not_told_again_and_again(caplog: pytest.LogCaptureFixture) -> None:
+    steps: dict[int, Callable[[Loop], object]] = {0: lambda loop: loop.post(Begin())}
+    for step in range(10, 90, 10):
+        steps[step] = lambda loop: loop.post(LinkLost())
+        steps[step + 5] = lambda loop: loop.post(LinkBack())
+    loop, arm = make(steps | {95: ended})
+    loop.run()
+
+    assert len(arm.acted) >= 95
+    assert caplog.text.count("out of reach") == 1
 
 
 def test_cancel_reaches_the_controller() -> None:
