@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from constellation.config import LocalHub, load_settings
 from constellation.errors import ConfigError
 
 app = typer.Typer()
@@ -30,6 +31,8 @@ def voice(
 ) -> None:
     """Run a recording through the whole voice agent, and print what happened when.
 
+    The devices of the hub that runs on this machine are its hands; without one it only talks.
+
     \b
     Example:
       constellation voice --wav question.wav --out conversation.wav --enrol me.wav
@@ -41,7 +44,8 @@ def voice(
             f"The voice agent lacks a package: {error.name}.",
             remedy="Install the extra: pip install 'constellation-fabric[voice]'.",
         ) from None
-    timeline = run(wav, out, enrol or [])
+    local = LocalHub.find(load_settings().state_dir)
+    timeline = run(wav, out, enrol or [], local)
     if as_json:
         typer.echo(json.dumps([entry.plain() for entry in timeline.entries], indent=2))
         return

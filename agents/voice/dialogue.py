@@ -32,6 +32,23 @@ class Outcome:
     output: Any
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Some work waits for a person's answer.
+
+    Attributes:
+        work, task, question: their ids.
+        prompt: the question, in words.
+        approval: it is to be answered by yes or no.
+    """
+
+    work: str
+    task: str
+    question: str
+    prompt: str
+    approval: bool
+
+
 class Hands(Protocol):
     """The fabric, as the dialogue uses it. Calls block."""
 
@@ -42,8 +59,11 @@ class Hands(Protocol):
             ConstellationError: it cannot be planned as it stands; nothing was started.
         """
 
-    def outcome(self, work: str, within_s: float) -> Outcome | None:
-        """How it ended; None if it goes on for longer than that."""
+    def outcome(self, work: str, within_s: float) -> Outcome | Asked | None:
+        """How it ended, or what it asks; None if it goes on for longer than that."""
+
+    def reply(self, asked: Asked, answer: bool | str) -> None:
+        """Answer what was asked."""
 
     def cancel(self, work: str) -> None:
         """Stop it."""
@@ -53,6 +73,8 @@ class Hands(Protocol):
 
 
 _WAIT_S = 6.0
+_YES = frozenset(words_of("yes yeah yep sure okay ok allow approve"))
+_NO = frozenset(words_of("no nope not don't never deny refuse"))
 
 _SMALL_TALK: tuple[tuple[str, str], ...] = (
     (r"(hi|hello|hey|good (morning|evening|afternoon))( there)?", "Hello. What can I do for you?"),
@@ -91,16 +113,20 @@ class Dialogue:
     def __init__(self, hands: Hands | None = None) -> None:
         self.working: dict[str, str] = {}
         self._hands = hands
+        self._asked: Asked | None = None
 
     def acts(self, prompt: str) -> bool:
         """See `agents.voice.ports.Mind`."""
-        return _small_talk(prompt) is None
+        return self._asked is not None or _small_talk(prompt) is None
 
     def answer(self, prompt: str, context: Sequence[Said]) -> Iterator[str | Working]:
         """See `agents.voice.ports.Mind`."""
         said = " ".join(words_of(prompt))
+        asked = self._asked
         if meaning(prompt) is Meaning.COMMAND or _CANCEL.fullmatch(said):
             yield self._cancel()
+        elif self._hands is not None and asked is not None:
+            yield from self._answer_question(self._hands, asked, prompt)
         elif (reply := _small_talk(prompt)) is not None:
             yield reply
         elif self._hands is None:
@@ -110,32 +136,54 @@ class Dialogue:
         elif _PROGRESS.fullmatch(said):
             yield self._progress()
         else:
-            yield from self._work(self._hands, prompt)
+            work, title = self._hands.submit(prompt.rstrip(" .!?"))
+            self.working[work] = title
+            yield from self._wait(self._hands, work)
 
     def ended(self) -> Iterator[str]:
-        """What is to be announced: work that has ended since it was started."""
+        """What is to be announced: work that has ended, or asks, since it was started."""
         for work, title in list(self.working.items()):
-            outcome = self._hands.outcome(work, 0.0) if self._hands is not None else None
-            if outcome is not None:
-                del self.working[work]
-                yield f"About {title}: {_told(outcome)}"
+            found = self._hands.outcome(work, 0.1) if self._hands is not None else None
+            if found is not None and found != self._asked:
+                yield f"About {title}: {self._told(work, found)}"
 
-    def _work(self, hands: Hands, prompt: str) -> Iterator[str | Working]:
-        work, title = hands.submit(prompt.rstrip(" .!?"))
-        self.working[work] = title
+    def _wait(self, hands: Hands, work: str) -> Iterator[str | Working]:
         yield Working(True)
-        outcome = hands.outcome(work, _WAIT_S)
+        found = hands.outcome(work, _WAIT_S)
         yield Working(False)
-        if outcome is None:
-            yield f"I am at it: {title}. I will tell you when it is done."
-            return
+        if found is None:
+            yield f"I am at it: {self.working[work]}. I will tell you when it is done."
+        else:
+            yield self._told(work, found)
+
+    def _told(self, work: str, found: Outcome | Asked) -> str:
+        if isinstance(found, Asked):
+            self._asked = found
+            return f"{found.prompt} Yes or no?" if found.approval else found.prompt
         self.working.pop(work, None)
-        yield _told(outcome)
+        match found.state:
+            case "completed":
+                return result(found.output)
+            case "canceled":
+                return "It was canceled."
+        return f"It failed. {result(found.output)}"
+
+    def _answer_question(self, hands: Hands, asked: Asked, prompt: str) -> Iterator[str | Working]:
+        words = set(words_of(prompt))
+        yes, no = bool(words & _YES), bool(words & _NO)
+        if asked.approval and yes == no:
+            yield f"I need a yes or a no. {asked.prompt}"
+            return
+        self._asked = None
+        hands.reply(asked, yes if asked.approval else prompt)
+        yield from self._wait(hands, asked.work)
 
     def _cancel(self) -> str:
         if not self.working or self._hands is None:
             return "Okay."
         work, title = self.working.popitem()
+        if self._asked is not None and self._asked.work == work:
+            self._asked = None
         try:
             self._hands.cancel(work)
         except ConstellationError as error:
@@ -156,15 +204,6 @@ def _small_talk(prompt: str) -> str | None:
             if pattern.fullmatch(text):
                 return reply
     return None
-
-
-def _told(outcome: Outcome) -> str:
-    match outcome.state:
-        case "completed":
-            return result(outcome.output)
-        case "canceled":
-            return "It was canceled."
-    return f"It failed. {result(outcome.output)}"
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -8,16 +8,20 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from time import perf_counter
 
 import numpy as np
 from numpy.typing import NDArray
 
+from constellation.config import LocalHub
+
 from .conversation import Conversation, Found, Lane
 from .dialogue import Dialogue
 from .events import HangUp, Tick
 from .features import BLOCK
+from .hub import connected
 from .models.loading import loaded
 from .player import Player
 from .pvad import Listener, enrol, mean_of
@@ -112,26 +116,32 @@ def _at_rest(conversation: Conversation, desk: Desk) -> bool:
     return desk.idle and conversation.machine.deadline() is None
 
 
-def run(wav: Path, out: Path | None, enrolments: Sequence[Path]) -> Timeline:
+def run(
+    wav: Path, out: Path | None, enrolments: Sequence[Path], local: LocalHub | None
+) -> Timeline:
     """Talk to the agent with a recording and the models of this machine.
 
     Args:
         wav: what the microphone hears.
         out: where to write what the microphone and the person heard; None to write nothing.
         enrolments: recordings of the one person who may interrupt; none lets everyone.
+        local: the hub whose devices are the agent's hands; None for none.
 
     Raises:
         AudioError: a recording cannot be read, or has too little voice in it to enrol.
         ConfigError: a model is not installed.
+        HubUnreachable: the hub does not answer.
     """
     recording = read_wav(wav)
     timeline = Timeline()
-    with loaded() as shared:
+    with ExitStack() as stack:
+        shared = stack.enter_context(loaded())
+        hands = None if local is None else stack.enter_context(connected(local))
         prints = [enrol(shared.detector, read_wav(path)) for path in enrolments]
         ears = Listener(shared.detector, mean_of(prints) if prints else None)
         player, desk = Player(), Desk()
         conversation = Conversation(
-            ears, shared.models, Dialogue(), player, desk, told=timeline.note
+            ears, shared.models, Dialogue(hands), player, desk, told=timeline.note
         )
         heard = converse(recording, conversation, player, desk)
     if out is not None:

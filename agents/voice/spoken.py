@@ -31,7 +31,12 @@ def phrase(value: Any, name: str = "") -> str:
             return _number(value, name)
         case str():
             return _text(value)
+        case Mapping() if "content" in value:
+            return phrase(value["content"])
         case Mapping():
+            # Tables are for screens, if there is anything to say beside them.
+            plain = {key: each for key, each in value.items() if not isinstance(each, list)}
+            value = plain or value
             parts = [_entry(str(key), each) for key, each in value.items()]
             return _joined([part for part in parts if part])
         case Sequence():

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from agents.voice.dialogue import Dialogue, Outcome
+from agents.voice.dialogue import Asked, Dialogue, Outcome
 from agents.voice.ports import Working
 from agents.voice.spoken import result
 from agents.voice.utterances import Meaning, completeness, is_echo, meaning
@@ -19,7 +19,8 @@ class Fabric:
     def __init__(self) -> None:
         self.submitted: list[str] = []
         self.canceled: list[str] = []
-        self.done: dict[str, Outcome] = {}
+        self.done: dict[str, Outcome | Asked] = {}
+        self.replies: list[bool | str] = []
 
     def submit(self, request: str) -> tuple[str, str]:
         if "nonsense" in request:
@@ -28,10 +29,16 @@ class Fabric:
         work = f"c-{len(self.submitted)}"
         if "quick" in request:
             self.done[work] = Outcome("completed", {"free_bytes": 40e9})
+        if "dangerous" in request:
+            self.done[work] = Asked(work, "t", "q", "May it delete a.txt?", approval=True)
         return work, f"{request} on desk"
 
-    def outcome(self, work: str, within_s: float) -> Outcome | None:
+    def outcome(self, work: str, within_s: float) -> Outcome | Asked | None:
         return self.done.get(work)
+
+    def reply(self, asked: Asked, answer: bool | str) -> None:
+        self.replies.append(answer)
+        self.done[asked.work] = Outcome("completed" if answer else "failed", "as you said")
 
     def cancel(self, work: str) -> None:
         self.canceled.append(work)
@@ -102,6 +109,49 @@ def test_stop_cancels_what_was_started_last(fabric: Fabric, prompt: str) -> None
     assert said(dialogue, prompt) == "I have stopped it: a slow backup on desk."
     assert fabric.canceled == ["c-2"]
     assert list(dialogue.working) == ["c-1"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "reply", "end"),
+    [
+        ("Yes, please.", True, "As you said."),
+        ("No, don't!", False, "It failed. As you said."),
+    ],
+)
+def test_dangerous_work_is_confirmed_by_voice(
+    fabric: Fabric, answer: str, reply: bool, end: str
+) -> None:
+    dialogue = Dialogue(fabric)
+    assert said(dialogue, "something dangerous") == "May it delete a.txt? Yes or no?"
+    assert dialogue.acts(answer)
+    assert said(dialogue, answer) == end
+    assert fabric.replies == [reply]
+    assert not dialogue.acts("Yes.")
+
+
+@pytest.mark.parametrize("answer", ["Is it new?", "Yes, or no, what do I know?"])
+def test_what_is_neither_yes_nor_no_confirms_nothing(fabric: Fabric, answer: str) -> None:
+    dialogue = Dialogue(fabric)
+    said(dialogue, "something dangerous")
+    assert said(dialogue, answer).startswith("I need a yes or a no.")
+    assert fabric.replies == []
+
+
+def test_question_is_announced_once(fabric: Fabric) -> None:
+    dialogue = Dialogue(fabric)
+    said(dialogue, "something slow")
+    fabric.done["c-1"] = Asked("c-1", "t", "q", "Which folder?", approval=False)
+    assert list(dialogue.ended()) == ["About something slow on desk: Which folder?"]
+    assert list(dialogue.ended()) == []
+    said(dialogue, "notes")
+    assert fabric.replies == ["notes"]
+
+
+def test_stop_takes_back_the_question(fabric: Fabric) -> None:
+    dialogue = Dialogue(fabric)
+    said(dialogue, "something dangerous")
+    assert said(dialogue, "stop").startswith("I have stopped it")
+    assert not dialogue.acts("Yes.")
 
 
 def test_stop_with_nothing_to_stop(fabric: Fabric) -> None:

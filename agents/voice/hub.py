@@ -1,0 +1,128 @@
+"""The fabric as hands: a client of the hub that a dialogue can use from its own thread."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import anyio
+from anyio.from_thread import BlockingPortal, start_blocking_portal
+
+from constellation.aip.client import Link, connect
+from constellation.config import LocalHub
+from constellation.errors import HubUnreachable
+
+from .dialogue import Asked, Outcome
+
+_TIMEOUT_S = 10.0
+_SHOWN = 200
+
+
+class Hub:
+    """A connection to a hub; see `agents.voice.dialogue.Hands`."""
+
+    def __init__(self, portal: BlockingPortal, link: Link) -> None:
+        self._portal = portal
+        self._link = link
+        self._answered: set[str] = set()
+
+    def submit(self, request: str) -> tuple[str, str]:
+        """See `Hands`."""
+        answer = self._ask("submit", request=request)
+        return answer["constellation"], answer["title"]
+
+    def outcome(self, work: str, within_s: float) -> Outcome | Asked | None:
+        """See `Hands`."""
+        return self._portal.call(self._outcome, work, within_s)
+
+    def reply(self, asked: Asked, answer: bool | str) -> None:
+        """See `Hands`."""
+        self._answered.add(asked.question)
+        self._ask(
+            "answer",
+            constellation=asked.work,
+            task=asked.task,
+            question=asked.question,
+            answer=answer,
+        )
+
+    def cancel(self, work: str) -> None:
+        """See `Hands`."""
+        self._ask("cancel", constellation=work)
+
+    def devices(self) -> Sequence[str]:
+        """See `Hands`."""
+        found = self._ask("devices", cards=False)["devices"]
+        return [each["name"] for each in found if each["presence"] == "connected"]
+
+    def _ask(self, verb: str, **params: Any) -> dict[str, Any]:
+        return self._portal.call(self._request, verb, params)
+
+    async def _request(self, verb: str, params: Mapping[str, Any]) -> dict[str, Any]:
+        with anyio.fail_after(_TIMEOUT_S):
+            await self._link.ready()
+        return dict(await self._link.request(verb, params))
+
+    async def _outcome(self, work: str, within_s: float) -> Outcome | Asked | None:
+        subscribed = await self._request("subscribe", {"constellation": work, "after": 0})
+        events = self._link.events(subscribed["subscription"])
+        try:
+            with anyio.move_on_after(within_s):
+                async for event in events:
+                    body = event["body"]
+                    if event["kind"] == "ended":
+                        return await self._ended(work, body["state"])
+                    if event["kind"] == "asked" and body["question"]["id"] not in self._answered:
+                        return _asked(work, body)
+        finally:
+            events.close()
+        return None
+
+    async def _ended(self, work: str, state: str) -> Outcome:
+        shown = await self._request("show", {"constellation": work, "limit": _SHOWN})
+        graph = shown["graph"]
+        if state != "completed":
+            errors = [node["error"]["message"] for node in graph["nodes"] if node.get("error")]
+            return Outcome(state, errors[0] if errors else None)
+        followed = {dependency["source"] for dependency in graph["dependencies"]}
+        outputs = {
+            node["task"].get("name") or node["task"]["id"]: node.get("output")
+            for node in graph["nodes"]
+            if node["task"]["id"] not in followed and node["state"] == "completed"
+        }
+        return Outcome(state, next(iter(outputs.values())) if len(outputs) == 1 else outputs)
+
+
+def _asked(work: str, body: Mapping[str, Any]) -> Asked:
+    question = body["question"]
+    return Asked(
+        work, body["task"], question["id"], question["prompt"], question["kind"] == "approval"
+    )
+
+
+@contextmanager
+def connected(local: LocalHub, timeout_s: float = _TIMEOUT_S) -> Iterator[Hub]:
+    """The hub of this machine, for as long as the context is open.
+
+    Args:
+        timeout_s: until when it must answer.
+
+    Raises:
+        HubUnreachable: it does not answer.
+        AuthenticationError: it refuses the credential.
+    """
+    name = f"voice-{socket.gethostname().split('.')[0]}-{os.getpid()}"
+    opened = connect(local.url, role="client", name=name, credential=local.token.get_secret_value())
+    with start_blocking_portal() as portal, portal.wrap_async_context_manager(opened) as link:
+        portal.call(_wait, link, local.url, timeout_s)
+        yield Hub(portal, link)
+
+
+async def _wait(link: Link, url: str, timeout_s: float) -> None:
+    with anyio.move_on_after(timeout_s):
+        await link.ready()
+        return
+    raise HubUnreachable(f"The hub at {url} does not answer.", remedy="See that it runs.")

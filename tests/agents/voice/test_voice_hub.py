@@ -1,0 +1,87 @@
+"""The fabric as the voice agent's hands: a real hub and a real device."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from anyio.from_thread import start_blocking_portal
+
+from agents.voice.dialogue import Asked, Dialogue, Outcome
+from agents.voice.hub import Hub, connected
+from agents.voice.ports import Working
+from constellation.cli.embedded import embedded_hub
+from constellation.config import LocalHub, load_settings
+from constellation.errors import HubUnreachable, PlanError
+
+
+@pytest.fixture(scope="module")
+def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
+    root, state = tmp_path_factory.mktemp("root"), tmp_path_factory.mktemp("state")
+    (root / "hello.txt").write_text("hello from a file")
+    settings = load_settings({"state_dir": state})
+    with (
+        start_blocking_portal() as portal,
+        portal.wrap_async_context_manager(embedded_hub(settings, root)),
+    ):
+        local = LocalHub.find(state)
+        assert local is not None
+        with connected(local) as hub:
+            yield hub
+
+
+def test_request_is_planned_run_and_told(hub: Hub) -> None:
+    pieces = list(Dialogue(hub).answer("Read hello.txt.", ()))
+    assert pieces == [Working(True), Working(False), "Hello from a file."]
+
+
+def test_several_results_are_told_by_name(hub: Hub) -> None:
+    work, _ = hub.submit("read hello.txt and show the memory")
+    outcome = hub.outcome(work, 10)
+    assert isinstance(outcome, Outcome)
+    assert isinstance(outcome.output, dict)
+    assert len(outcome.output) == 2
+
+
+def test_failure_says_why(hub: Hub) -> None:
+    work, _ = hub.submit("read nothing.txt")
+    outcome = hub.outcome(work, 10)
+    assert isinstance(outcome, Outcome)
+    assert outcome.state == "failed"
+    assert "nothing.txt" in outcome.output
+
+
+def test_request_that_cannot_be_planned(hub: Hub) -> None:
+    with pytest.raises(PlanError):
+        hub.submit("colourless green ideas")
+
+
+def test_dangerous_work_asks_and_is_answered(hub: Hub) -> None:
+    work, _ = hub.submit("run `echo yes`")
+    asked = hub.outcome(work, 10)
+    assert isinstance(asked, Asked)
+    assert asked.approval
+    assert "echo yes" in asked.prompt
+    hub.reply(asked, False)
+    outcome = hub.outcome(work, 10)
+    assert isinstance(outcome, Outcome)
+    assert outcome.state == "canceled"
+
+
+def test_what_takes_longer_is_not_waited_for_and_can_be_stopped(hub: Hub) -> None:
+    work, _ = hub.submit("wait 60 seconds")
+    assert hub.outcome(work, 0.1) is None
+    hub.cancel(work)
+    outcome = hub.outcome(work, 10)
+    assert isinstance(outcome, Outcome)
+    assert outcome.state == "canceled"
+
+
+def test_devices_are_named(hub: Hub) -> None:
+    assert len(hub.devices()) == 1
+
+
+def test_hub_that_is_gone() -> None:
+    local = LocalHub(url="ws://127.0.0.1:9/aip", token="none", pid=1)
+    with pytest.raises(HubUnreachable), connected(local, timeout_s=0.2):
+        pass
