@@ -28,6 +28,21 @@ _ROUNDING = 1e-9
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Workspace:
+    """Walls that joints together must not pass: `normals @ position <= bounds`.
+
+    At a wall all joints stop, so that none slips along it unasked.
+
+    Attributes:
+        normals: a row for each wall, (W, A).
+        bounds: (W,).
+    """
+
+    normals: Vector
+    bounds: Vector
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Limits:
     """What each joint may do, grippers included.
 
@@ -35,6 +50,7 @@ class Limits:
         low, high: positions, (A,), in the robot's units.
         velocity, acceleration, jerk: (A,), above 0, in units per second, per second squared, cubed.
         rate_hz: control steps in a second.
+        workspace: walls, if there are any.
 
     Raises:
         ConfigError: they contradict themselves, or braking would take thousands of steps.
@@ -46,6 +62,7 @@ class Limits:
     acceleration: Vector
     jerk: Vector
     rate_hz: float
+    workspace: Workspace | None = None
 
     def __post_init__(self) -> None:
         rates = (self.velocity, self.acceleration, self.jerk)
@@ -115,7 +132,9 @@ class Envelope:
         self._velocity = limits.velocity / rate
         self._acceleration = limits.acceleration / rate**2
         self._jerk = limits.jerk / rate**3
-        if not ((limits.low <= position) & (position <= limits.high)).all():
+        inside = (limits.low <= position) & (position <= limits.high)
+        walls = limits.workspace
+        if not inside.all() or (walls and (walls.normals @ position > walls.bounds).any()):
             raise ConfigError(
                 "The robot stands outside of its limits.", remedy="Move it, or correct the limits."
             )
@@ -152,7 +171,7 @@ class Envelope:
         # be a lag. The way to a goal that stays is kept, since it ends there.
         moving = steady != 0.0
         renewed = np.where(moving, self._allowed(shortest), 0.0)
-        self._way = self._way + renewed * (shortest - self._way)
+        self._way = self._inside(self._way + renewed * (shortest - self._way))
 
         met = (first == exact) & (np.abs(motion.position - self._wished) <= self._tolerance)
         change, needed = tried - self._way, target + lead - self.rest
@@ -160,7 +179,7 @@ class Envelope:
         wanted = np.where(moving, _bent_share(needed, half, whole), _share(needed, whole))
         wanted = np.where(met, 1.0, wanted)
         share = np.where(known, np.minimum(wanted, self._allowed(tried)), 0.0)
-        self._go(self._way + share * change)
+        self._go(self._inside(self._way + share * change))
         self._wished, self._pace, self._gain = np.where(known, target, np.nan), pace, gain
         return self.motion.position, ~(np.abs(self.motion.position - wish) <= self._tolerance)
 
@@ -247,6 +266,16 @@ class Envelope:
             ),
         )
         return np.where(way[-1] == 0.0, shares.min(axis=0), 0.0)
+
+    def _inside(self, way: Vector) -> Vector:
+        """Another way, drawn towards the one in hand as far as the workspace needs it."""
+        walls = self.limits.workspace
+        if walls is None:
+            return way
+        change = way - self._way
+        there = (self.motion.position + self._way.cumsum(axis=0)) @ walls.normals.T
+        moved = change.cumsum(axis=0) @ walls.normals.T
+        return self._way + _room(walls.bounds - there, moved).min() * change
 
 
 def _share(needed: Vector, gained: Vector) -> Vector:

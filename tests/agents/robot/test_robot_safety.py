@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agents.robot.safety import Envelope, Limits, Vector
+from agents.robot.safety import Envelope, Limits, Vector, Workspace
 from constellation.errors import ConfigError
 
 LOW, HIGH = -1.5, 1.0
@@ -143,6 +145,36 @@ def test_a_wish_out_of_reach_is_followed_to_the_limit_and_reported() -> None:
     assert clamped[0]
 
 
+pairs = st.lists(st.tuples(wishes, wishes, st.integers(1, 20)), max_size=8)
+
+
+@given(pairs)
+def test_no_sequence_of_wishes_leads_through_a_wall(
+    sequence: list[tuple[float, float, int]],
+) -> None:
+    walls = Workspace(np.array([[1.0, 1.0], [-2.0, 1.0]]), np.array([0.5, 0.7]))
+    envelope = Envelope(replace(limits(joints=2), workspace=walls), np.zeros(2))
+    for x, y, times in sequence:
+        for _ in range(times):
+            envelope.step(np.array([x, y]))
+            assert (walls.normals @ envelope.motion.position <= walls.bounds + 1e-9).all()
+    for _ in range(envelope.limits.braking_steps + 1):
+        position = envelope.hold()
+        assert (walls.normals @ position <= walls.bounds + 1e-9).all()
+
+
+def test_a_wall_stops_what_would_pass_it_and_lets_it_come_back() -> None:
+    walls = Workspace(np.array([[1.0, 1.0]]), np.array([0.5]))
+    envelope = Envelope(replace(limits(joints=2), workspace=walls), np.zeros(2))
+    for _ in range(100):
+        stopped, _ = envelope.step(np.array([0.6, 0.6]))
+    assert stopped.sum() == pytest.approx(0.5, abs=1e-2)
+
+    for _ in range(100):
+        back, _ = envelope.step(np.array([-0.2, 0.1]))
+    assert back == pytest.approx([-0.2, 0.1])
+
+
 def test_what_is_no_number_stops_its_joint_alone() -> None:
     envelope = Envelope(limits(joints=2), np.zeros(2))
     for _ in range(60):
@@ -169,3 +201,6 @@ def test_limits_that_cannot_be_kept_are_refused(wrong: dict[str, float]) -> None
 def test_a_robot_outside_of_its_limits_is_refused() -> None:
     with pytest.raises(ConfigError, match="outside"):
         Envelope(limits(), np.array([HIGH + 0.1]))
+    walled = replace(limits(), workspace=Workspace(np.ones((1, 1)), np.full(1, 0.2)))
+    with pytest.raises(ConfigError, match="outside"):
+        Envelope(walled, np.array([0.3]))
