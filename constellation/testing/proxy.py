@@ -1,4 +1,4 @@
-"""A TCP proxy whose links can be cut, stalled and resumed at will.
+"""A TCP proxy whose links can be cut, stalled, resumed at will, and be as slow as those far away.
 
 It stands between a client and a server, on loopback, in tests and demonstrations::
 
@@ -10,7 +10,8 @@ It stands between a client and a server, on loopback, in tests and demonstration
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import math
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 import anyio
@@ -24,6 +25,7 @@ class TcpProxy:
 
     Args:
         host, port: where connections are passed on to.
+        delay: seconds that the next bytes take one way; they never overtake each other.
 
     Attributes:
         port: where it listens on 127.0.0.1.
@@ -31,8 +33,9 @@ class TcpProxy:
         forwarded: bytes that passed so far, both ways together.
     """
 
-    def __init__(self, host: str, port: int) -> None:
+    def __init__(self, host: str, port: int, delay: Callable[[], float] | None = None) -> None:
         self._target = (host, port)
+        self._delay = delay
         self._links: set[anyio.CancelScope] = set()
         self._flowing = anyio.Event()
         self._flowing.set()
@@ -98,12 +101,32 @@ class TcpProxy:
         self, source: SocketStream, sink: SocketStream, both: anyio.CancelScope
     ) -> None:
         try:
-            async for data in source:
+            if self._delay is None:
+                async for data in source:
+                    await self._flowing.wait()
+                    await self._forward(data, sink)
+            else:
+                await self._pump_late(source, sink, self._delay)
+            await sink.send_eof()
+        except* (anyio.BrokenResourceError, anyio.ClosedResourceError):
+            both.cancel()
+
+    async def _pump_late(
+        self, source: SocketStream, sink: SocketStream, delay: Callable[[], float]
+    ) -> None:
+        under_way, arriving = anyio.create_memory_object_stream[tuple[float, bytes]](math.inf)
+
+        async def arrive() -> None:
+            async for due, data in arriving:
+                await anyio.sleep_until(due)
                 await self._flowing.wait()
                 await self._forward(data, sink)
-            await sink.send_eof()
-        except (anyio.BrokenResourceError, anyio.ClosedResourceError):
-            both.cancel()
+
+        async with arriving, anyio.create_task_group() as tasks:
+            tasks.start_soon(arrive)
+            async with under_way:
+                async for data in source:
+                    under_way.send_nowait((anyio.current_time() + delay(), data))
 
     async def _forward(self, data: bytes, sink: SocketStream) -> None:
         if self._cut_at is None or len(data) < self._cut_at - self.forwarded:
@@ -117,9 +140,15 @@ class TcpProxy:
 
 
 @asynccontextmanager
-async def tcp_proxy(host: str, port: int) -> AsyncIterator[TcpProxy]:
-    """A proxy to ``host:port`` for as long as the context is open."""
-    proxy = TcpProxy(host, port)
+async def tcp_proxy(
+    host: str, port: int, *, delay: Callable[[], float] | None = None
+) -> AsyncIterator[TcpProxy]:
+    """A proxy to ``host:port`` for as long as the context is open.
+
+    Args:
+        delay: seconds that bytes take one way, asked for each part of a stream.
+    """
+    proxy = TcpProxy(host, port, delay)
     listeners = await anyio.create_tcp_listener(local_host="127.0.0.1")
     proxy.port = listeners.extra(SocketAttribute.local_port)
     async with listeners, anyio.create_task_group() as tasks:

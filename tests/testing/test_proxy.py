@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 import anyio
@@ -22,13 +22,15 @@ async def echo(stream: SocketStream) -> None:
 
 
 @asynccontextmanager
-async def echo_behind_proxy() -> AsyncIterator[TcpProxy]:
+async def echo_behind_proxy(
+    delay: Callable[[], float] | None = None,
+) -> AsyncIterator[TcpProxy]:
     listeners = await anyio.create_tcp_listener(local_host="127.0.0.1")
     async with listeners, anyio.create_task_group() as tasks:
         tasks.start_soon(listeners.serve, echo)
         port = listeners.extra(SocketAttribute.local_port)
         with anyio.fail_after(10):
-            async with tcp_proxy("127.0.0.1", port) as proxy:
+            async with tcp_proxy("127.0.0.1", port, delay=delay) as proxy:
                 yield proxy
         tasks.cancel_scope.cancel()
 
@@ -109,6 +111,33 @@ async def test_holds_bytes_back_while_stalled() -> None:
         assert proxy.forwarded == 2
         proxy.resume()
         assert await receive_exactly(stream, 1) == b"b"
+
+
+async def test_a_slow_link_takes_its_time_and_keeps_the_order() -> None:
+    delays = iter([0.05, 0.02, 0.0, 0.0])
+    async with (
+        echo_behind_proxy(lambda: next(delays, 0.0)) as proxy,
+        await anyio.connect_tcp("127.0.0.1", proxy.port) as stream,
+    ):
+        began = anyio.current_time()
+        await stream.send(b"one")
+        assert await receive_exactly(stream, 3) == b"one"
+        # Not how soon, but how late it must be at least.
+        assert anyio.current_time() - began >= 0.07
+        await stream.send(b"two")
+        await stream.send_eof()
+        assert await read_to_end(stream) == b"two"
+
+
+async def test_a_slow_link_can_be_cut() -> None:
+    async with (
+        echo_behind_proxy(lambda: 0.0) as proxy,
+        await anyio.connect_tcp("127.0.0.1", proxy.port) as stream,
+    ):
+        await stream.send(b"one")
+        assert await receive_exactly(stream, 3) == b"one"
+        proxy.cut()
+        assert await read_to_end(stream) == b""
 
 
 async def test_refuses_while_told_so() -> None:
