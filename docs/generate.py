@@ -13,6 +13,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from agents.voice.phases import TRANSITIONS as CONVERSATION
+from agents.voice.playback import TRANSITIONS as PLAYBACK
 from constellation.aip.codec import JSON, MSGPACK
 from constellation.aip.messages import TYPES, schema
 from constellation.aip.session import TRANSITIONS as SESSION
@@ -134,6 +136,10 @@ def generated() -> dict[Path, str]:
         DOCS / "states" / "session.md": diagram("An AIP session", SESSION, "idle"),
         DOCS / "states" / "task.md": diagram("A task", TASK, "submitted"),
         DOCS / "states" / "device.md": diagram("A device on the hub", DEVICE, "connected"),
+        DOCS / "states" / "conversation.md": diagram(
+            "A spoken conversation", CONVERSATION, "listening"
+        ),
+        DOCS / "states" / "playback.md": diagram("The playback of an answer", PLAYBACK, "waiting"),
         VECTORS: vectors(),
     }
 

@@ -21,19 +21,17 @@ class Answer:
     Attributes:
         number: by which events and instructions name it.
         turn: the turn it answers; 0 for an announcement.
-        prompt: what the person said.
-        committed: the turn that it answers is over, so it may be played.
+        prompt: what the person said, or what is announced.
         generating: more text may come.
         tools: that run for it now.
         acted: a tool was called for it, so it cannot be taken back.
         excused: it has said that it failed.
     """
 
-    def __init__(self, number: int, turn: int, prompt: str, *, committed: bool) -> None:
+    def __init__(self, number: int, turn: int, prompt: str) -> None:
         self.number = number
         self.turn = turn
         self.prompt = prompt
-        self.committed = committed
         self.generating = True
         self.tools = 0
         self.acted = False

@@ -160,3 +160,25 @@ class Endpointer:
         if following is None:
             raise InvalidTransition("The turn", self.state, event)
         self.state = following
+
+
+class Turn:
+    """What is said, while it is not known yet whether it is something.
+
+    Attributes:
+        number: by which events and instructions name it.
+        examined: the number of the last `Examine` that was sent.
+        highest: how probably it was the primary speaker, at best.
+        before: what the person had said, in a turn that was retracted.
+    """
+
+    def __init__(self, number: int, endpointer: Endpointer) -> None:
+        self.number = number
+        self.endpointer = endpointer
+        self.examined = 0
+        self.highest = 0.0
+        self.before = ""
+
+    @property
+    def text(self) -> str:
+        return f"{self.before} {self.endpointer.text}".strip()

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from .bargein import LISTENING, SPEAKING, THINKING, TOOL, Profile
 from .endpointing import Endpoints
+from .phases import Phase
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,3 +41,14 @@ class Rules:
     tool_s: float = 120.0
     stall_s: float = 5.0
     excuse: str = "Sorry, something went wrong with my answer."
+
+    def profile(self, phase: Phase) -> Profile:
+        """What it takes to be heard in a phase."""
+        match phase:
+            case Phase.THINKING:
+                return self.thinking
+            case Phase.WORKING:
+                return self.tool
+            case Phase.SPEAKING:
+                return self.speaking
+        return self.listening

@@ -41,8 +41,9 @@ from agents.voice.events import (
     Transcript,
     Word,
 )
+from agents.voice.phases import Phase
 from agents.voice.rules import Rules
-from agents.voice.turns import Phase, TurnTaking
+from agents.voice.turns import TurnTaking
 
 WORD = 4000  # samples
 T = TypeVar("T")
@@ -307,6 +308,17 @@ def test_turn_that_was_ended_too_early_is_taken_up_again(talk: Talk) -> None:
     assert talk.last(RetractTurn) == RetractTurn(1)
     talk.silence(1.0)
     assert talk.last(CommitTurn).text == "Send the report to my desk machine."
+
+
+def test_stop_while_thinking_is_not_added_to_the_question(talk: Talk) -> None:
+    answer = talk.ask("What is the disk usage?")
+    talk.hear(0.5)
+    talk.silence(0.24)
+    talk.transcribe("Stop.")
+    talk.silence(1.0)
+    assert CancelGeneration(answer) in talk.said
+    assert RetractTurn not in talk.kinds()
+    assert talk.last(CommitTurn).text == "Stop."
 
 
 def test_cough_while_thinking_changes_nothing(talk: Talk) -> None:

@@ -41,7 +41,8 @@ from agents.voice.events import (
     Transcript,
     Word,
 )
-from agents.voice.turns import Phase, TurnTaking
+from agents.voice.phases import Phase
+from agents.voice.turns import TurnTaking
 
 WORD_SAMPLES = 4000
 NUMBERS = st.integers(0, 6)
