@@ -87,7 +87,7 @@ class Attempt:
         idempotent: bool,
         exclusive: tuple[str, ...] = (),
     ) -> None:
-        self.id = f"{constellation}/{task}/{number}"
+        self.id = attempt_id(constellation, task, number)
         self.constellation = constellation
         self.task = task
         self.number = number
@@ -169,6 +169,11 @@ class Attempt:
             attempt.life = Life.ASKING
         attempt.answer = plain["answer"]
         return attempt
+
+
+def attempt_id(constellation: str, task: str, number: int) -> str:
+    """The id of an attempt that is no rival."""
+    return f"{constellation}/{task}/{number}"
 
 
 def read_attempt_id(attempt: str) -> AttemptName | None:

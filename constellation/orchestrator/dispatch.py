@@ -41,7 +41,7 @@ class Dispatch:
             touched, queues.touched = queues.touched, {}
             self._assign(touched, now)
             for run in changed.values():
-                if run.finished and run.ended_at is None and run.id not in state.changed:
+                if run.ended_at is None and run.id not in state.changed and state.is_over(run):
                     self._end_run(run, now)
 
     # ── what became ready ───────────────────────────────────────────────────────────────────────

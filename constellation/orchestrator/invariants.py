@@ -39,7 +39,7 @@ def check(scheduler: Scheduler, now: float) -> None:
         if run.ended_at is None:
             violations += _queued(state, run, now)
             violations += _idle(state, run)
-        elif not run.finished:
+        elif not state.is_over(run):
             violations.append(f"{run.id} has ended, but is not done")
     if violations:
         raise InvariantError(violations)
@@ -134,5 +134,5 @@ def _idle(state: State, run: Run) -> Iterator[str]:
                 yield f"{run.id}/{task} waits in the queue of another need"
             for device in devices_for(state, group):
                 yield f"{run.id}/{task} waits although {device.name} could take it"
-    if run.finished:
+    if state.is_over(run):
         yield f"{run.id} is done and has not ended"

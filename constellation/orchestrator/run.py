@@ -12,7 +12,7 @@ from typing import Any, Literal, NamedTuple
 from constellation.graph.constellation import Constellation
 from constellation.graph.task import ACTIVE, Task, TaskState
 
-from .attempts import Attempt
+from .attempts import Attempt, attempt_id
 from .events import Submitted
 
 _SUBMITTED = (
@@ -65,6 +65,10 @@ class Stopped(NamedTuple):
     device: str
     task: str
     number: int
+
+    def attempt(self, constellation: str) -> str:
+        """Its id; it was no rival, for what is exclusive is not raced."""
+        return attempt_id(constellation, self.task, self.number)
 
 
 class Run:
@@ -135,7 +139,7 @@ class Run:
 
     @property
     def finished(self) -> bool:
-        """True when there is nothing left to do or to wait for."""
+        """True when there is nothing left to do or to ask a planner about."""
         return self.constellation.done and not self.revisions
 
     # ── what facts do ───────────────────────────────────────────────────────────────────────────
@@ -237,6 +241,7 @@ class Run:
     def edited(self) -> list[Attempt]:
         """Edits were applied; return the attempts that they made pointless."""
         nodes = self.constellation.nodes
+        self.reason = ""
         for task in list(self.revisions):
             if task not in nodes or nodes[task].settled:
                 del self.revisions[task]

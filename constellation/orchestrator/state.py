@@ -141,6 +141,20 @@ class State:
         for resource in attempt.exclusive:
             del self.resources[resource]
             self.queues.free(resource)
+        if attempt.exclusive and attempt.constellation in self.runs:
+            # It may have been the last thing that its constellation waited for.
+            self.changed[attempt.constellation] = self.runs[attempt.constellation]
+
+    def is_over(self, run: Run) -> bool:
+        """Whether nothing of a run is left to do or to wait for.
+
+        A start reads only what has not ended. So a run has not as long as an attempt that it
+        stopped may still be at an exclusive resource, or a restarted hub would give that away.
+        """
+        return run.finished and not any(
+            self.resources.get(resource) == stopped.attempt(run.id)
+            for resource, stopped in run.stopped.items()
+        )
 
     def arm(self, attempt: Attempt, kind: Literal["timeout", "stop"], at: float) -> None:
         """Set the deadline of an attempt, in place of the one that it has."""

@@ -9,7 +9,7 @@ import pytest
 from scheduling_kit import Kit, look, work
 
 from constellation.errors import JournalError
-from constellation.graph.edits import CancelTask
+from constellation.graph.edits import AddTask, CancelTask
 from constellation.graph.task import Dependency, Outcome, Requirement, RetryPolicy, TaskState
 from constellation.orchestrator.events import (
     Answer,
@@ -141,6 +141,39 @@ def test_so_does_one_whose_holder_was_told_to_stop(end: str) -> None:
     assert other.canceled()[-1] == ("a", "c/x/1")
     other.report("c/x/1", Outcome(TaskState.CANCELED), device="a")
     assert "c/y/1" in other.on("a") + other.on("b")
+
+
+@pytest.mark.parametrize("end", ["canceled", "timeout"])
+def test_and_one_whose_constellation_is_over_but_for_that_stop(end: str) -> None:
+    kit = Kit(Settings(timeout_slack_s=0.0))
+    alone = Requirement(exclusive=("camera",))
+    kit.join("a")
+    kit.submit(work("x", requirement=alone, timeout_s=5.0))
+    if end == "canceled":
+        kit.send(CancelRequested("c", "enough"))
+    else:
+        kit.pass_time(5.0)
+    assert kit.run().ended_at is None
+    other = kit.restarted()
+    other.join("b")
+    other.submit(work("y", requirement=alone), id="d")
+    assert other.on("b") == []
+    other.rejoin("a", running=["c/x/1"])
+    other.report("c/x/1", Outcome(TaskState.CANCELED), device="a")
+    assert other.run().ended_at is not None
+    assert "d/y/1" in other.on("a") + other.on("b")
+
+
+def test_what_is_added_while_the_last_attempt_stops_is_not_canceled_too() -> None:
+    kit = Kit()
+    kit.join("a")
+    kit.submit(work("x", requirement=Requirement(exclusive=("camera",))))
+    kit.send(CancelRequested("c", "enough"))
+    kit.edit(AddTask(work("y")))
+    kit.finish("c/y/1")
+    kit.report("c/x/1", Outcome(TaskState.CANCELED))
+    (ended,) = kit.facts("ended")
+    assert "reason" not in ended
 
 
 def test_but_not_for_ever_if_that_holder_does_not_come_back() -> None:
