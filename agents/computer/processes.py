@@ -239,24 +239,24 @@ async def _leave_nothing(
     transport: asyncio.SubprocessTransport, program: _Program, mark: str
 ) -> None:
     """End what is left of a program and read what it wrote."""
-    if program.exited.done():
-        # What it wrote lies in the pipes; what its children still write is not waited for.
-        await asyncio.wait([program.silent], timeout=DRAIN_S)
     remains = _Remains(transport.get_pid(), program, mark)
     try:
+        if program.exited.done():
+            # What it wrote lies in the pipes; what its children still write is not waited for.
+            await asyncio.wait([program.silent], timeout=DRAIN_S)
         for number in (signal.SIGTERM, signal.SIGKILL):
             if not remains.signal(number):
                 break
             await remains.gone(GRACE_S)
+        await asyncio.wait([program.silent], timeout=GRACE_S)
+        await asyncio.wait([program.exited], timeout=GRACE_S)
+        remains.reap()
     except asyncio.CancelledError:
         # The agent itself ends, now.
         remains.signal(signal.SIGKILL)
-        transport.close()
         raise
-    await asyncio.wait([program.silent], timeout=GRACE_S)
-    await asyncio.wait([program.exited], timeout=GRACE_S)
-    remains.reap()
-    transport.close()
+    finally:
+        transport.close()
 
 
 class _Remains:

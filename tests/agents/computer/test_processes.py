@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import subprocess
 import sys
 from pathlib import Path
 
 import anyio
+import anyio.lowlevel
 import psutil
 import pytest
 
@@ -162,6 +164,33 @@ def test_an_agent_that_ends_meanwhile_leaves_nothing_either(folder: Path) -> Non
     assert len(family(folder)) == 2
     left = [psutil.Process(pid) for pid in alive(family(folder))]
     assert psutil.wait_procs(left, timeout=10)[1] == []
+    take_in_orphans()
+
+
+def test_nor_one_that_ends_while_it_reads_what_an_ended_program_wrote(tmp_path: Path) -> None:
+    """The program is over and its child holds the pipe, as the event loop ends: both are closed."""
+    pids: list[int] = []
+
+    async def end_soon_after() -> None:
+        run = asyncio.create_task(
+            run_program(
+                ["sh", "-c", "sleep 600 & echo $$ $!"],
+                cwd=str(tmp_path),
+                on_output=lambda channel, text: pids.extend(map(int, text.split())),
+            )
+        )
+        with anyio.fail_after(20):
+            while not pids or psutil.pid_exists(pids[0]):
+                await anyio.lowlevel.checkpoint()
+        for _ in range(5):
+            await anyio.lowlevel.checkpoint()
+        assert not run.done()
+
+    asyncio.run(end_soon_after())
+    # A transport that was not closed says so as it is collected, and warnings are errors.
+    gc.collect()
+    _, still = psutil.wait_procs([psutil.Process(pid) for pid in alive(pids)], timeout=5)
+    assert still == []
     take_in_orphans()
 
 
