@@ -105,8 +105,8 @@ class Attempts:
 
     Args:
         registry: its skills.
-        capacity: how many attempts run at once. As many again may wait, for a hub whose picture
-            of us is a moment old; more is refused.
+        capacity: how many attempts run at once. As many again may wait, for room or a person's
+            approval, for a hub whose picture of us is a moment old; more is refused.
 
     Attributes:
         open: attempts that have not ended, by id.
@@ -137,9 +137,9 @@ class Attempts:
         skill = self._registry.get(name)
         if skill is None:
             raise _unknown(name, self._registry)
-        if len(self._waiting) > self._capacity:
+        if len(self.open) - self._running_in_all > self._capacity:
             raise Overloaded(
-                f"The device runs {self._capacity} attempts at once, and as many wait.",
+                f"The device runs {self._capacity} attempts at once, and as many wait or ask.",
                 remedy="Send it no more than its card's capacity.",
             )
         timeout_s = body.get("timeout_s")

@@ -92,7 +92,7 @@ class Table(RuleBasedStateMachine):
         self.taken += 1
         new = f"c/t/{self.taken}"
         assert not self.attempts.known(new)
-        if len(self.waiting) > self.capacity:
+        if len(self.waiting + self.asking) > self.capacity:
             with pytest.raises(Overloaded):
                 self.attempts.take(body(new, name))
             return

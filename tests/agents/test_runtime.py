@@ -394,6 +394,15 @@ async def test_a_question_that_nobody_answers_can_be_canceled(hub: Hub) -> None:
         assert (await hub.result(f"c/t/{number}"))["state"] == "canceled"
 
 
+async def test_a_hub_cannot_heap_up_questions(hub: Hub) -> None:
+    for number in range(1, 5):
+        hub.assign(f"c/t/{number}", "burn")
+    refused = await hub.first("reject")
+    assert refused["attempt"] == "c/t/4"
+    assert refused["error"]["code"] == "task.rejected.overloaded"
+    assert hub.types().count("input_required") == 3
+
+
 async def test_a_question_that_nobody_could_read_is_not_asked(hub: Hub) -> None:
     hub.assign("c/t/1", "wipe", arguments={"disk": "x" * MAX_PROMPT})
     result = await hub.result("c/t/1")
