@@ -275,7 +275,8 @@ class Envelope:
         change = way - self._way
         there = (self.motion.position + self._way.cumsum(axis=0)) @ walls.normals.T
         moved = change.cumsum(axis=0) @ walls.normals.T
-        return self._way + _room(walls.bounds - there, moved).min() * change
+        share: float = _room(walls.bounds - there, moved).min()
+        return self._way + share * change
 
 
 def _share(needed: Vector, gained: Vector) -> Vector:
