@@ -254,7 +254,7 @@ class Controller:
         said: list[Instruction] = []
         act = self._hold() if trouble is not None else self._act(now)
         if self.state in ("driven", "steered"):
-            if trouble is None and act.source.strategy == _HOLD and self._moved:
+            if trouble is None and act.source.strategy == _HOLD and self._expected():
                 trouble = "no action for this step"
             if trouble is not None and self.halted is None:
                 said.append(Halted(trouble))
@@ -280,6 +280,10 @@ class Controller:
             return "a control step came late"
         unseen = self.seen is None or now - self._observed > self._settings.unseen_s
         return "nothing is observed" if self.state == "driven" and unseen else None
+
+    def _expected(self) -> bool:
+        """Whether there should be an action: not before the first, nor if waiting is the strategy."""
+        return self._moved and not (self.state == "driven" and self.strategy.waits)
 
     # ── actions ─────────────────────────────────────────────────────────────────────────────────
 

@@ -57,6 +57,7 @@ def test_synchronous_holds_from_the_question_to_the_answer() -> None:
     loop.run(30)
 
     assert indices(loop.acts)[:14] == [None] * 3 + [0, 1, 2, 3] + [None] * 3 + [0, 1, 2, 3]
+    assert loop.halts == []
 
 
 def test_naive_begins_at_the_first_action_however_late() -> None:
