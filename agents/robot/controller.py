@@ -282,7 +282,7 @@ class Controller:
         return "nothing is observed" if self.state == "driven" and unseen else None
 
     def _expected(self) -> bool:
-        """Whether there should be an action: not before the first, nor if waiting is the strategy."""
+        """Whether an action is due: not before the first, and not if it waits by its strategy."""
         return self._moved and not (self.state == "driven" and self.strategy.waits)
 
     # ── actions ─────────────────────────────────────────────────────────────────────────────────

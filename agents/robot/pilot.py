@@ -110,13 +110,13 @@ class Pilot:
                 report(None, self.describe())
                 await self._look()
 
-    async def rest(self) -> None:
+    async def rest(self, reason: str = "it was asked to hold") -> None:
         """Brakes, and returns when nothing moves. Whatever else has the robot move is over then.
 
         Raises:
             TaskFailed: its loop has ended.
         """
-        await self._post(Cancel("it was asked to hold"))
+        await self._post(Cancel(reason))
         while not self.controller.at_rest:
             self._check()
             await anyio.sleep(LOOK_S)
@@ -155,7 +155,7 @@ class Pilot:
                 yield
             finally:
                 with anyio.CancelScope(shield=True):
-                    await self.rest()
+                    await self.rest("its motion is over")
 
     async def _post(self, event: Event) -> None:
         self._check()
