@@ -17,7 +17,7 @@ from constellation.errors import (
     ProtocolError,
 )
 
-from .codec import Codec
+from .codec import Codec, Frame
 from .endpoint import Clock, Endpoint
 from .identity import Identity
 from .messages import Hello, Message
@@ -52,6 +52,7 @@ class Peer(Endpoint):
 
     Args:
         app: is told what happens.
+        begin: called with the hello once it is believed; it calls `begun`.
         forget: called when the session has ended.
         store: artifacts that it may put and get.
         on_stream: called with each stream that it opens.
@@ -71,6 +72,7 @@ class Peer(Endpoint):
         identity: Identity,
         hello: Hello,
         app: Application,
+        begin: Callable[[Peer, Hello], None],
         forget: Callable[[Peer], None],
         store: Store | None,
         on_stream: Callable[[Peer, IncomingStream], None] | None,
@@ -82,7 +84,10 @@ class Peer(Endpoint):
         self.resume_token = secrets.token_urlsafe(32)
         self._id = secrets.token_urlsafe(12)
         self._app = app
+        self._begin = begin
         self._forget = forget
+        # What was said, as long as it is not believed; the application knows of nothing then.
+        self._hello: Hello | None = hello
         self._expiry: asyncio.TimerHandle | None = None
         if on_stream is not None:
             self.streams.takers[""] = partial(on_stream, self)
@@ -150,13 +155,45 @@ class Peer(Endpoint):
         expired = AuthenticationError("This credential has expired.", remedy="Pair again.")
         self.shut_out(expired, CloseCode.UNAUTHENTICATED)
 
-    def accept(self, transport: Transport, hello: Hello, welcome: Mapping[str, Any]) -> None:
-        """The session begins on this connection."""
+    def accept(
+        self, transport: Transport, hello: Hello, welcome: Mapping[str, Any], *, at_once: bool
+    ) -> None:
+        """The session begins on this connection: at once, or when whoever said hello answers."""
         now = self._clock()
         self.session.accept(hello, self.codec, self._id, self.resume_token, now, **welcome)
         self._attach(transport)
+        if at_once:
+            self._believe(hello)
+
+    @property
+    def is_connected(self) -> bool:
+        """True while it has a connection."""
+        return self._transport is not None
+
+    @property
+    def is_begun(self) -> bool:
+        """True once its hello is believed.
+
+        The hello of a connection that was given up may arrive after that of the next one, and what
+        it says of the device's work is old then. Nothing follows it: so where it would replace a
+        session, it is believed when another frame comes behind it, such as the answer to the ping
+        that a connection begins with.
+        """
+        return self._hello is None
+
+    def begun(self, hello: Hello) -> None:
+        """Tell the application that there is a new session."""
         with self._guard:
             self._app.opened(self, hello, False)
+
+    def _believe(self, hello: Hello) -> None:
+        self._hello = None
+        self._begin(self, hello)
+
+    def _on_frame(self, frame: Frame) -> None:
+        if self._hello is not None:
+            self._believe(self._hello)
+        super()._on_frame(frame)
 
     def resume(self, transport: Transport, hello: Hello, welcome: Mapping[str, Any]) -> None:
         """The session goes on over this connection, though an older one may still look alive.
@@ -170,12 +207,17 @@ class Peer(Endpoint):
             self.leave(older, reason)
         self.session.resume(hello, self.codec, self._clock(), **welcome)
         self._attach(transport)
+        if not self.is_begun:
+            # Whoever can name the session has had the welcome.
+            self._believe(hello)
+            return
         with self._guard:
             self._app.opened(self, hello, True)
 
     def leave(self, transport: Transport, reason: str) -> None:
         """The connection is gone."""
-        if self._detach(transport, reason) and self.session.state is not State.CLOSED:
+        gone = self._detach(transport, reason) and self.session.state is not State.CLOSED
+        if gone and self.is_begun:
             with self._guard:
                 self._app.detached(self, reason)
 
@@ -199,8 +241,9 @@ class Peer(Endpoint):
             case Ended(reason):
                 super()._obey(instruction)
                 self._forget(self)
-                with self._guard:
-                    self._app.closed(self, reason)
+                if self.is_begun:
+                    with self._guard:
+                        self._app.closed(self, reason)
             case _:
                 super()._obey(instruction)
 

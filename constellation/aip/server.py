@@ -101,6 +101,7 @@ class Server:
         self._on_stream = on_stream
         self._peers: dict[str, Peer] = {}
         self._devices: dict[str, Peer] = {}
+        self._unanswered: dict[str, Peer] = {}
 
     @property
     def peers(self) -> tuple[Peer, ...]:
@@ -202,17 +203,33 @@ class Server:
             peer.resume(transport, hello, welcome)
             return peer
         peer = self._make(codec, hello, identity)
-        older = self._devices.get(peer.name) if peer.role == "device" else None
         self._peers[peer.session_id] = peer
-        if peer.role == "device":
-            self._devices[peer.name] = peer
-        peer.accept(transport, hello, welcome)
+        replaces = peer.role == "device" and peer.name in self._devices
+        if replaces:
+            self._await_answer(peer)
+        peer.accept(transport, hello, welcome, at_once=not replaces)
         if identity.expires_at is not None:
             peer.expire_in(identity.expires_at - time.time())
+        return peer
+
+    def _await_answer(self, peer: Peer) -> None:
+        """Of the sessions of a device that nobody answered, the last one may still be resumed."""
+        older = self._unanswered.get(peer.name)
+        self._unanswered[peer.name] = peer
+        if older is not None and not older.is_connected:
+            older.close("nobody answered")
+
+    def _begin(self, peer: Peer, hello: Hello) -> None:
+        """A hello is believed: of a device there is one session."""
+        older = self._devices.get(peer.name) if peer.role == "device" else None
+        if peer.role == "device":
+            self._devices[peer.name] = peer
+            if self._unanswered.get(peer.name) is peer:
+                del self._unanswered[peer.name]
+        peer.begun(hello)
         if older is not None:
             # Told after the new session is open: the device is back, not lost.
             older.close(f"a newer session of {peer.name} has begun", CloseCode.REPLACED)
-        return peer
 
     def _find(self, codec: Codec, hello: Hello, identity: Identity) -> Peer | None:
         """The session that the hello names, if whoever dialled may have it."""
@@ -236,6 +253,7 @@ class Server:
             identity,
             hello,
             self._app,
+            self._begin,
             self._forget,
             self._artifacts,
             self._on_stream,
@@ -243,8 +261,9 @@ class Server:
 
     def _forget(self, peer: Peer) -> None:
         self._peers.pop(peer.session_id, None)
-        if self._devices.get(peer.name) is peer:
-            del self._devices[peer.name]
+        for known in (self._devices, self._unanswered):
+            if known.get(peer.name) is peer:
+                del known[peer.name]
 
     # ── for `serve` ─────────────────────────────────────────────────────────────────────────────
 
@@ -261,6 +280,7 @@ class Server:
             peer.stop()
         self._peers.clear()
         self._devices.clear()
+        self._unanswered.clear()
 
 
 @asynccontextmanager

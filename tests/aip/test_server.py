@@ -98,7 +98,8 @@ async def test_a_credential_may_come_in_the_header_or_in_hello(hub, codec) -> No
             welcome = await peer.hello(credential=token)
             assert welcome["resumed"] is False
             assert "credential" not in welcome
-    assert hub.app.names("opened") == ["desk", "desk"]
+            await peer.say()
+            await hub.app.until(lambda: hub.app.names("opened") == ["desk", "desk"])
 
 
 @pytest.mark.parametrize(
@@ -370,10 +371,38 @@ async def test_the_newest_session_of_a_device_wins(hub) -> None:
         await old.hello()
         async with raw(server, token) as new:
             await new.hello()
+            await new.say()
             assert (await old.ended())[0] == CloseCode.REPLACED
             # The device is back before its older session is gone: it was never lost meanwhile.
             assert [what for what, *_ in hub.app.told] == ["opened", "opened", "closed"]
             assert server.peers == (hub.app.peers["desk"],)
+
+
+async def test_a_hello_behind_which_nothing_comes_replaces_nothing(hub) -> None:
+    """It may be that of a connection given up, which arrives after that of the next one."""
+    token = hub.token("desk")
+    async with hub.serving() as server, raw(server, token) as peer:
+        await peer.hello()
+        for _ in range(3):
+            async with raw(server, token) as late:
+                await late.hello(running=["c/t/1"])
+        await peer.say(("have", 1, {"hashes": []}))
+        await hub.app.until(lambda: hub.app.messages)
+        assert [what for what, *_ in hub.app.told] == ["opened"]
+        # Of those that nobody answered, the last one is kept for a while.
+        assert len(server.peers) <= 3
+
+
+async def test_a_session_that_was_not_answered_yet_may_be_resumed(hub) -> None:
+    token = hub.token("desk")
+    async with hub.serving() as server, raw(server, token) as old:
+        await old.hello()
+        async with raw(server, token) as cut:
+            session = (await cut.hello())["session"]
+        async with raw(server, token) as again:
+            assert (await again.hello(session=session))["resumed"] is True
+            assert (await old.ended())[0] == CloseCode.REPLACED
+            assert [what for what, *_ in hub.app.told] == ["opened", "opened", "closed"]
 
 
 async def test_clients_may_share_a_name(hub) -> None:
