@@ -63,6 +63,7 @@ from .observers import Observers
 from .pipeline import Pipeline
 from .scheduler import Scheduler
 from .telemetry import Telemetry
+from .views import check_size
 
 CATCH_UP_S = 0.05
 _STATES = {state.value: state for state in TaskState}
@@ -244,6 +245,7 @@ class Hub:
         snapshot = {**to_json(run.constellation), "request": run.request}
         edits = await self.planner.revise(snapshot, _told(asked), self.cards())
         if edits:
+            check_size(edits)
             batch = Batch(tuple(edits), author="planner", note=f"after {asked.task}")
             self.feed(EditRequested(asked.constellation, batch))
 

@@ -3,11 +3,13 @@
 A subscription is a cursor into the journal. While its reader keeps up, facts are pushed as they are
 committed; when too much is waiting for it, pushing stops and goes on from the cursor, out of the
 journal, once the reader has caught up. Notices, which are not journaled, are dropped meanwhile.
+A fact that a reader cannot take, for its size or depth, is told as ``omitted``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -29,7 +31,7 @@ class Reader(Protocol):
         """Bytes queued and not yet acknowledged."""
 
     def send(self, type: str, body: Mapping[str, Any]) -> object:
-        """Queue a message; `ProtocolError` if it is larger or deeper than the reader takes."""
+        """Queue a message; `ProtocolError` if it is more or deeper than the reader takes."""
 
     def give_up(self, error: ProtocolError) -> None:
         """End the session of a reader that cannot take what it asked for."""
@@ -101,14 +103,14 @@ class Observers:
         for each in list(self._subscriptions.values()):
             if each.behind:
                 continue
-            if each.reader.pending > HIGH_WATER_BYTES:
-                each.behind = True
-                continue
             for seq, fact in enumerate(facts, first):
                 # Those that were read from the journal in the meantime are not told again.
                 if seq > each.cursor and each.wants(fact.constellation):
-                    _send(each, fact, seq)
-            each.cursor = last_seq
+                    if each.reader.pending > HIGH_WATER_BYTES:
+                        each.behind = True
+                        break
+                    _tell(each, fact, seq)
+                each.cursor = max(each.cursor, seq)
 
     def notify(self, notice: Notify) -> None:
         """Push a notice to those who keep up."""
@@ -117,7 +119,8 @@ class Observers:
                 if each.reader.pending > HIGH_WATER_BYTES:
                     each.behind = True
                 else:
-                    _send(each, notice, None)
+                    with suppress(ProtocolError):
+                        each.reader.send("event", _event(each, notice))
 
     def catch_up(self) -> bool:
         """Serve readers that fell behind, a bounded number of facts each.
@@ -139,7 +142,7 @@ class Observers:
         for served, (seq, fact) in enumerate(self._missed(subscription)):
             if served == CATCH_UP_FACTS or reader.pending > HIGH_WATER_BYTES:
                 return
-            _send(subscription, fact, seq)
+            _tell(subscription, fact, seq)
             subscription.cursor = seq
         subscription.cursor = max(subscription.cursor, last)
         subscription.behind = False
@@ -148,17 +151,26 @@ class Observers:
         return self._journal.facts(subscription.constellation, after=subscription.cursor)
 
 
-def _send(subscription: Subscription, event: Fact | Notify, seq: int | None) -> None:
-    body: dict[str, Any] = {
+def _tell(subscription: Subscription, fact: Fact, seq: int) -> None:
+    """Send a fact, or at least that there is one which the reader cannot take."""
+    reader, event = subscription.reader, _event(subscription, fact)
+    try:
+        try:
+            reader.send("event", {**event, "seq": seq})
+        except ProtocolError as error:
+            omitted = {"kind": fact.kind, "reason": error.message}
+            if "task" in fact.body:
+                omitted["task"] = fact.body["task"]
+            reader.send("event", {**event, "seq": seq, "kind": "omitted", "body": omitted})
+    except ProtocolError as error:
+        reader.give_up(error)
+
+
+def _event(subscription: Subscription, event: Fact | Notify) -> dict[str, Any]:
+    return {
         "subscription": subscription.id,
         "time": event.time,
         "constellation": event.constellation,
         "kind": event.kind,
         "body": event.body,
     }
-    if seq is not None:
-        body["seq"] = seq
-    try:
-        subscription.reader.send("event", body)
-    except ProtocolError as error:
-        subscription.reader.give_up(error)

@@ -29,9 +29,10 @@ from .hub import Hub
 from .journal import Journal
 from .scheduler import Scheduler
 from .settings import Settings as Limits
+from .views import MOST_BYTES
 
 # What comes in goes out again inside of events and answers, to clients that take the defaults.
-INTAKE = aip.Limits(max_body=7 * 1024 * 1024, max_depth=24)
+INTAKE = aip.Limits(max_body=MOST_BYTES, max_depth=24)
 LOCAL_CREDENTIAL = "local"
 TOKEN_FILE = "local.token"
 # Without letters and digits that are easily taken for each other.

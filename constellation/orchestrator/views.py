@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import islice
 from typing import Any, NamedTuple
 
@@ -9,12 +10,16 @@ import msgpack
 
 from constellation.errors import LimitExceeded
 from constellation.graph.document import nodes_to_plain
+from constellation.graph.edits import Batch, Edit
 from constellation.graph.export import to_json
+from constellation.graph.plain import batch_to_plain
 
 from .device import Device
 from .run import Run
 
-# What one answer holds at most; bodies of messages are bounded by `Limits.max_body`.
+# What the hub takes in one message: inside an event it still fits the body that clients take.
+# Answers are made in smaller parts.
+MOST_BYTES = 7 * 1024 * 1024
 PART_BYTES = 2 * 1024 * 1024
 PART_TASKS = 1_000
 WHOLE_TASKS = 5_000
@@ -82,6 +87,20 @@ def graph_part(run: Run, after: int, limit: int | None) -> Part:
 def packed_bytes(plain: Any) -> int:
     """How large plain data is in a message, roughly for those who speak JSON."""
     return len(msgpack.packb(plain, use_bin_type=True))
+
+
+def check_size(edits: Sequence[Edit]) -> None:
+    """See that edits made here can be told to clients, as those that came in a message can.
+
+    Raises:
+        LimitExceeded: they are too large for one message.
+    """
+    size = packed_bytes(batch_to_plain(Batch(tuple(edits))))
+    if size > MOST_BYTES:
+        raise LimitExceeded(
+            f"The plan has {size:,} bytes, which is more than the {MOST_BYTES:,} of one message.",
+            remedy="Ask for less at once, or put large data into artifacts.",
+        )
 
 
 def device_view(device: Device, *, card: bool = True) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from websockets.asyncio.client import ClientConnection
 from websockets.asyncio.client import connect as dial
 from websockets.typing import Subprotocol
 
-from constellation.aip.client import connect
+from constellation.aip.client import Link, connect
 from constellation.aip.codec import MSGPACK
 from constellation.aip.limits import Limits
 from constellation.aip.messages import Message
@@ -337,30 +337,53 @@ async def test_outputs_that_nest_deeper_from_task_to_task_end_there(tmp_path: Pa
         assert "nests too deeply" in node["error"]["message"]
 
 
+@asynccontextmanager
+async def narrow_client(it: Bench, state: Path, limits: Limits, **told: Any) -> AsyncIterator[Link]:
+    """A client with limits of its own, which watches everything."""
+    local = LocalHub.find(state)
+    assert local is not None
+    async with connect(
+        it.hub.url,
+        role="client",
+        name="narrow",
+        credential=local.token.get_secret_value(),
+        limits=limits,
+        **told,
+    ) as link:
+        await link.ready()
+        yield link
+
+
 @pytest.mark.parametrize(
-    "narrow",
-    [Limits(max_outstanding=1), Limits(max_body=1024), Limits(max_depth=2)],
-    ids=["one message", "small messages", "flat messages"],
+    "narrow", [Limits(max_body=1024), Limits(max_depth=2)], ids=["small", "flat"]
 )
-async def test_an_observer_that_cannot_take_events_loses_its_session_only(
+async def test_an_observer_is_told_of_what_it_cannot_take(
     tmp_path: Path, caplog, narrow: Limits
 ) -> None:
+    async with (
+        stage(tmp_path, caplog) as (it, liar, name, _),
+        narrow_client(it, tmp_path, narrow) as link,
+    ):
+        answer = await link.request("subscribe", {"constellation": name})
+        output = {"text": "x" * 2_000, "deep": {"a": {"b": {}}}}
+        await liar.say("result", attempt=liar.attempt, state="completed", output=output)
+        with anyio.fail_after(10):
+            event = await anext(link.events(answer["subscription"]))
+        assert event["kind"] == "omitted"
+        assert event["body"]["kind"] == "finished"
+        assert event["body"]["task"] == "a"
+
+
+async def test_an_observer_that_takes_next_to_nothing_loses_its_session_only(
+    tmp_path: Path, caplog
+) -> None:
     lost = anyio.Event()
-    async with stage(tmp_path, caplog) as (it, liar, _, _):
-        local = LocalHub.find(tmp_path)
-        assert local is not None
-        async with connect(
-            it.hub.url,
-            role="client",
-            name="narrow",
-            credential=local.token.get_secret_value(),
-            limits=narrow,
-            on_messages=lambda messages: None,
-            on_detached=lambda reason: lost.set(),
-        ) as link:
-            await link.ready()
-            link.send("request", {"id": "1", "verb": "subscribe", "params": {"after": 0}})
-            output = {"text": "x" * 2_000, "deep": {"a": {"b": {}}}}
-            await liar.say("result", attempt=liar.attempt, state="completed", output=output)
-            with anyio.fail_after(10):
-                await lost.wait()
+    told = {"on_messages": lambda messages: None, "on_detached": lambda reason: lost.set()}
+    async with (
+        stage(tmp_path, caplog) as (it, liar, _, _),
+        narrow_client(it, tmp_path, Limits(max_outstanding=1), **told) as link,
+    ):
+        link.send("request", {"id": "1", "verb": "subscribe", "params": {"after": 0}})
+        await liar.say("result", attempt=liar.attempt, state="completed")
+        with anyio.fail_after(10):
+            await lost.wait()

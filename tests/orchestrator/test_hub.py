@@ -654,6 +654,28 @@ async def test_requests_that_wait_are_bounded(tmp_path: Path) -> None:
         assert (await it.client.request("plan", {"request": "do it"}))["title"] == "late"
 
 
+async def test_a_plan_that_no_client_could_be_told_is_refused(tmp_path: Path) -> None:
+    class Verbose(OfflinePlanner):
+        async def plan(self, request: str, devices: Sequence[DeviceCard]) -> Plan:
+            return Plan("much", (self.task("much"),), ())
+
+        async def revise(
+            self, snapshot: Mapping[str, Any], event: Mapping[str, Any], devices: Any
+        ) -> tuple[Edit, ...]:
+            return (self.task("more"),)
+
+        def task(self, id: str) -> AddTask:
+            return AddTask(Task(id, "work", {"x": "x" * 7 * 1024 * 1024}))
+
+    async with bench(tmp_path) as it, device_of(it.hub, it.client):
+        it.hub.planner = Verbose()
+        for verb in ("plan", "submit"):
+            with pytest.raises(LimitExceeded, match="more than the 7,340,032 of one message"):
+                await it.client.request(verb, {"request": "do the work"})
+        name = await it.submit({"id": "a"}, revise_on=["completed"])
+        assert list(await it.ended(name)) == ["a"]
+
+
 async def test_a_mistake_in_a_planner_does_not_stop_the_hub(tmp_path: Path) -> None:
     class Faulty(OfflinePlanner):
         revise_on = frozenset({"completed"})

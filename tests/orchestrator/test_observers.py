@@ -97,6 +97,62 @@ def test_a_slow_reader_misses_no_fact_and_gets_no_flood(journal: Journal) -> Non
     assert slow.seqs == list(range(1, 2 * CATCH_UP_FACTS + 3))
 
 
+class Small(Reader):
+    """Takes events of a kilobyte."""
+
+    def send(self, type: str, body: Mapping[str, Any]) -> None:
+        if len(str(body)) > 1024:
+            raise LimitExceeded("too large")
+        super().send(type, body)
+
+
+def test_a_fact_too_large_for_a_reader_is_told_as_omitted(journal: Journal) -> None:
+    observers = Observers(journal)
+    small, late, wide = Small(), Small(), Reader()
+    for reader in (small, wide):
+        observers.subscribe(reader)
+    large = Fact(1.0, "a", "finished", {"task": "t", "output": "x" * 2_000})
+    facts = [large, Fact(1.0, "a", "edited", {"batch": "x" * 2_000})]
+    observers.publish(facts, journal.commit(facts))
+    observers.subscribe(late, after=0)
+    while observers.behind:
+        observers.catch_up()
+    for reader in (small, late):
+        assert [event["body"] for event in reader.events] == [
+            {"kind": "finished", "task": "t", "reason": "too large"},
+            {"kind": "edited", "reason": "too large"},
+        ]
+        assert [event["kind"] for event in reader.events] == ["omitted", "omitted"]
+        assert reader.seqs == wide.seqs
+
+
+def test_a_notice_too_large_for_a_reader_is_dropped(journal: Journal) -> None:
+    observers = Observers(journal)
+    observers.subscribe(small := Small())
+    observers.notify(Notify(1.0, "a", "output", {"data": "x" * 2_000}))
+    observers.notify(Notify(1.0, "a", "output", {"data": "y"}))
+    assert [event["body"] for event in small.events] == [{"data": "y"}]
+
+
+class Growing(Reader):
+    """Each event is as large as a reader may have waiting."""
+
+    def send(self, type: str, body: Mapping[str, Any]) -> None:
+        super().send(type, body)
+        self.pending += HIGH_WATER_BYTES
+
+
+def test_facts_of_one_commit_do_not_flood_a_reader(journal: Journal) -> None:
+    observers = Observers(journal)
+    observers.subscribe(reader := Growing())
+    commit(journal, observers, *"abcd")
+    assert reader.seqs == [1, 2]
+    while observers.behind:
+        reader.pending = 0
+        observers.catch_up()
+    assert reader.seqs == [1, 2, 3, 4]
+
+
 class Narrow(Reader):
     """Takes no event at all, and is forgotten at the first."""
 
@@ -118,7 +174,6 @@ def test_a_reader_that_cannot_take_an_event_is_given_up_and_others_hear_it(
     for reader in (Narrow(observers), wide := Reader(), Narrow(observers)):
         observers.subscribe(reader)
     commit(journal, observers, "a")
-    observers.subscribe(Narrow(observers))
     observers.notify(Notify(1.0, "a", "waiting", {"task": "t"}))
     assert [event["kind"] for event in wide.events] == ["started", "waiting"]
     assert len(observers) == 1

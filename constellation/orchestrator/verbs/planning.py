@@ -8,6 +8,7 @@ from constellation.errors import PlanError
 from constellation.graph.edits import Batch, Edit
 from constellation.graph.plain import batch_from_plain, batch_to_plain
 from constellation.orchestrator.events import Submitted
+from constellation.orchestrator.views import check_size
 from constellation.planner.ports import Plan
 from constellation.planner.runbook import load as load_runbook
 
@@ -25,10 +26,13 @@ if TYPE_CHECKING:
 async def _make_plan(hub: Hub, params: PlanParams) -> Plan:
     cards = hub.cards()
     if params.runbook is not None:
-        return load_runbook(params.runbook, params.source).plan(params.inputs, cards)
-    if params.request is not None:
-        return await hub.planner.plan(params.request, cards)
-    raise PlanError("There is nothing to plan.", remedy="Give a request or a runbook.")
+        plan = load_runbook(params.runbook, params.source).plan(params.inputs, cards)
+    elif params.request is not None:
+        plan = await hub.planner.plan(params.request, cards)
+    else:
+        raise PlanError("There is nothing to plan.", remedy="Give a request or a runbook.")
+    check_size(plan.edits)
+    return plan
 
 
 def _plain_edits(edits: tuple[Edit, ...]) -> list[Any]:
