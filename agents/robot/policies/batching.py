@@ -1,0 +1,102 @@
+"""Which questions of many robots a policy works through together. Pure.
+
+A batch of several is dearer than one and cheaper than one after the other: by how much is measured
+(`Costs`). Questions have deadlines, after which their answers are of no use. Those that can still
+be answered in time go first, by deadline, and a batch is as large as helps: for each size the whole
+queue is simulated, and the size is taken by which fewest are late, and of those the one by which
+all are done first. Nothing is waited for: those who come meanwhile are in the next batch.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+Id: TypeAlias = int
+
+
+class Costs:
+    """How long a batch takes, by its size.
+
+    Args:
+        measured: seconds by size; interpolated between, and beyond by the last slope.
+    """
+
+    def __init__(self, measured: Mapping[int, float]) -> None:
+        self._points = sorted(measured.items())
+        if not self._points or self._points[0][0] < 1:
+            raise ValueError("the cost of at least one size is needed, and sizes begin at 1")
+
+    def __call__(self, size: int) -> float:
+        """Seconds that a batch takes."""
+        points = self._points
+        if size <= points[0][0] or len(points) == 1:
+            return points[0][1]
+        right = min(max(bisect_left(points, (size, 0.0)), 1), len(points) - 1)
+        (few, low), (many, high) = points[right - 1], points[right]
+        return low + (high - low) * (size - few) / (many - few)
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A question that waits.
+
+    Attributes:
+        id: of it.
+        deadline: when its answer must be there.
+    """
+
+    id: Id
+    deadline: float
+
+
+class Queue:
+    """Questions, and the next batch of them.
+
+    Args:
+        costs: of batches.
+        most: in one batch.
+    """
+
+    def __init__(self, costs: Costs, most: int) -> None:
+        self._costs = costs
+        self._most = most
+        self._waiting: dict[Id, Waiting] = {}
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def add(self, question: Waiting) -> None:
+        """Takes in a question."""
+        self._waiting[question.id] = question
+
+    def drop(self, question: Id) -> None:
+        """Nobody waits for this one any more."""
+        self._waiting.pop(question, None)
+
+    def take(self, now: float) -> list[Id]:
+        """The next batch, which leaves the queue; empty if nobody waits."""
+        soonest = now + self._costs(1)
+        ordered = sorted(
+            self._waiting.values(),
+            key=lambda each: (each.deadline < soonest, each.deadline, each.id),
+        )
+        largest = min(self._most, len(ordered))
+        if not largest:
+            return []
+        size = min(range(1, largest + 1), key=lambda size: self._outcome(ordered, size, now))
+        batch = [each.id for each in ordered[:size]]
+        for each in batch:
+            del self._waiting[each]
+        return batch
+
+    def _outcome(self, ordered: Sequence[Waiting], size: int, now: float) -> tuple[int, float]:
+        """How many are late if all go in batches of a size, and when all are done."""
+        late, at = 0, now
+        for start in range(0, len(ordered), size):
+            group = ordered[start : start + size]
+            at += self._costs(len(group))
+            late += sum(each.deadline < at for each in group)
+        return late, at

@@ -1,0 +1,123 @@
+"""A policy behind a websocket: any openpi policy server."""
+
+from __future__ import annotations
+
+import logging
+from contextlib import suppress
+
+from websockets.exceptions import WebSocketException
+from websockets.sync.client import ClientConnection, connect
+
+from constellation.errors import PolicyUnavailable, ProtocolError
+
+from ..ports import Array, Observation, PolicySpec
+from .messages import STATE, actions_of, question_message, spec_of
+from .questions import Question
+from .wire import WireLimits, packed, unpacked
+
+log = logging.getLogger("constellation.robot")
+
+
+class RemotePolicy:
+    """Asks a policy server, one question at a time, and connects again if it has to.
+
+    Args:
+        url: ``ws://…`` or ``wss://…``.
+        spec: what the policy is like, for servers that do not say so themselves.
+        api_key: is sent as ``Authorization: Api-Key …``.
+        timeout_s: after which an answer is not awaited any longer.
+        state_key: under which the server looks for the robot's state.
+        limits: of messages.
+
+    Raises:
+        PolicyUnavailable: the server cannot be reached, or nobody says what its policy is like.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        spec: PolicySpec | None = None,
+        *,
+        api_key: str | None = None,
+        timeout_s: float = 5.0,
+        state_key: str = STATE,
+        limits: WireLimits | None = None,
+    ) -> None:
+        self._url = url
+        self._api_key = api_key
+        self._timeout_s = timeout_s
+        self._state_key = state_key
+        self._limits = limits or WireLimits()
+        self._asked = 0
+        self._declared: PolicySpec | None = None
+        self._connection: ClientConnection | None = self._connect()
+        known = spec or self._declared
+        if known is None:
+            self.close()
+            raise PolicyUnavailable(
+                f"The policy server at {url} does not say what its policy is like.",
+                remedy="Say it: rate, horizon, joints, and what its actions mean.",
+            )
+        self.spec = known
+
+    def infer(
+        self,
+        observation: Observation,
+        state: Array,
+        delay: int | None = None,
+        prefix: Array | None = None,
+    ) -> Array:
+        """The next actions, (H, A).
+
+        Raises:
+            PolicyUnavailable: there is no answer, or none that can be understood.
+        """
+        self._asked += 1
+        within = None if delay is None else delay / self.spec.rate_hz
+        question = Question(observation, state, delay, prefix)
+        message = question_message(question, self._asked, within, self._state_key)
+        connection = self._connection or self._connect()
+        self._connection = connection
+        try:
+            connection.send(packed(message))
+            answer = connection.recv(self._timeout_s)
+            if isinstance(answer, str):
+                raise PolicyUnavailable(f"The policy server failed: {answer.strip()[-500:]}")
+            return actions_of(unpacked(answer, self._limits), self._asked)
+        except (OSError, WebSocketException, ProtocolError) as error:
+            # An answer that still comes would be taken for that of the next question.
+            self.close()
+            raise PolicyUnavailable(f"No answer from {self._url}: {error}.") from error
+        except PolicyUnavailable:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Ends the connection; the next question opens another one."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            with suppress(OSError, WebSocketException):
+                connection.close()
+
+    def _connect(self) -> ClientConnection:
+        headers = {"Authorization": f"Api-Key {self._api_key}"} if self._api_key else None
+        try:
+            connection = connect(
+                self._url,
+                compression=None,
+                max_size=self._limits.message_bytes,
+                additional_headers=headers,
+                open_timeout=self._timeout_s,
+                close_timeout=1.0,
+                proxy=None,
+            )
+            greeting = connection.recv(self._timeout_s)
+            if isinstance(greeting, str):
+                raise PolicyUnavailable(f"{self._url} is no policy server: {greeting[:200]}")
+            self._declared = spec_of(unpacked(greeting, self._limits))
+        except (OSError, WebSocketException, ProtocolError) as error:
+            raise PolicyUnavailable(
+                f"The policy server at {self._url} cannot be reached: {error}.",
+                remedy="Start it, or correct its address.",
+            ) from error
+        return connection

@@ -1,0 +1,214 @@
+"""A policy server for many robots at once; any openpi client may ask it.
+
+The event loop only moves messages. The policy runs on one thread, in batches that `batching` picks.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import logging
+import time
+from collections.abc import AsyncIterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from http import HTTPStatus
+from typing import Any
+
+from websockets.asyncio.server import Server, ServerConnection, serve
+from websockets.exceptions import ConnectionClosed
+from websockets.frames import CloseCode
+from websockets.http11 import Request, Response
+
+from constellation.errors import PolicyUnavailable, ProtocolError
+
+from ..ports import Array, PolicySpec
+from .batching import Costs, Queue, Waiting
+from .messages import ACTIONS, REQUEST, question_of, spec_message, within_of
+from .questions import BatchPolicy, Question
+from .wire import WireLimits, packed, unpacked
+
+log = logging.getLogger("constellation.robot")
+
+# Clients that do not say when they need an answer are patient.
+USUAL_S = 1.0
+MOST = 64
+SIZES = (1, 2, 4, 8, 16, 32, 64)
+
+
+class Batcher:
+    """Brings the questions of all connections to the policy, together.
+
+    Args:
+        policy: touched by one thread alone.
+        costs: of batches; None to measure them with the first question that comes.
+        most: questions in one batch.
+
+    Attributes:
+        sizes: of the batches so far.
+    """
+
+    def __init__(self, policy: BatchPolicy, costs: Costs | None = None, most: int = MOST) -> None:
+        self._policy = policy
+        self._most = most
+        self._queue = None if costs is None else Queue(costs, most)
+        self._asked: dict[int, tuple[Question, asyncio.Future[Array]]] = {}
+        self._count = 0
+        self._work: asyncio.Task[None] | None = None
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="policy")
+        self.sizes: list[int] = []
+
+    async def ask(self, question: Question, within_s: float) -> Array:
+        """The answer to one question, (H, A).
+
+        Raises:
+            PolicyUnavailable: the policy has none.
+        """
+        loop = asyncio.get_running_loop()
+        if self._queue is None:
+            costs = await loop.run_in_executor(self._thread, self._measured, question)
+            self._queue = self._queue or Queue(costs, self._most)
+        self._count += 1
+        number, answer = self._count, loop.create_future()
+        self._asked[number] = (question, answer)
+        self._queue.add(Waiting(number, loop.time() + within_s))
+        if self._work is None or self._work.done():
+            self._work = loop.create_task(self._run(self._queue))
+        try:
+            actions: Array = await answer
+            return actions
+        finally:
+            self._asked.pop(number, None)
+            self._queue.drop(number)
+
+    def close(self) -> None:
+        """No more questions."""
+        if self._work is not None:
+            self._work.cancel()
+        self._thread.shutdown(wait=False, cancel_futures=True)
+
+    async def _run(self, queue: Queue) -> None:
+        loop = asyncio.get_running_loop()
+        while batch := queue.take(loop.time()):
+            asked = [self._asked[number] for number in batch]
+            self.sizes.append(len(batch))
+            questions = [question for question, _ in asked]
+            answers = await loop.run_in_executor(self._thread, self._answers, questions)
+            for (_, waiting), answer in zip(asked, answers, strict=True):
+                if waiting.done():
+                    continue
+                if isinstance(answer, PolicyUnavailable):
+                    waiting.set_exception(answer)
+                else:
+                    waiting.set_result(answer)
+
+    def _answers(self, questions: Sequence[Question]) -> list[Array | PolicyUnavailable]:
+        """The answer to each; a question that cannot be answered does not spoil the others."""
+        try:
+            return list(self._policy.infer_batch(questions))
+        except (ArithmeticError, LookupError, RuntimeError, TypeError, ValueError) as error:
+            if len(questions) == 1:
+                return [PolicyUnavailable(f"The policy failed: {type(error).__name__}: {error}.")]
+        return [answer for each in questions for answer in self._answers([each])]
+
+    def _measured(self, question: Question) -> Costs:
+        """The least of three tries for each size, after one that warms up."""
+        costs = {}
+        for size in [size for size in SIZES if size <= self._most]:
+            tries = []
+            for _ in range(4):
+                began = time.perf_counter()
+                self._answers([question] * size)
+                tries.append(time.perf_counter() - began)
+            costs[size] = min(tries[1:])
+        return Costs(costs)
+
+
+class PolicyServer:
+    """Speaks with clients.
+
+    Args:
+        batcher: has the policy.
+        spec: of the policy.
+        api_key: that clients must have; None for none.
+        limits: of messages.
+    """
+
+    def __init__(
+        self,
+        batcher: Batcher,
+        spec: PolicySpec,
+        *,
+        api_key: str | None = None,
+        limits: WireLimits | None = None,
+    ) -> None:
+        self._batcher = batcher
+        self._greeting = packed(spec_message(spec))
+        self._api_key = api_key
+        self._limits = limits or WireLimits()
+
+    @asynccontextmanager
+    async def listening(self, host: str, port: int) -> AsyncIterator[Server]:
+        """Listens while the context is open.
+
+        Raises:
+            OSError: the address cannot be had.
+        """
+        async with serve(
+            self.converse,
+            host,
+            port,
+            compression=None,
+            max_size=self._limits.message_bytes,
+            process_request=self.admit,
+        ) as server:
+            yield server
+
+    def admit(self, connection: ServerConnection, request: Request) -> Response | None:
+        """Answers those who ask for health, and refuses those without the key."""
+        if request.path == "/healthz":
+            return connection.respond(HTTPStatus.OK, "OK\n")
+        if self._api_key is None:
+            return None
+        given = request.headers.get("Authorization", "")
+        if hmac.compare_digest(given.encode(), f"Api-Key {self._api_key}".encode()):
+            return None
+        return connection.respond(HTTPStatus.UNAUTHORIZED, "An API key is needed.\n")
+
+    async def converse(self, connection: ServerConnection) -> None:
+        """Serves one client: greets it, then answers each question as it comes."""
+        total_ms: float | None = None
+        try:
+            await connection.send(self._greeting)
+            async for data in connection:
+                began = time.perf_counter()
+                reply = await self._answer(data, total_ms)
+                await connection.send(reply)
+                total_ms = 1e3 * (time.perf_counter() - began)
+        except ConnectionClosed:
+            return
+        except (PolicyUnavailable, ProtocolError) as error:
+            await self._end(connection, str(error))
+
+    async def _answer(self, data: str | bytes, total_ms: float | None) -> bytes:
+        message = unpacked(data if isinstance(data, bytes) else data.encode(), self._limits)
+        question = question_of(message)
+        began = time.perf_counter()
+        actions = await self._batcher.ask(question, within_of(message, USUAL_S))
+        infer_ms = 1e3 * (time.perf_counter() - began)
+        timing = {"infer_ms": infer_ms}
+        if total_ms is not None:
+            timing["prev_total_ms"] = total_ms
+        reply: dict[str, Any] = {
+            ACTIONS: actions,
+            "policy_timing": {"infer_ms": infer_ms},
+            "server_timing": timing,
+        }
+        if REQUEST in message:
+            reply[REQUEST] = message[REQUEST]
+        return packed(reply)
+
+    async def _end(self, connection: ServerConnection, why: str) -> None:
+        log.warning("A client of the policy server was sent away: %s", why)
+        await connection.send(why)
+        await connection.close(CloseCode.INTERNAL_ERROR, "see the last message")

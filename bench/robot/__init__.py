@@ -1,0 +1,1 @@
+"""What a slow policy costs a robot, by how the robot acts meanwhile."""
