@@ -13,14 +13,14 @@ import typer
 from rich.console import Console
 
 from constellation.config import load_settings
-from constellation.errors import ConfigError
 
-from ..loading import load_module
 from ..pairing import find_local, paired
 from ..settings import AgentSettings
 from .agent import Assembly, assemble, serve_robot
-from .ports import Policy, Robot
+from .pilot import Driven
 from .settings import Settings, WhenLost
+from .sims.robot import WORLDS
+from .sources import LOCAL, from_file, from_world
 from .strategies import FUTURE_STATE, STRATEGIES
 from .view import watched
 
@@ -34,7 +34,16 @@ _DRAIN_S = 1.0
 
 @app.command()
 def robot(
-    file: Annotated[Path, typer.Option("--robot", help="A Python file with robot() and policy().")],
+    file: Annotated[
+        Path | None, typer.Option("--robot", help="A Python file with robot() and policy().")
+    ] = None,
+    sim: Annotated[
+        str | None, typer.Option(help=f"A simulated robot instead: {', '.join(WORLDS)}.")
+    ] = None,
+    policy: Annotated[
+        str, typer.Option(help="What drives a simulated robot: local, local:expert, …")
+    ] = LOCAL,
+    seed: Annotated[int, typer.Option(help="Of the simulated world.")] = 0,
     name: Annotated[str, typer.Option(help="The device's name, unique on its hub.")] = "robot",
     strategy: Annotated[
         str | None,
@@ -74,16 +83,20 @@ def robot(
 
     \b
     Examples:
+      constellation robot --sim whack --policy local --strategy future-state
       constellation robot --robot arm.py --name arm --hub wss://hub.example:8470 --pair K7QX-93FM
       constellation robot --robot arm.py --play 20
     """
     settings = Settings(merge=merge, reaction_s=reaction, when_lost=when_lost)
-    assembly = assemble(*_load(file), strategy, settings)
+    if (file is None) == (sim is None):
+        raise typer.BadParameter("Name a robot by either --robot or --sim.")
+    found = from_file(file) if file else from_world(str(sim), policy, seed=seed)
+    assembly = assemble(*found, strategy, settings)
     console = Console(stderr=True)
     if play is not None:
         with assembly.loop, watched(assembly, console):
             driven = anyio.run(assembly.pilot.drive, prompt, play, lambda fraction, message: None)
-        typer.echo(driven)
+        typer.echo(_told(driven))
         return
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(message)s")
     device = _device(name, hub, pair, ca, rules, state_dir)
@@ -92,21 +105,12 @@ def robot(
     raise typer.Exit(code)
 
 
-def _load(file: Path) -> tuple[Robot, Policy]:
-    """The robot and the policy of a file.
-
-    Raises:
-        ConfigError: it has not both.
-    """
-    module = load_module(file)
-    for maker in ("robot", "policy"):
-        if not callable(getattr(module, maker, None)):
-            raise ConfigError(
-                f"{file} has no function {maker}().",
-                remedy="See docs/howto/robot.md.",
-                file=str(file),
-            )
-    return module.robot(), module.policy()
+def _told(driven: Driven) -> str:
+    score = "" if driven.score is None else f", score {driven.score:g}"
+    return (
+        f"{driven.steps} control steps, {driven.held} without an action, "
+        f"{driven.clamped} held back by limits{score}."
+    )
 
 
 def _device(

@@ -57,7 +57,9 @@ def watched(assembly: Assembly, console: Console) -> Iterator[None]:
 def _state(state: str, halted: str | None) -> Text:
     if halted is None:
         return Text(state, "green" if state == "driven" else "")
-    return Text(f"{state}, holds: {halted}", "bold red" if state == "stopped" else "yellow")
+    if state in ("held", "stopped"):
+        return Text(f"{state}: {halted}", "bold red" if state == "stopped" else "")
+    return Text(f"{state}, but holds: {halted}", "yellow")
 
 
 def _rate(rate_hz: float, lateness: tuple[float, ...]) -> str:

@@ -20,6 +20,7 @@ from typer.testing import CliRunner
 
 from agents.robot.agent import assemble
 from agents.robot.command import app
+from agents.robot.events import EmergencyStop
 from agents.robot.ports import Array, Observation, PolicySpec, Semantics
 from agents.robot.view import describe, watched
 from constellation.aip.auth import CredentialStore, PairingDesk, StoreAuthenticator
@@ -58,12 +59,14 @@ def test_the_strategy_follows_what_robot_and_policy_can_do() -> None:
 
 def test_a_person_sees_how_it_goes() -> None:
     assembly = assemble(Arm(), Swing())
+    assembly.loop.post(EmergencyStop("smoke"))
     assembly.loop.cycle(0.0)
     file = StringIO()
     Console(width=120, file=file).print(describe(assembly))
     shown = file.getvalue()
 
     assert "aligned: the policy declares nothing" in shown
+    assert "stopped: smoke" in shown
     assert "50 Hz" in shown
     assert "0 of 1 steps" in shown
     assert "joint 1" in shown
@@ -73,7 +76,31 @@ def test_it_is_played_without_a_hub() -> None:
     done = CliRunner().invoke(app, ["--robot", str(FILE), "--play", "0.5"])
 
     assert done.exit_code == 0, done.output
-    assert "held=0" in done.output
+    assert " 0 without an action" in done.output
+
+
+@pytest.mark.parametrize("policy", ["local", "local:expert"])
+def test_a_simulated_robot_is_played(policy: str) -> None:
+    more = ["--policy", policy, "--strategy", "future-state", "--play", "0.5"]
+    done = CliRunner().invoke(app, ["--sim", "whack", *more])
+
+    assert done.exit_code == 0, done.output
+    assert "score" in done.output
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        ["--sim", "chess"],
+        ["--sim", "whack", "--policy", "magic"],
+        [],
+        ["--robot", "x.py", "--sim", "whack"],
+    ],
+)
+def test_what_is_no_robot_or_policy_is_refused(wrong: list[str]) -> None:
+    done = CliRunner().invoke(app, [*wrong, "--play", "1"])
+
+    assert done.exit_code != 0
 
 
 @pytest.mark.parametrize("text", ["", "def robot(): ...", "def robot(:"])

@@ -78,7 +78,7 @@ def test_a_hold_keeps_the_limits_and_ends_at_rest_in_time(
 
 
 @given(some_limits, sequences, st.floats(LOW, HIGH))
-@settings(max_examples=60)
+@settings(max_examples=30)
 def test_a_goal_is_reached_and_kept_at_rest(
     given: Limits, sequence: list[tuple[float, int]], goal: float
 ) -> None:
