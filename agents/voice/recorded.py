@@ -9,6 +9,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
 
@@ -23,9 +24,10 @@ from .events import HangUp, Tick
 from .features import BLOCK
 from .hub import connected
 from .models.loading import loaded
+from .picture import svg
 from .player import Player
 from .pvad import Listener, enrol, mean_of
-from .sound import RATE_HZ, Samples, read_wav, write_wav
+from .sound import RATE_HZ, Samples, write_wav
 from .timeline import Timeline
 
 _BLOCK_S = BLOCK / RATE_HZ
@@ -116,37 +118,49 @@ def _at_rest(conversation: Conversation, desk: Desk) -> bool:
     return desk.idle and conversation.machine.deadline() is None
 
 
-def run(
-    wav: Path, out: Path | None, enrolments: Sequence[Path], local: LocalHub | None
-) -> Timeline:
+@dataclass(frozen=True, slots=True, eq=False)
+class Outcome:
+    """A conversation that is over.
+
+    Attributes:
+        heard: (n, 2) samples: what the microphone heard, and what the person heard.
+    """
+
+    timeline: Timeline
+    heard: NDArray[np.float32]
+
+    def write(self, out: Path | None, picture: Path | None) -> None:
+        """Write the sound as a WAV file, and a picture of it as SVG, where wanted."""
+        if out is not None:
+            write_wav(out, self.heard)
+        if picture is not None:
+            picture.write_text(svg(self.timeline.entries, self.heard), encoding="utf-8")
+
+
+def run(recording: Samples, enrolments: Sequence[Samples], local: LocalHub | None) -> Outcome:
     """Talk to the agent with a recording and the models of this machine.
 
     Args:
-        wav: what the microphone hears.
-        out: where to write what the microphone and the person heard; None to write nothing.
+        recording: what the microphone hears.
         enrolments: recordings of the one person who may interrupt; none lets everyone.
         local: the hub whose devices are the agent's hands; None for none.
 
     Raises:
-        AudioError: a recording cannot be read, or has too little voice in it to enrol.
+        AudioError: an enrolment has too little voice in it.
         ConfigError: a model is not installed.
         HubUnreachable: the hub does not answer.
     """
-    recording = read_wav(wav)
     timeline = Timeline()
     with ExitStack() as stack:
         shared = stack.enter_context(loaded())
         hands = None if local is None else stack.enter_context(connected(local))
-        prints = [enrol(shared.detector, read_wav(path)) for path in enrolments]
+        prints = [enrol(shared.detector, sound) for sound in enrolments]
         ears = Listener(shared.detector, mean_of(prints) if prints else None)
         player, desk = Player(), Desk()
         conversation = Conversation(
             ears, shared.models, Dialogue(hands), player, desk, told=timeline.note
         )
-        heard = converse(recording, conversation, player, desk)
-    if out is not None:
-        write_wav(out, heard)
-    return timeline
+        return Outcome(timeline, converse(recording, conversation, player, desk))
 
 
 _SILENCE = np.zeros(BLOCK, np.float32)

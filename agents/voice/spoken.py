@@ -46,6 +46,8 @@ def phrase(value: Any, name: str = "") -> str:
 
 def _entry(name: str, value: Any) -> str:
     said = phrase(value, name)
+    if name == "percent":
+        return said
     words = re.sub(r"_(s|bytes|percent)$", "", name).replace("_", " ")
     return f"{words}: {said}" if said else ""
 

@@ -84,6 +84,11 @@ def test_request_is_done_and_its_result_told(fabric: Fabric) -> None:
     assert dialogue.working == {}
 
 
+def test_words_that_take_the_floor_are_no_part_of_a_request(fabric: Fabric) -> None:
+    said(Dialogue(fabric), "Stop. No, wait, please take a quick look!")
+    assert fabric.submitted == ["take a quick look"]
+
+
 def test_request_that_cannot_be_planned_starts_nothing(fabric: Fabric) -> None:
     with pytest.raises(PlanError, match="not understand"):
         said(Dialogue(fabric), "Some nonsense.")
