@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import random
 import signal
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import suppress
@@ -11,6 +12,7 @@ from functools import partial
 
 import anyio
 
+from constellation.aip.backoff import Backoff
 from constellation.aip.client import Link, connect
 from constellation.aip.eventloop import calm_collector, loop_options
 from constellation.aip.messages import Message
@@ -231,6 +233,7 @@ async def run_agent(
                 credential=credential,
                 pair_code=settings.pair,
                 ssl=client_context(settings.ca) if is_tls else None,
+                backoff=Backoff(random.random, most_s=settings.redial_s),
                 inventory=agent.inventory,
                 on_open=service.on_open,
                 on_messages=service.on_messages,
