@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo demo-voice test test-full check bench fuzz pictures lock format clean
+.PHONY: demo demo-robot demo-voice test test-full check bench fuzz pictures lock format clean
 
 demo: $(STAMP)
 	$(BIN)/python -m constellation.cli demo
@@ -12,6 +12,10 @@ demo: $(STAMP)
 # A recorded conversation with the voice agent: needs neither microphone nor sound card.
 demo-voice: $(STAMP) $(VENV)/.models
 	$(BIN)/python docs/voice_demo.py
+
+# Two simulated robots with a policy that is 160 ms away: half a minute.
+demo-robot: $(STAMP)
+	$(BIN)/python examples/robot_demo.py
 
 test: $(STAMP)
 	$(BIN)/python -m pytest -m "not full"

@@ -28,6 +28,8 @@ app = typer.Typer()
 
 # Reads and stops beside the one motion at a time.
 _CAPACITY = 4
+# It holds as long as its hub is away: it looks for it often.
+_REDIAL_S = 1.0
 # A motion is not waited for when the robot is switched off.
 _DRAIN_S = 1.0
 
@@ -41,7 +43,7 @@ def robot(
         str | None, typer.Option(help=f"A simulated robot instead: {', '.join(WORLDS)}.")
     ] = None,
     policy: Annotated[
-        str, typer.Option(help="What drives a simulated robot: local, local:expert, …")
+        str, typer.Option(help="What drives it: local, or the address of a policy server.")
     ] = LOCAL,
     seed: Annotated[int, typer.Option(help="Of the simulated world.")] = 0,
     name: Annotated[str, typer.Option(help="The device's name, unique on its hub.")] = "robot",
@@ -90,7 +92,7 @@ def robot(
     settings = Settings(merge=merge, reaction_s=reaction, when_lost=when_lost)
     if (file is None) == (sim is None):
         raise typer.BadParameter("Name a robot by either --robot or --sim.")
-    found = from_file(file) if file else from_world(str(sim), policy, seed=seed)
+    found = from_file(file, policy) if file else from_world(str(sim), policy, seed=seed)
     assembly = assemble(*found, strategy, settings)
     console = Console(stderr=True)
     if play is not None:
@@ -133,6 +135,7 @@ def _device(
         policy=rules and rules.absolute(),
         capacity=_CAPACITY,
         drain_timeout_s=_DRAIN_S,
+        redial_s=_REDIAL_S,
     )
     return paired(settings, local) if local else settings
 

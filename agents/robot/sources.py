@@ -1,4 +1,4 @@
-"""Where robots and their policies come from: a Python file, or a simulated world."""
+"""Where robots and their policies come from: a Python file, a simulated world, a policy server."""
 
 from __future__ import annotations
 
@@ -9,17 +9,22 @@ from constellation.errors import ConfigError
 
 from ..loading import load_module
 from .policies.local import local_policy
+from .policies.remote import RemotePolicy
 from .ports import Policy, Robot
 from .sims.robot import simulated
 
 LOCAL = "local"
 
 
-def from_file(file: Path) -> tuple[Robot, Policy]:
-    """The robot of a file's `robot()`, and the policy of its `policy()`.
+def from_file(file: Path, policy: str = LOCAL) -> tuple[Robot, Policy]:
+    """The robot of a file's `robot()`, and a policy for it.
+
+    Args:
+        policy: ``local`` is the one of the file's `policy()`; or the address of a policy server.
 
     Raises:
-        ConfigError: the file has no such function.
+        ConfigError: the file has no such function, or there is no such policy.
+        PolicyUnavailable: the policy server cannot be reached.
     """
     module = load_module(file)
 
@@ -33,21 +38,34 @@ def from_file(file: Path) -> tuple[Robot, Policy]:
             )
         return maker()
 
-    return made("robot"), made("policy")
+    if policy == LOCAL:
+        return made("robot"), made("policy")
+    return made("robot"), _served(policy)
 
 
 def from_world(name: str, policy: str = LOCAL, *, seed: int = 0) -> tuple[Robot, Policy]:
     """The robot of a simulated world that goes on for ever, and a policy for it.
 
     Args:
-        policy: ``local``, or ``local:`` and how it was trained, such as ``local:expert``.
+        policy: ``local``, or ``local:`` and how it was trained, such as ``local:expert``; or the
+            address of a policy server.
         seed: of the world.
 
     Raises:
         ConfigError: there is no such world or policy.
+        PolicyUnavailable: the policy server cannot be reached.
     """
     robot = simulated(name, seed, endless=True)
     where, _, kind = policy.partition(":")
     if where != LOCAL:
-        raise ConfigError(f"There is no policy {policy!r}.", remedy="Take local, or local:expert.")
+        return robot, _served(policy)
     return robot, local_policy(name, kind) if kind else local_policy(name)
+
+
+def _served(address: str) -> Policy:
+    if not address.startswith(("ws://", "wss://")):
+        raise ConfigError(
+            f"There is no policy {address!r}.",
+            remedy="Take local, or the address of a policy server, such as ws://127.0.0.1:8000.",
+        )
+    return RemotePolicy(address)

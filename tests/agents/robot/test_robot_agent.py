@@ -93,6 +93,7 @@ def test_a_simulated_robot_is_played(policy: str) -> None:
     [
         ["--sim", "chess"],
         ["--sim", "whack", "--policy", "magic"],
+        ["--robot", str(FILE), "--policy", "ws://127.0.0.1:1"],
         [],
         ["--robot", "x.py", "--sim", "whack"],
     ],
