@@ -6,11 +6,13 @@ Time is told from outside, so the same conversation runs live and in a recording
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import logging
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from itertools import chain
+from typing import Literal, Protocol, TypeAlias
 
-from constellation.errors import ConstellationError
+from constellation.errors import AudioError, ConstellationError
 
 from .events import (
     CancelGeneration,
@@ -41,6 +43,8 @@ from .rules import Rules
 from .sound import Samples
 from .turns import TurnTaking
 
+log = logging.getLogger("constellation.agent")
+
 Lane = Literal["recogniser", "turn ends", "mind", "speaker"]
 
 
@@ -52,7 +56,15 @@ class Voiced:
     speech: Speech
 
 
-Found = Event | Voiced
+@dataclass(frozen=True, slots=True, eq=False)
+class Held:
+    """An answer is about to act; the rest of it waits for the end of the turn."""
+
+    answer: int
+    rest: Iterator[Found]
+
+
+Found: TypeAlias = "Event | Voiced | Held"
 """What work on a desk finds."""
 
 _PARTIAL_S = 0.4
@@ -102,7 +114,9 @@ class Conversation:
         self._memory = Memory()
         self._turn: OpenTurn | None = None
         self._partial = 0.0
-        self._deferred: Generate | None = None
+        self._tentative: Generate | None = None
+        self._committed: set[int] = set()
+        self._held: dict[int, Held] = {}
         self._canceled: set[int] = set()
         self._stopped: set[int] = set()
 
@@ -119,7 +133,14 @@ class Conversation:
 
     def handle(self, found: Found, now: float) -> None:
         """Take in what happened."""
-        event = self._keep(found) if isinstance(found, Voiced) else found
+        match found:
+            case Held():
+                self._hold(found)
+                return
+            case Voiced():
+                event: Event = self._keep(found)
+            case _:
+                event = found
         self._told(event, now)
         for instruction in self.machine.handle(event, now):
             self._told(instruction, now)
@@ -146,37 +167,49 @@ class Conversation:
             case CommitTurn(_, text):
                 self._turn = None
                 self.context.append(Said("person", text))
-                self._start_deferred(text)
+                self._commit(text)
             case RetractTurn():
                 self._retract()
             case CommitAnswer(answer, text):
                 self.context.append(Said("agent", text))
                 self._player.forget(answer)
-            case Generate(_, text, preemptive):
-                if preemptive and self._mind.acts(text):
-                    self._deferred = instruction
+            case Generate(answer, text, preemptive):
+                if preemptive:
+                    self._tentative = instruction
                 else:
-                    self._begin(instruction)
+                    self._committed.add(answer)
+                self._begin(instruction)
             case CancelGeneration(answer):
                 self._canceled.add(answer)
-                if self._deferred is not None and self._deferred.answer == answer:
-                    self._deferred = None
+                self._held.pop(answer, None)
             case StopPlayback(answer):
                 self._stopped.add(answer)
             case Speak(answer, text):
                 self._desk.start("speaker", self._say(answer, text))
 
-    def _start_deferred(self, text: str) -> None:
-        deferred, self._deferred = self._deferred, None
-        if deferred is not None and deferred.text == text:
-            self._begin(deferred)
+    def _commit(self, text: str) -> None:
+        """The turn is over: an answer that was begun to these words may act."""
+        tentative, self._tentative = self._tentative, None
+        if tentative is None or tentative.text != text or tentative.answer in self._canceled:
+            return
+        self._committed.add(tentative.answer)
+        held = self._held.pop(tentative.answer, None)
+        if held is not None:
+            self._hold(held)
+
+    def _hold(self, held: Held) -> None:
+        if held.answer in self._committed:
+            self._desk.start("mind", held.rest)
+        elif held.answer not in self._canceled:
+            self._held[held.answer] = held
 
     def _begin(self, wanted: Generate) -> None:
         """Have an answer generated; the turn that it answers may be in the context already."""
         context = tuple(self.context)
         if context and context[-1] == Said("person", wanted.text):
             context = context[:-1]
-        self._desk.start("mind", self._answer(wanted, context))
+        pieces = self._mind.answer(wanted.text, context)
+        self._desk.start("mind", self._answer(wanted.answer, pieces))
 
     def _retract(self) -> None:
         """Forget the last thing that the person said: nothing was heard after it."""
@@ -188,26 +221,34 @@ class Conversation:
     # ── what blocks ─────────────────────────────────────────────────────────────────────────────
 
     def _transcribe(self, turn: int, sound: Samples, examination: int) -> Iterator[Found]:
-        yield Transcript(turn, self._models.recogniser.transcribe(sound), examination)
+        try:
+            text = self._models.recogniser.transcribe(sound)
+        except AudioError as error:
+            log.warning("What was said is lost: %s", error)
+            text = ""
+        yield Transcript(turn, text, examination)
 
     def _judge(self, turn: int, sound: Samples, examination: int) -> Iterator[Found]:
         yield EndJudged(turn, examination, self._models.turn_ends.complete(sound))
 
-    def _answer(self, wanted: Generate, context: Sequence[Said]) -> Iterator[Found]:
-        answer = wanted.answer
+    def _answer(
+        self, answer: int, pieces: Iterator[str | Working], *, acting: bool = False
+    ) -> Iterator[Found]:
         try:
-            for piece in self._mind.answer(wanted.text, context):
+            for piece in pieces:
                 if answer in self._canceled:
                     return
                 match piece:
                     case str():
                         yield Token(answer, piece)
+                    case Working(on=True) if not acting:
+                        rest = chain([piece], pieces)
+                        yield Held(answer, self._answer(answer, rest, acting=True))
+                        return
                     case Working(on):
                         yield ToolStarted(answer) if on else ToolEnded(answer)
         except ConstellationError as error:
             yield Token(answer, f"{error.message} ")
-            yield Generated(answer)
-            return
         yield Generated(answer)
 
     def _say(self, answer: int, text: str) -> Iterator[Found]:
@@ -215,7 +256,8 @@ class Conversation:
             return
         try:
             speech = self._models.speaker.say(text)
-        except ConstellationError:
+        except AudioError as error:
+            log.warning("A sentence was not spoken: %s", error)
             yield Synthesised(answer, (), 0)
             yield GenerationFailed(answer)
             return

@@ -8,8 +8,9 @@ is announced.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol
 
 from constellation.errors import ConstellationError
@@ -119,16 +120,12 @@ class Dialogue:
         self._hands = hands
         self._asked: Asked | None = None
 
-    def acts(self, prompt: str) -> bool:
-        """See `agents.voice.ports.Mind`."""
-        return self._asked is not None or _small_talk(prompt) is None
-
     def answer(self, prompt: str, context: Sequence[Said]) -> Iterator[str | Working]:
         """See `agents.voice.ports.Mind`."""
         said = " ".join(words_of(prompt))
         asked = self._asked
         if meaning(prompt) is Meaning.COMMAND or _CANCEL.fullmatch(said):
-            yield self._cancel()
+            yield from self._cancel()
         elif self._hands is not None and asked is not None:
             yield from self._answer_question(self._hands, asked, prompt)
         elif (reply := _small_talk(prompt)) is not None:
@@ -140,9 +137,7 @@ class Dialogue:
         elif _PROGRESS.fullmatch(said):
             yield self._progress()
         else:
-            work, title = self._hands.submit(_request(prompt))
-            self.working[work] = title
-            yield from self._wait(self._hands, work)
+            yield from self._doing(partial(self._start, self._hands, _request(prompt)))
 
     def ended(self) -> Iterator[str]:
         """What is to be announced: work that has ended, or asks, since it was started."""
@@ -151,14 +146,25 @@ class Dialogue:
             if found is not None and found != self._asked:
                 yield f"About {title}: {self._told(work, found)}"
 
-    def _wait(self, hands: Hands, work: str) -> Iterator[str | Working]:
+    def _doing(self, act: Callable[[], str]) -> Iterator[str | Working]:
         yield Working(True)
-        found = hands.outcome(work, _WAIT_S)
+        try:
+            told = act()
+        except ConstellationError as error:
+            told = str(error)
         yield Working(False)
+        yield told
+
+    def _start(self, hands: Hands, request: str) -> str:
+        work, title = hands.submit(request)
+        self.working[work] = title
+        return self._wait(hands, work)
+
+    def _wait(self, hands: Hands, work: str) -> str:
+        found = hands.outcome(work, _WAIT_S)
         if found is None:
-            yield f"I am at it: {self.working[work]}. I will tell you when it is done."
-        else:
-            yield self._told(work, found)
+            return f"I am at it: {self.working[work]}. I will tell you when it is done."
+        return self._told(work, found)
 
     def _told(self, work: str, found: Outcome | Asked) -> str:
         if isinstance(found, Asked):
@@ -178,20 +184,26 @@ class Dialogue:
         if asked.approval and yes == no:
             yield f"I need a yes or a no. {asked.prompt}"
             return
-        self._asked = None
-        hands.reply(asked, yes if asked.approval else prompt)
-        yield from self._wait(hands, asked.work)
+        yield from self._doing(
+            partial(self._reply, hands, asked, yes if asked.approval else prompt)
+        )
 
-    def _cancel(self) -> str:
+    def _reply(self, hands: Hands, asked: Asked, answer: bool | str) -> str:
+        self._asked = None
+        hands.reply(asked, answer)
+        return self._wait(hands, asked.work)
+
+    def _cancel(self) -> Iterator[str | Working]:
         if not self.working or self._hands is None:
-            return "Okay."
+            yield "Okay."
+        else:
+            yield from self._doing(partial(self._stop, self._hands))
+
+    def _stop(self, hands: Hands) -> str:
         work, title = self.working.popitem()
         if self._asked is not None and self._asked.work == work:
             self._asked = None
-        try:
-            self._hands.cancel(work)
-        except ConstellationError as error:
-            return f"I could not stop it. {error.message}"
+        hands.cancel(work)
         return f"I have stopped it: {title}."
 
     def _progress(self) -> str:

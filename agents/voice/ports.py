@@ -26,7 +26,11 @@ class Recogniser(Protocol):
     """Speech into text."""
 
     def transcribe(self, sound: Samples) -> str:
-        """What is said in up to a minute of sound; empty if nothing is."""
+        """What is said in up to a minute of sound; empty if nothing is.
+
+        Raises:
+            AudioError: it cannot be told.
+        """
 
 
 class TurnEnds(Protocol):
@@ -90,11 +94,12 @@ class Working:
 class Mind(Protocol):
     """What answers a person."""
 
-    def acts(self, prompt: str) -> bool:
-        """Whether the answer may change the world: it is then not begun before the turn is over."""
-
     def answer(self, prompt: str, context: Sequence[Said]) -> Iterator[str | Working]:
         """The answer in pieces, as they come.
+
+        An answer may be begun before the person has ended, and be thrown away. What changes the
+        world is therefore done behind a `Working` alone: no piece is asked for after that before
+        the turn is over.
 
         Args:
             context: what was said before, oldest first.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from threading import Lock
 
-from constellation.errors import ConfigError
+from constellation.errors import AudioError, ConfigError
 
 from ..sound import RATE_HZ, Samples
 
@@ -20,6 +20,7 @@ class Moonshine:
 
     def __init__(self) -> None:
         try:
+            from moonshine_voice.errors import MoonshineError
             from moonshine_voice.moonshine_api import ModelArch
             from moonshine_voice.transcriber import Transcriber
             from moonshine_voice.utils import get_model_path
@@ -32,11 +33,15 @@ class Moonshine:
         options = {"vad_threshold": "0.0"}
         self._transcriber = Transcriber(get_model_path("tiny-en"), ModelArch.TINY, options=options)
         self._lock = Lock()
+        self._error = MoonshineError
 
     def transcribe(self, sound: Samples) -> str:
         """See `agents.voice.ports.Recogniser`."""
         if len(sound) < _SHORTEST:
             return ""
-        with self._lock:
-            found = self._transcriber.transcribe_without_streaming(sound.tolist(), RATE_HZ)
+        try:
+            with self._lock:
+                found = self._transcriber.transcribe_without_streaming(sound.tolist(), RATE_HZ)
+        except self._error as error:
+            raise AudioError(f"The speech recognition failed: {error}.") from error
         return " ".join(line.text.strip() for line in found.lines).strip()

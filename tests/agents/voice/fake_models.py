@@ -59,13 +59,10 @@ class Tones:
 class Answers:
     """A mind that says the same to everything; pieces that are errors are raised."""
 
-    def __init__(self, *pieces: str | Working | Exception, acts: bool = False) -> None:
+    def __init__(self, *pieces: str | Working | Exception) -> None:
         self.pieces = pieces
         self.asked: list[tuple[str, tuple[Said, ...]]] = []
-        self._acts = acts
-
-    def acts(self, prompt: str) -> bool:
-        return self._acts
+        self.done: list[str] = []
 
     def answer(self, prompt: str, context: Sequence[Said]) -> Iterator[str | Working]:
         self.asked.append((prompt, tuple(context)))
@@ -73,6 +70,8 @@ class Answers:
             if isinstance(piece, Exception):
                 raise piece
             yield piece
+            if piece == Working(True):
+                self.done.append(prompt)
 
 
 class Scene:

@@ -94,12 +94,14 @@ def test_turn_goes_on_after_a_pause_that_was_taken_for_its_end(
     assert len(conversation.context) == 2
 
 
-def test_what_acts_waits_for_the_end_of_the_turn(model: Model, me: Voiceprint) -> None:
-    mind = Answers(Working(True), Working(False), "It is done.", acts=True)
-    scene = Scene(mind).quiet(1).says(ME, "Send the report to the desk.").quiet(1)
-    conversation = scene.play(model, me)
-    assert [prompt for prompt, _ in mind.asked] == ["Send the report to the desk."]
-    assert conversation.context[-1] == Said("agent", "It is done.")
+def test_what_acts_is_done_once_and_only_to_a_whole_turn(model: Model, me: Voiceprint) -> None:
+    mind = Answers("Let me see. ", Working(True), Working(False), "It is done.")
+    scene = Scene(mind).quiet(1).says(ME, "Send the report.").quiet(0.4)
+    conversation = scene.says(ME, "to the desk").quiet(1).play(model, me)
+    whole = "Send the report. to the desk"
+    assert [prompt for prompt, _ in mind.asked] == ["Send the report.", whole]
+    assert mind.done == [whole]
+    assert conversation.context[-1] == Said("agent", "Let me see. It is done.")
 
 
 def test_error_of_the_mind_is_told(model: Model, me: Voiceprint) -> None:

@@ -67,8 +67,9 @@ def said(dialogue: Dialogue, prompt: str) -> str:
 )
 def test_small_talk_needs_nothing_and_changes_nothing(prompt: str, begin: str) -> None:
     dialogue = Dialogue()
-    assert not dialogue.acts(prompt)
-    assert said(dialogue, prompt).startswith(begin)
+    (reply,) = dialogue.answer(prompt, ())
+    assert isinstance(reply, str)
+    assert reply.startswith(begin)
 
 
 def test_request_without_devices_is_declined() -> None:
@@ -77,7 +78,6 @@ def test_request_without_devices_is_declined() -> None:
 
 def test_request_is_done_and_its_result_told(fabric: Fabric) -> None:
     dialogue = Dialogue(fabric)
-    assert dialogue.acts("A quick look.")
     pieces = list(dialogue.answer("A quick look.", ()))
     assert pieces == [Working(True), Working(False), "Free: 40 gigabytes."]
     assert fabric.submitted == ["A quick look"]
@@ -90,9 +90,19 @@ def test_words_that_take_the_floor_are_no_part_of_a_request(fabric: Fabric) -> N
 
 
 def test_request_that_cannot_be_planned_starts_nothing(fabric: Fabric) -> None:
-    with pytest.raises(PlanError, match="not understand"):
-        said(Dialogue(fabric), "Some nonsense.")
+    answer = "I do not understand that. Name a device."
+    assert said(Dialogue(fabric), "Some nonsense.") == answer
     assert fabric.submitted == []
+
+
+@pytest.mark.parametrize("prompt", ["A quick look.", "Yes.", "stop"])
+def test_nothing_is_done_before_it_says_that_it_works(fabric: Fabric, prompt: str) -> None:
+    dialogue = Dialogue(fabric)
+    said(dialogue, "something dangerous")
+    del fabric.submitted[:]
+    answer = dialogue.answer(prompt, ())
+    assert next(answer) in (Working(True), "I need a yes or a no. May it delete a.txt?")
+    assert fabric.submitted == fabric.replies == fabric.canceled == []
 
 
 def test_long_work_is_announced_when_it_ends(fabric: Fabric) -> None:
@@ -128,10 +138,9 @@ def test_dangerous_work_is_confirmed_by_voice(
 ) -> None:
     dialogue = Dialogue(fabric)
     assert said(dialogue, "something dangerous") == "May it delete a.txt? Yes or no?"
-    assert dialogue.acts(answer)
     assert said(dialogue, answer) == end
     assert fabric.replies == [reply]
-    assert not dialogue.acts("Yes.")
+    assert said(dialogue, "Yes.") == "All right."
 
 
 @pytest.mark.parametrize("answer", ["Is it new?", "Yes, or no, what do I know?"])
@@ -156,7 +165,8 @@ def test_stop_takes_back_the_question(fabric: Fabric) -> None:
     dialogue = Dialogue(fabric)
     said(dialogue, "something dangerous")
     assert said(dialogue, "stop").startswith("I have stopped it")
-    assert not dialogue.acts("Yes.")
+    assert said(dialogue, "Yes.") == "All right."
+    assert fabric.replies == []
 
 
 def test_stop_with_nothing_to_stop(fabric: Fabric) -> None:
