@@ -38,6 +38,10 @@ bench: $(STAMP)
 fuzz: $(STAMP)
 	$(BIN)/python tests/fuzz/fuzz_aip.py --inputs $(or $(INPUTS),1000000)
 
+# Lives of a simulated fabric, with faults, judged by what devices did and what the journal says.
+simulate: $(STAMP)
+	$(BIN)/python -m constellation.testing.simulation --seeds $(or $(SEEDS),6000)
+
 # The pictures of the README, taken of the interface at work.
 pictures: $(STAMP)
 	$(BIN)/python docs/pictures.py

@@ -1,0 +1,34 @@
+"""The simulation finds each of a list of known bugs, and none where there is none."""
+
+from __future__ import annotations
+
+import pytest
+from planted_bugs import BUGS
+
+from constellation.errors import ConstellationError
+from constellation.testing.simulation import Story, Violation, play, tell
+
+LIVES = 400
+# What a bug may show itself by: a judgement, or a machine that refuses to go on.
+SHOWN = (Violation, ConstellationError, KeyError, IndexError, AssertionError)
+
+
+def found(name: str) -> Story | None:
+    with BUGS[name]() as kinds:
+        for seed in range(LIVES):
+            story = tell(seed)
+            try:
+                play(story, **kinds)
+            except SHOWN:
+                return story
+    return None
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("name", BUGS)
+def test_a_planted_bug_is_found(name: str) -> None:
+    assert found(name) is not None
+
+
+def test_there_are_enough_of_them() -> None:
+    assert len(BUGS) >= 20
