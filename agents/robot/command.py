@@ -1,4 +1,8 @@
-"""The command `constellation robot`: serve a robot, real or simulated, as a device."""
+"""The command `constellation robot`: serve a robot, real or simulated, as a device.
+
+It is listed by `constellation --help` where the extra ``robot`` is missing too, so that whatever
+needs NumPy is imported when it is called.
+"""
 
 from __future__ import annotations
 
@@ -6,23 +10,22 @@ import logging
 import sys
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import anyio
 import typer
 from rich.console import Console
 
 from constellation.config import load_settings
+from constellation.errors import ConfigError
 
 from ..pairing import find_local, paired
 from ..settings import AgentSettings
-from .agent import Assembly, assemble, serve_robot
-from .pilot import Driven
 from .settings import Settings, WhenLost
-from .sims.robot import WORLDS
-from .sources import LOCAL, from_file, from_world
-from .strategies import FUTURE_STATE, STRATEGIES
-from .view import watched
+
+if TYPE_CHECKING:
+    from .agent import Assembly
+    from .pilot import Driven
 
 app = typer.Typer()
 
@@ -40,16 +43,17 @@ def robot(
         Path | None, typer.Option("--robot", help="A Python file with robot() and policy().")
     ] = None,
     sim: Annotated[
-        str | None, typer.Option(help=f"A simulated robot instead: {', '.join(WORLDS)}.")
+        str | None,
+        typer.Option(help="A simulated robot instead: whack, track, balance or intercept."),
     ] = None,
     policy: Annotated[
         str, typer.Option(help="What drives it: local, or the address of a policy server.")
-    ] = LOCAL,
+    ] = "local",
     seed: Annotated[int, typer.Option(help="Of the simulated world.")] = 0,
     name: Annotated[str, typer.Option(help="The device's name, unique on its hub.")] = "robot",
     strategy: Annotated[
         str | None,
-        typer.Option(help=f"How to act while it thinks: {', '.join((FUTURE_STATE, *STRATEGIES))}."),
+        typer.Option(help="How to act while it thinks, such as future-state; default: its best."),
     ] = None,
     merge: Annotated[
         int, typer.Option(help="Actions of the policy that become one: faster, less exact.", min=1)
@@ -89,10 +93,19 @@ def robot(
       constellation robot --robot arm.py --name arm --hub wss://hub.example:8470 --pair K7QX-93FM
       constellation robot --robot arm.py --play 20
     """
-    settings = Settings(merge=merge, reaction_s=reaction, when_lost=when_lost)
     if (file is None) == (sim is None):
         raise typer.BadParameter("Name a robot by either --robot or --sim.")
+    try:
+        from .agent import assemble, serve_robot
+        from .sources import from_file, from_world
+        from .view import watched
+    except ImportError as error:
+        raise ConfigError(
+            f"A robot needs the extra 'robot': {error}.",
+            remedy="Install it: pip install 'constellation-fabric[robot]'.",
+        ) from None
     found = from_file(file, policy) if file else from_world(str(sim), policy, seed=seed)
+    settings = Settings(merge=merge, reaction_s=reaction, when_lost=when_lost)
     assembly = assemble(*found, strategy, settings)
     console = Console(stderr=True)
     if play is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -22,6 +23,7 @@ from agents.robot.agent import assemble
 from agents.robot.command import app
 from agents.robot.events import EmergencyStop
 from agents.robot.ports import Array, Observation, PolicySpec, Semantics
+from agents.robot.sims.robot import WORLDS
 from agents.robot.view import describe, watched
 from constellation.aip.auth import CredentialStore, PairingDesk, StoreAuthenticator
 from constellation.aip.messages import Hello, Message
@@ -76,7 +78,7 @@ def test_it_is_played_without_a_hub() -> None:
     done = CliRunner().invoke(app, ["--robot", str(FILE), "--play", "0.5"])
 
     assert done.exit_code == 0, done.output
-    assert " 0 without an action" in done.output
+    assert "control steps" in done.output
 
 
 @pytest.mark.parametrize("policy", ["local", "local:expert"])
@@ -111,6 +113,26 @@ def test_a_file_without_robot_or_policy_is_refused(tmp_path: Path, text: str) ->
     done = CliRunner().invoke(app, ["--robot", str(file), "--play", "1"])
 
     assert isinstance(done.exception, ConfigError)
+
+
+def test_its_help_names_every_world() -> None:
+    done = CliRunner().invoke(app, ["--help"], env={"COLUMNS": "200"})
+
+    assert all(name in done.output for name in WORLDS)
+
+
+def test_without_the_extra_it_says_what_to_install() -> None:
+    """The command is listed all the same."""
+    program = (
+        "import sys; sys.modules['numpy'] = None\n"
+        "from typer.testing import CliRunner\n"
+        "from agents.robot.command import app\n"
+        "assert CliRunner().invoke(app, ['--help']).exit_code == 0\n"
+        "print(CliRunner().invoke(app, ['--sim', 'whack', '--play', '1']).exception)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+
+    assert "extra 'robot'" in done.stdout, done.stderr
 
 
 class Hub:
