@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import queue
+import sys
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -168,13 +169,16 @@ def test_its_thread_brings_the_robot_to_rest() -> None:
 
     steps: dict[int, Callable[[Loop], object]] = {1: look, 12: lambda loop: moving.set()}
     loop, _ = make(steps)
+    usual = sys.getswitchinterval()
     with loop:
         assert moving.wait(10)
         assert loop.running
+        assert sys.getswitchinterval() < usual
         loop.post(LinkLost())
 
     assert not loop.running
     assert loop.controller.at_rest
+    assert sys.getswitchinterval() == usual
 
 
 # ── inference ───────────────────────────────────────────────────────────────────────────────────
