@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 
 from websockets.exceptions import WebSocketException
 from websockets.sync.client import ClientConnection, connect
@@ -49,9 +49,10 @@ class RemotePolicy:
         self._state_key = state_key
         self._limits = limits or WireLimits()
         self._asked = 0
-        self._declared: PolicySpec | None = None
-        self._connection: ClientConnection | None = self._connect()
-        known = spec or self._declared
+        self._opened = ExitStack()
+        self._connection: ClientConnection | None = None
+        declared = self._connect()
+        known = spec or declared
         if known is None:
             self.close()
             raise PolicyUnavailable(
@@ -76,11 +77,10 @@ class RemotePolicy:
         within = None if delay is None else delay / self.spec.rate_hz
         question = Question(observation, state, delay, prefix)
         message = question_message(question, self._asked, within, self._state_key)
-        connection = self._connection or self._connect()
-        self._connection = connection
+        if self._connection is None:
+            self._connect()
         try:
-            connection.send(packed(message))
-            answer = connection.recv(self._timeout_s)
+            answer = self._exchanged(packed(message))
             if isinstance(answer, str):
                 raise PolicyUnavailable(f"The policy server failed: {answer.strip()[-500:]}")
             return actions_of(unpacked(answer, self._limits), self._asked)
@@ -94,15 +94,23 @@ class RemotePolicy:
 
     def close(self) -> None:
         """Ends the connection; the next question opens another one."""
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            with suppress(OSError, WebSocketException):
-                connection.close()
+        self._connection = None
+        with suppress(OSError, WebSocketException):
+            self._opened.close()
 
-    def _connect(self) -> ClientConnection:
+    def _exchanged(self, message: bytes) -> bytes | str:
+        """The answer to a message on the connection that is open."""
+        connection = self._connection
+        if connection is None:
+            raise ConnectionError("it is closed")
+        connection.send(message)
+        return connection.recv(self._timeout_s)
+
+    def _connect(self) -> PolicySpec | None:
+        """Opens a connection; what the server declares of its policy."""
         headers = {"Authorization": f"Api-Key {self._api_key}"} if self._api_key else None
         try:
-            connection = connect(
+            opening = connect(
                 self._url,
                 compression=None,
                 max_size=self._limits.message_bytes,
@@ -111,13 +119,14 @@ class RemotePolicy:
                 close_timeout=1.0,
                 proxy=None,
             )
+            self._connection = connection = self._opened.enter_context(opening)
             greeting = connection.recv(self._timeout_s)
             if isinstance(greeting, str):
-                raise PolicyUnavailable(f"{self._url} is no policy server: {greeting[:200]}")
-            self._declared = spec_of(unpacked(greeting, self._limits))
+                raise ProtocolError(f"it says {greeting[:200]!r}")
+            return spec_of(unpacked(greeting, self._limits))
         except (OSError, WebSocketException, ProtocolError) as error:
+            self.close()
             raise PolicyUnavailable(
                 f"The policy server at {self._url} cannot be reached: {error}.",
                 remedy="Start it, or correct its address.",
             ) from error
-        return connection
