@@ -64,6 +64,7 @@ class HubClient:
                 shown = await self._part(constellation, 0)
                 continue
             graph = shown["graph"]
+            part["waiting"] = {**shown["waiting"], **part["waiting"]}
             part["graph"]["nodes"] = graph["nodes"] + part["graph"]["nodes"]
             part["graph"]["dependencies"] = graph["dependencies"] + part["graph"]["dependencies"]
             shown = part

@@ -148,4 +148,5 @@ async def test_a_graph_is_shown_whole_though_it_comes_in_parts(tmp_path: Path) -
         shown = await client.show(name)
     assert [node["task"]["id"] for node in shown["graph"]["nodes"]] == [f"t{n}" for n in range(20)]
     assert len(shown["graph"]["dependencies"]) == 19
+    assert shown["waiting"] == {"t0": "No device is connected."}
     assert shown["version"] == shown["graph"]["version"] == 3

@@ -65,7 +65,7 @@ def show(
     emit(
         answer,
         run_heading(answer),
-        task_table(graph, time.time()),
+        task_table(graph, time.time(), answer["waiting"]),
         *result_texts(graph),
         as_json=False,
     )

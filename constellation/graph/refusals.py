@@ -5,13 +5,20 @@ from __future__ import annotations
 from constellation.errors import EditConflictError, ImmutableTaskError
 
 from .node import Node
+from .task import TaskState
 
 
 def immutable(node: Node, verb: str) -> ImmutableTaskError:
     """Its work has started or ended."""
+    if not node.ended:
+        instead = "Cancel it, or add"
+    elif node.state is TaskState.COMPLETED:
+        instead = "Add"
+    else:
+        instead = "Retry it, or add"
     return ImmutableTaskError(
         f"Task {node.id} is {node.state} and can no longer be {verb}.",
-        remedy="Cancel or retry it, or add a task after it.",
+        remedy=f"{instead} a task after it.",
         task=node.id,
         rule="started work is immutable",
     )

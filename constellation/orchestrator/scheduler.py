@@ -11,7 +11,7 @@ concern has a module of its own, and they share a `State`:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from .control import Control
@@ -53,6 +53,7 @@ from .settings import Settings
 from .state import State
 from .supervision import Supervision
 from .timers import Key
+from .waiting import reasons
 
 
 class Scheduler:
@@ -135,6 +136,10 @@ class Scheduler:
     def deadline(self) -> float | None:
         """When `Tick` is due; None if nothing waits for time to pass."""
         return self.state.timers.next()
+
+    def why_waiting(self, run: Run, tasks: Iterable[str], now: float) -> dict[str, str]:
+        """Why tasks of a run that could run do not yet, in words, by task."""
+        return reasons(self.state, run, tasks, now)
 
     def _all_finished(self, event: AttemptsFinished, now: float) -> None:
         finished = self._outcomes.finished

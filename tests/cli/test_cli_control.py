@@ -82,6 +82,7 @@ def test_a_paused_constellation_starts_nothing_until_resumed(fabric: Terminal) -
     fabric.wait_for(identifier, "finished")
     nodes = fabric.json("show", identifier)["graph"]["nodes"]
     assert [node["state"] for node in nodes] == ["completed", "submitted"]
+    assert "The constellation is paused." in fabric.run("show", identifier).stdout
     fabric.run("resume", identifier)
     fabric.wait_for(identifier, "ended")
     assert fabric.json("show", identifier)["state"] == "completed"

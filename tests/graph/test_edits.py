@@ -299,6 +299,24 @@ def test_started_work_is_immutable() -> None:
         graph.apply(Batch((RemoveDependency("a", "b"),)), 4.0)
 
 
+@pytest.mark.parametrize(
+    ("state", "remedy"),
+    [
+        (TaskState.WORKING, "Cancel it, or add a task after it."),
+        (TaskState.COMPLETED, "Add a task after it."),
+        (TaskState.FAILED, "Retry it, or add a task after it."),
+    ],
+)
+def test_the_remedy_is_one_that_is_open(state: TaskState, remedy: str) -> None:
+    graph = build(task("a"))
+    graph.start("a", "d", 1.0)
+    if state is not TaskState.WORKING:
+        graph.finish("a", Outcome(state), 2.0)
+    with pytest.raises(ImmutableTaskError) as caught:
+        graph.apply(Batch((UpdateTask("a", {"priority": 1}),)), 3.0)
+    assert caught.value.remedy == remedy
+
+
 def test_a_batch_made_against_an_older_version_conflicts_only_where_it_matters() -> None:
     graph = diamond()
     graph.apply(Batch((UpdateTask("b", {"priority": 1}),)), 1.0)

@@ -545,6 +545,8 @@ async def test_a_graph_comes_in_parts_of_bounded_size(tmp_path: Path) -> None:
         positions = [0]
         while (position := positions[-1]) is not None:
             part = await ask("show", {"constellation": name, "limit": 100, "after": position})
+            waiting = {node["task"]["id"] for node in part["graph"]["nodes"]} - {"last"}
+            assert part["waiting"] == dict.fromkeys(waiting, "No device is connected.")
             positions.append(part["next"])
         assert positions == [0, 2, 4, None]
         logs = await ask("logs", {"constellation": name})

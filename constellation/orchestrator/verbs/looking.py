@@ -43,7 +43,9 @@ async def _show(hub: Hub, peer: Peer, params: ShowParams) -> Result:
     if run is None:
         raise unknown(params.constellation)
     part = graph_part(run, params.after, params.limit)
-    return {**summary(run), "graph": part.graph, "next": part.next}
+    tasks = [node["task"]["id"] for node in part.graph["nodes"]]
+    waiting = hub.scheduler.why_waiting(run, tasks, hub.pipeline.now())
+    return {**summary(run), "graph": part.graph, "waiting": waiting, "next": part.next}
 
 
 def _logs(hub: Hub, peer: Peer, params: LogsParams) -> Result:
