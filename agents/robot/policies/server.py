@@ -132,6 +132,9 @@ class PolicyServer:
         spec: of the policy.
         api_key: that clients must have; None for none.
         limits: of messages.
+
+    Attributes:
+        name: of the policy.
     """
 
     def __init__(
@@ -142,6 +145,7 @@ class PolicyServer:
         api_key: str | None = None,
         limits: WireLimits | None = None,
     ) -> None:
+        self.name = spec.name
         self._batcher = batcher
         self._greeting = packed(spec_message(spec))
         self._api_key = api_key

@@ -1,0 +1,103 @@
+"""The command `constellation policy-server`: a policy for many robots, behind a websocket.
+
+It is listed where the extra ``robot`` is missing too, so that whatever needs NumPy is imported when
+it is called.
+"""
+
+from __future__ import annotations
+
+import logging
+import signal
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import anyio
+import typer
+
+from constellation.errors import ConfigError
+
+if TYPE_CHECKING:
+    from .questions import BatchPolicy
+    from .server import Batcher, PolicyServer
+
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
+
+app = typer.Typer()
+
+
+@app.command()
+def policy_server(
+    sim: Annotated[
+        str | None,
+        typer.Option(help="A policy that ships, for whack, track, balance or intercept."),
+    ] = None,
+    kind: Annotated[
+        str, typer.Option(help="How it was trained: delay, offset, standard, prefix; or expert.")
+    ] = "delay",
+    file: Annotated[
+        Path | None, typer.Option("--policy", help="A Python file with policy() instead.")
+    ] = None,
+    host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Its port; 0 for any that is free.")] = 8000,
+    api_key_file: Annotated[
+        Path | None, typer.Option(help="A file with the key that clients must have.")
+    ] = None,
+    most: Annotated[int, typer.Option(help="Questions in one batch.", min=1)] = 64,
+) -> None:
+    """Serve a policy to robots, until Ctrl-C or SIGTERM; any openpi client may ask it.
+
+    \b
+    Examples:
+      constellation policy-server --sim whack
+      constellation policy-server --policy pi.py --host 0.0.0.0 --api-key-file key.txt
+    """
+    if (file is None) == (sim is None):
+        raise typer.BadParameter("Name a policy by either --sim or --policy.")
+    key = None if api_key_file is None else _key(api_key_file)
+    if key is None and host not in LOOPBACK:
+        raise ConfigError(
+            f"Anybody who reaches {host} could ask the policy.",
+            remedy="Give a key with --api-key-file, or listen on 127.0.0.1.",
+        )
+    try:
+        from .local import local_policy
+        from .server import Batcher, PolicyServer
+        from .single import policy_of
+    except ImportError as error:
+        raise ConfigError(
+            f"A policy server needs the extra 'robot': {error}.",
+            remedy="Install it: pip install 'constellation-fabric[robot]'.",
+        ) from None
+    policy: BatchPolicy = policy_of(file) if file else local_policy(str(sim), kind)
+    batcher = Batcher(policy, most=most)
+    server = PolicyServer(batcher, policy.spec, api_key=key)
+    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(message)s")
+    anyio.run(_listen, server, batcher, host, port)
+
+
+def _key(path: Path) -> str:
+    try:
+        key = path.read_text(encoding="utf-8").strip()
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{path} cannot be read: {error}.", remedy="Name another file.") from None
+    if not key:
+        raise ConfigError(f"{path} is empty.", remedy="Write a key into it.")
+    return key
+
+
+async def _listen(server: PolicyServer, batcher: Batcher, host: str, port: int) -> None:
+    with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+        try:
+            async with server.listening(host, port) as listening:
+                address = next(iter(listening.sockets)).getsockname()
+                typer.echo(f"The policy {server.name!r} is at ws://{host}:{address[1]}.")
+                sys.stdout.flush()
+                async for _ in signals:
+                    break
+        except OSError as error:
+            raise ConfigError(
+                f"{host}:{port} cannot be had: {error}.", remedy="Take another port."
+            ) from error
+        finally:
+            batcher.close()
