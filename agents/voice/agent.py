@@ -12,35 +12,45 @@ from constellation.config import LocalHub
 
 from .dialogue import Dialogue, Hands
 from .hub import connected
+from .language import mind_of
 from .live import Talk
 from .models.loading import Loaded, loaded
 from .page import Page
 
 
-def serve(host: str, port: int, local: LocalHub | None, say: Callable[[str], None]) -> None:
+def serve(
+    host: str, port: int, local: LocalHub | None, model: str, say: Callable[[str], None]
+) -> None:
     """Serve the page until interrupted.
 
     Args:
         local: the hub whose devices are the agent's hands; None for none.
+        model: a language model behind ``OPENAI_BASE_URL``; empty to do without.
         say: takes a line for the person who started it.
 
     Raises:
-        ConfigError: a model is not installed.
+        ConfigError: a model is not installed, or the language model lacks its key.
         HubUnreachable: the hub does not answer.
         OSError: the port is taken.
     """
     with ExitStack() as stack:
         shared = stack.enter_context(loaded(lambda name: say(f"Loaded: {name}.")))
         hands = None if local is None else stack.enter_context(connected(local))
-        anyio.run(_serve, host, port, shared, hands, say)
+        anyio.run(_serve, host, port, shared, hands, model, say)
 
 
 async def _serve(
-    host: str, port: int, shared: Loaded, hands: Hands | None, say: Callable[[str], None]
+    host: str,
+    port: int,
+    shared: Loaded,
+    hands: Hands | None,
+    model: str,
+    say: Callable[[str], None],
 ) -> None:
     def make(tasks: TaskGroup) -> Talk:
-        mind = Dialogue(hands)
-        return Talk(shared.detector, shared.models, mind, tasks, news=mind.ended)
+        dialogue = Dialogue(hands)
+        mind = mind_of(dialogue, model)
+        return Talk(shared.detector, shared.models, mind, tasks, news=dialogue.ended)
 
     async with anyio.create_task_group() as tasks:
         page = Page(make, tasks)

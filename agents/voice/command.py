@@ -34,6 +34,12 @@ def voice(
         ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the timeline as JSON.")] = False,
+    model: Annotated[
+        str,
+        typer.Option(
+            help="A language model behind OPENAI_BASE_URL; without one, small talk is by templates."
+        ),
+    ] = "",
     port: Annotated[int, typer.Option(help="Of the page; 0 takes any.", min=0, max=65535)] = 8765,
 ) -> None:
     """Talk to the agent on a page of this machine, or run a recording through it.
@@ -55,9 +61,9 @@ def voice(
         ) from None
     local = LocalHub.find(load_settings().state_dir)
     if wav is None:
-        agent.serve("127.0.0.1", port, local, typer.echo)
+        agent.serve("127.0.0.1", port, local, model, typer.echo)
         return
-    outcome = recorded.run(read_wav(wav), [read_wav(path) for path in enrol or []], local)
+    outcome = recorded.run(read_wav(wav), [read_wav(path) for path in enrol or []], local, model)
     outcome.write(out, picture)
     if as_json:
         typer.echo(json.dumps([entry.plain() for entry in outcome.timeline.entries], indent=2))

@@ -74,6 +74,7 @@ class Hands(Protocol):
 
 
 _WAIT_S = 6.0
+_NO_HANDS = "I cannot do that: I am not connected to your devices."
 _YES = frozenset(words_of("yes yeah yep sure okay ok allow approve"))
 _NO = frozenset(words_of("no nope not don't never deny refuse"))
 
@@ -105,6 +106,15 @@ _PROGRESS = re.compile(
 _CANCEL = re.compile(r"(stop|cancel)( (it|that|this|the task|everything))?( please)?")
 
 
+@dataclass(frozen=True, slots=True)
+class _Done:
+    """What came of an act, in words, and of which work."""
+
+    text: str
+    work: str = ""
+    found: Outcome | Asked | None = None
+
+
 class Dialogue:
     """The mind of one conversation.
 
@@ -119,6 +129,12 @@ class Dialogue:
         self.working: dict[str, str] = {}
         self._hands = hands
         self._asked: Asked | None = None
+        self._waited: set[str] = set()
+
+    @property
+    def asks(self) -> bool:
+        """Whether some work waits for what the person says next."""
+        return self._asked is not None
 
     def answer(self, prompt: str, context: Sequence[Said]) -> Iterator[str | Working]:
         """See `agents.voice.ports.Mind`."""
@@ -131,46 +147,73 @@ class Dialogue:
         elif (reply := _small_talk(prompt)) is not None:
             yield reply
         elif self._hands is None:
-            yield "I cannot do that: I am not connected to your devices."
+            yield _NO_HANDS
         elif _DEVICES.fullmatch(said):
             yield _listed(self._hands.devices())
         elif _PROGRESS.fullmatch(said):
             yield self._progress()
         else:
-            yield from self._doing(partial(self._start, self._hands, _request(prompt)))
+            yield from self.do(_request(prompt))
+
+    def do(self, request: str) -> Iterator[str | Working]:
+        """Have the fabric do something; the text is what came of it."""
+        if self._hands is None:
+            yield _NO_HANDS
+        else:
+            yield from self._doing(partial(self._start, self._hands, request))
 
     def ended(self) -> Iterator[str]:
         """What is to be announced: work that has ended, or asks, since it was started."""
         for work, title in list(self.working.items()):
-            found = self._hands.outcome(work, 0.1) if self._hands is not None else None
+            if self._hands is None or work in self._waited:
+                continue
+            found = self._hands.outcome(work, 0.1)
             if found is not None and found != self._asked:
-                yield f"About {title}: {self._told(work, found)}"
+                yield f"About {title}: {self._told(found)}"
+                self._forget(work, found)
 
-    def _doing(self, act: Callable[[], str]) -> Iterator[str | Working]:
+    def _doing(self, act: Callable[[], _Done]) -> Iterator[str | Working]:
+        """Act, and tell what came of it. What nobody hears to its end is announced later."""
         yield Working(True)
+        done = _Done("")
         try:
-            told = act()
-        except ConstellationError as error:
-            told = str(error)
-        yield Working(False)
-        yield told
+            try:
+                done = act()
+            except ConstellationError as error:
+                done = _Done(str(error))
+            yield Working(False)
+            yield done.text
+            self._forget(done.work, done.found)
+        finally:
+            self._waited.discard(done.work)
 
-    def _start(self, hands: Hands, request: str) -> str:
+    def _start(self, hands: Hands, request: str) -> _Done:
         work, title = hands.submit(request)
+        self._waited.add(work)
         self.working[work] = title
         return self._wait(hands, work)
 
-    def _wait(self, hands: Hands, work: str) -> str:
-        found = hands.outcome(work, _WAIT_S)
+    def _wait(self, hands: Hands, work: str) -> _Done:
+        self._waited.add(work)
+        try:
+            found = hands.outcome(work, _WAIT_S)
+        except ConstellationError:
+            self._waited.discard(work)
+            raise
         if found is None:
-            return f"I am at it: {self.working[work]}. I will tell you when it is done."
-        return self._told(work, found)
+            text = f"I am at it: {self.working[work]}. I will tell you when it is done."
+            return _Done(text, work)
+        return _Done(self._told(found), work, found)
 
-    def _told(self, work: str, found: Outcome | Asked) -> str:
+    def _forget(self, work: str, found: Outcome | Asked | None) -> None:
+        """It was told; if it has ended, that was all."""
+        if isinstance(found, Outcome):
+            self.working.pop(work, None)
+
+    def _told(self, found: Outcome | Asked) -> str:
         if isinstance(found, Asked):
             self._asked = found
             return f"{found.prompt} Yes or no?" if found.approval else found.prompt
-        self.working.pop(work, None)
         match found.state:
             case "completed":
                 return result(found.output)
@@ -188,7 +231,7 @@ class Dialogue:
             partial(self._reply, hands, asked, yes if asked.approval else prompt)
         )
 
-    def _reply(self, hands: Hands, asked: Asked, answer: bool | str) -> str:
+    def _reply(self, hands: Hands, asked: Asked, answer: bool | str) -> _Done:
         self._asked = None
         hands.reply(asked, answer)
         return self._wait(hands, asked.work)
@@ -199,12 +242,12 @@ class Dialogue:
         else:
             yield from self._doing(partial(self._stop, self._hands))
 
-    def _stop(self, hands: Hands) -> str:
+    def _stop(self, hands: Hands) -> _Done:
         work, title = self.working.popitem()
         if self._asked is not None and self._asked.work == work:
             self._asked = None
         hands.cancel(work)
-        return f"I have stopped it: {title}."
+        return _Done(f"I have stopped it: {title}.")
 
     def _progress(self) -> str:
         if not self.working:

@@ -23,6 +23,7 @@ from .dialogue import Dialogue
 from .events import HangUp, Tick
 from .features import BLOCK
 from .hub import connected
+from .language import mind_of
 from .models.loading import loaded
 from .picture import svg
 from .player import Player
@@ -137,17 +138,20 @@ class Outcome:
             picture.write_text(svg(self.timeline.entries, self.heard), encoding="utf-8")
 
 
-def run(recording: Samples, enrolments: Sequence[Samples], local: LocalHub | None) -> Outcome:
+def run(
+    recording: Samples, enrolments: Sequence[Samples], local: LocalHub | None, model: str = ""
+) -> Outcome:
     """Talk to the agent with a recording and the models of this machine.
 
     Args:
         recording: what the microphone hears.
         enrolments: recordings of the one person who may interrupt; none lets everyone.
         local: the hub whose devices are the agent's hands; None for none.
+        model: a language model behind ``OPENAI_BASE_URL``; empty to do without.
 
     Raises:
         AudioError: an enrolment has too little voice in it.
-        ConfigError: a model is not installed.
+        ConfigError: a model is not installed, or the language model lacks its key.
         HubUnreachable: the hub does not answer.
     """
     timeline = Timeline()
@@ -156,10 +160,9 @@ def run(recording: Samples, enrolments: Sequence[Samples], local: LocalHub | Non
         hands = None if local is None else stack.enter_context(connected(local))
         prints = [enrol(shared.detector, sound) for sound in enrolments]
         ears = Listener(shared.detector, mean_of(prints) if prints else None)
+        mind = mind_of(Dialogue(hands), model)
         player, desk = Player(), Desk()
-        conversation = Conversation(
-            ears, shared.models, Dialogue(hands), player, desk, told=timeline.note
-        )
+        conversation = Conversation(ears, shared.models, mind, player, desk, told=timeline.note)
         return Outcome(timeline, converse(recording, conversation, player, desk))
 
 

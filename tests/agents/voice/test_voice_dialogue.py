@@ -116,6 +116,16 @@ def test_long_work_is_announced_when_it_ends(fabric: Fabric) -> None:
     assert list(dialogue.ended()) == []
 
 
+def test_result_of_an_answer_that_was_cut_is_announced(fabric: Fabric) -> None:
+    dialogue = Dialogue(fabric)
+    answer = dialogue.answer("a quick look", ())
+    assert [next(answer), next(answer)] == [Working(True), Working(False)]
+    assert list(dialogue.ended()) == []
+    del answer
+    assert list(dialogue.ended()) == ["About a quick look on desk: Free: 40 gigabytes."]
+    assert list(dialogue.ended()) == []
+
+
 @pytest.mark.parametrize("prompt", ["Stop!", "cancel that", "Stop everything, please"])
 def test_stop_cancels_what_was_started_last(fabric: Fabric, prompt: str) -> None:
     dialogue = Dialogue(fabric)

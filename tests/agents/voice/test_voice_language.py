@@ -1,0 +1,151 @@
+"""A language model as the mind, against a real server with a script."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from http.server import BaseHTTPRequestHandler
+
+import pytest
+
+from agents.voice.dialogue import Asked, Dialogue, Outcome
+from agents.voice.language import LanguageMind
+from agents.voice.ports import Said, Working
+from constellation.errors import ConfigError
+from constellation.llm.chat import ModelUnavailable
+from constellation.testing.chat_server import Reply, ScriptedServer, fails, says, scripted_server
+
+pytest.importorskip("openai")
+
+
+class Disk:
+    """Hands that know how full the disk is, and ask before they clean it."""
+
+    def __init__(self) -> None:
+        self.requests: list[str] = []
+        self.replies: list[bool | str] = []
+
+    def submit(self, request: str) -> tuple[str, str]:
+        self.requests.append(request)
+        return f"c-{len(self.requests)}", request
+
+    def outcome(self, work: str, within_s: float) -> Outcome | Asked | None:
+        if "clean" in self.requests[-1] and not self.replies:
+            return Asked(work, "t", "q", "May it clean the disk?", approval=True)
+        return Outcome("completed", {"percent": 51})
+
+    def reply(self, asked: Asked, answer: bool | str) -> None:
+        self.replies.append(answer)
+
+    def cancel(self, work: str) -> None:
+        pass
+
+    def devices(self) -> Sequence[str]:
+        return ["server"]
+
+
+def calls(**arguments: str) -> Reply:
+    """Stream a call of the tool, its arguments in two parts."""
+
+    def reply(handler: BaseHTTPRequestHandler) -> None:
+        handler.send_response(200)
+        handler.send_header("Content-Type", "text/event-stream")
+        handler.send_header("Connection", "close")
+        handler.end_headers()
+        handler.close_connection = True
+        text = json.dumps(arguments)
+        first = {"index": 0, "id": "call-1", "function": {"name": "do", "arguments": text[:5]}}
+        second = {"index": 0, "function": {"arguments": text[5:]}}
+        for part in (first, second):
+            choice = {"index": 0, "delta": {"tool_calls": [part]}, "finish_reason": None}
+            head = {"id": "c", "object": "chat.completion.chunk", "created": 0, "model": "m"}
+            event = json.dumps({**head, "choices": [choice]})
+            handler.wfile.write(f"data: {event}\n\n".encode())
+        handler.wfile.write(b"data: [DONE]\n\n")
+
+    return reply
+
+
+def mind(server: ScriptedServer, disk: Disk) -> LanguageMind:
+    return LanguageMind(Dialogue(disk), "m", base_url=server.url, api_key="none")
+
+
+def test_answer_comes_in_pieces_and_knows_what_was_heard() -> None:
+    context = [Said("person", "Hello."), Said("agent", "Good")]
+    with scripted_server(says("It is half full. Anything else?")) as server:
+        pieces = list(mind(server, Disk()).answer("How full is it?", context))
+    assert len(pieces) > 3
+    assert "".join(map(str, pieces)) == "It is half full. Anything else?"
+    roles = [(each["role"], each["content"]) for each in server.asked[0]["messages"][1:]]
+    assert roles == [("user", "Hello."), ("assistant", "Good"), ("user", "How full is it?")]
+
+
+def test_devices_are_its_hands() -> None:
+    disk = Disk()
+    with scripted_server(calls(request="check the disk"), says("Half full.")) as server:
+        pieces = list(mind(server, disk).answer("How full is it?", ()))
+    assert pieces[:2] == [Working(True), Working(False)]
+    assert "".join(map(str, pieces[2:])) == "Half full."
+    assert disk.requests == ["check the disk"]
+    call, result = server.asked[1]["messages"][-2:]
+    assert json.loads(call["tool_calls"][0]["function"]["arguments"]) == {
+        "request": "check the disk"
+    }
+    assert result == {"role": "tool", "tool_call_id": "call-1", "content": "51 percent."}
+
+
+def test_nothing_is_done_before_it_says_that_it_works() -> None:
+    disk = Disk()
+    with scripted_server(calls(request="check the disk"), says("Half full.")) as server:
+        answer = mind(server, disk).answer("How full is it?", ())
+        assert next(answer) == Working(True)
+        assert disk.requests == []
+
+
+def test_approval_never_passes_through_the_model() -> None:
+    disk = Disk()
+    with scripted_server(calls(request="clean it"), says("May I?")) as server:
+        of_model = mind(server, disk)
+        list(of_model.answer("Clean it.", ()))
+        pieces = list(of_model.answer("Yes.", ()))
+        assert len(server.asked) == 2
+    assert disk.replies == [True]
+    assert pieces[-1] == "51 percent."
+
+
+def test_stop_needs_no_model() -> None:
+    with scripted_server() as server:
+        assert list(mind(server, Disk()).answer("Stop!", ())) == ["Okay."]
+        assert server.asked == []
+
+
+def test_results_cannot_talk_it_into_another_request() -> None:
+    disk = Disk()
+    again = calls(request="clean the disk")
+    with scripted_server(calls(request="check the disk"), again) as server:
+        list(mind(server, disk).answer("How full is it?", ()))
+    assert disk.requests == ["check the disk"]
+    assert "tools" in server.asked[0]
+    assert "tools" not in server.asked[1]
+
+
+@pytest.mark.parametrize("arguments", [{}, {"order": "check the disk"}])
+def test_call_without_a_request_asks_for_nothing(arguments: dict[str, str]) -> None:
+    disk = Disk()
+    with scripted_server(calls(**arguments), says("What do you want?")) as server:
+        list(mind(server, disk).answer("Do it.", ()))
+    assert disk.requests == []
+
+
+def test_model_that_fails() -> None:
+    with (
+        scripted_server(fails(400, "no such model")) as server,
+        pytest.raises(ModelUnavailable, match="gave no answer"),
+    ):
+        list(mind(server, Disk()).answer("Hello", ()))
+
+
+def test_key_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    with pytest.raises(ConfigError, match="cannot be used"):
+        LanguageMind(Dialogue(), "m")
