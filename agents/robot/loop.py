@@ -17,10 +17,11 @@ from collections import deque
 from concurrent.futures import Future
 from typing import Protocol
 
+from constellation.aip.endpoint import Guard
 from constellation.errors import InvalidTransition
 
 from .controller import Controller
-from .events import Act, Cancel, Event, Halted, Infer, Instruction, Observed, Tick
+from .events import Act, Cancel, EmergencyStop, Event, Halted, Infer, Instruction, Observed, Tick
 from .inference import Asks
 from .ports import Robot
 
@@ -121,17 +122,26 @@ class Loop:
         self._ending.set()
 
     def run(self) -> None:
-        """Steps until `end`, and then until the robot is at rest."""
+        """Steps until `end`, and then until the robot is at rest.
+
+        If robot, model or correction fail within a step, that is an emergency stop.
+        """
         due = self._clock.now()
         while not (self._ending.is_set() and not self._inbox and self.controller.at_rest):
             self._clock.sleep_until(due)
             now = self._clock.now()
             self.lateness.append(now - due)
-            self.cycle(now)
+            with Guard(self._stop):
+                self.cycle(now)
             due += self._period
             if now >= due:
                 due = now + self._period
         self._inference.close()
+
+    def _stop(self, error: Exception) -> None:
+        """What robot or policy raise within a step is an emergency: nobody knows what it means."""
+        log.error("A control step failed.", exc_info=error)
+        self.post(EmergencyStop(f"{type(error).__name__}: {error}"))
 
     def cycle(self, now: float) -> None:
         """One control step."""

@@ -52,6 +52,7 @@ class FakeArm:
 
     def __init__(self, before: Callable[[int], None] = lambda step: None) -> None:
         self.acted: list[Array] = []
+        self.fails_once_at: int | None = None
         self._before = before
 
     @property
@@ -59,6 +60,9 @@ class FakeArm:
         return robot()
 
     def observe(self) -> Observation:
+        if self.fails_once_at == len(self.acted):
+            self.fails_once_at = None
+            raise ValueError("no such joint")
         self._before(len(self.acted))
         position = self.acted[-1] if self.acted else np.zeros(2, np.float32)
         return Observation(0.0, np.concatenate((position, np.zeros(1, np.float32))), {})
@@ -159,6 +163,23 @@ def test_a_robot_that_cannot_be_observed_is_held() -> None:
             assert loop.controller.halted == "nothing is observed"
 
     assert loop.controller.halted is None
+
+
+def test_a_robot_that_fails_is_stopped_and_braked(caplog: pytest.LogCaptureFixture) -> None:
+    states: list[tuple[str, str | None]] = []
+    loop, arm = make(
+        {
+            0: lambda loop: loop.post(Begin()),
+            12: lambda loop: states.append((loop.controller.state, loop.controller.halted)),
+            30: ended,
+        }
+    )
+    arm.fails_once_at = 10
+    loop.run()
+
+    assert states == [("stopped", "ValueError: no such joint")]
+    assert loop.controller.at_rest
+    assert "A control step failed" in caplog.text
 
 
 def test_its_thread_brings_the_robot_to_rest() -> None:
