@@ -155,6 +155,25 @@ def test_what_starts_a_map_task_has_no_inverse() -> None:
     assert graph.apply(Batch((RetryTask("m"),)), 6.0).inverse is None
 
 
+def test_what_was_skipped_is_canceled_only_for_what_lies_below() -> None:
+    graph = build(*map(task, "abc"), edge("a", "b"), edge("b", "c", "completion"))
+    graph.start("a", "d", 1.0)
+    graph.finish("a", Outcome(TaskState.FAILED), 2.0)
+    assert graph.nodes["b"].skipped
+    assert graph.nodes["c"].ready
+    with pytest.raises(ImmutableTaskError, match="Task b has ended"):
+        graph.apply(Batch((CancelTask("b"),)), 3.0)
+    graph.apply(Batch((CancelTask("b", subtree=True),)), 3.0)
+    assert graph.nodes["c"].state is TaskState.CANCELED
+    assert not graph.nodes["c"].skipped
+
+
+def test_an_edge_that_is_no_predicate_any_more_loses_it() -> None:
+    graph = build(*map(task, "ab"), edge("a", "b", "when", "output.x > 1"))
+    graph.apply(Batch((UpdateDependency("a", "b", condition="success"),)), 1.0)
+    assert graph.predecessors("b")["a"] == Dependency("a", "b")
+
+
 def test_canceling_started_work_stops_it_and_has_no_inverse() -> None:
     graph = diamond()
     graph.start("a", "d", 1.0)

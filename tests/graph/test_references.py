@@ -96,7 +96,13 @@ def test_data_that_nest_too_deeply_are_refused() -> None:
         list(references([nested]))
 
 
-OUTPUT = {"files": [{"path": "/x", "size": 3}], "ok": True, "none": None, "name": "db ${a.state}"}
+OUTPUT = {
+    "files": [{"path": "/x", "size": 3}],
+    "ok": True,
+    "none": None,
+    "name": "db ${a.state}",
+    "greeting": {"de": "Grüße"},
+}
 
 
 def look_up(reference: Reference) -> Any:
@@ -117,6 +123,7 @@ def look_up(reference: Reference) -> Any:
         ("${a.output.none}!", "null!"),
         ("${a.output.files[0].path}${a.state}", "/xstate"),
         ("in ${a.output.files[0]}", 'in {"path": "/x", "size": 3}'),
+        ("in ${a.output.greeting}", 'in {"de": "Grüße"}'),
         ("$${a.output}", "${a.output}"),
         ("$${a.output} is ${a.output.ok}", "${a.output} is true"),
         ("cost: 5$ or ${", "cost: 5$ or ${"),
@@ -137,7 +144,7 @@ def test_what_a_reference_brings_in_is_data_and_is_not_read_again() -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("a.output.missing", "'missing' is not in an object with files, ok, none, name"),
+        ("a.output.missing", "'missing' is not in an object with files, ok, none, name, greeting"),
         ("a.output.files[1]", "1 is not in a list of 1"),
         ("a.output.files.path", "'path' is not in a list of 1"),
         ("a.output.name[0]", "0 is not in a value of type str"),

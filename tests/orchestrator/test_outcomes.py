@@ -60,6 +60,30 @@ def test_a_failure_is_retried_after_a_growing_wait_and_then_final() -> None:
     assert [fact["cause"] for fact in kit.facts("requeued")] == ["failed", "failed"]
 
 
+def test_a_task_that_is_run_again_by_hand_has_all_its_attempts() -> None:
+    kit = Kit()
+    kit.join("a")
+    policy = RetryPolicy(attempts=2, backoff_s=0.0)
+    kit.submit(work("x", retry=policy), work("other"))
+    kit.fail("c/x/1")
+    kit.fail("c/x/2")
+    assert kit.state("x") == "failed"
+    kit.edit(RetryTask("x"))
+    kit.fail("c/x/3")
+    assert "c/x/4" in kit.on("a")
+
+
+def test_a_task_canceled_while_it_waits_for_its_retry_is_not_retried() -> None:
+    kit = Kit()
+    kit.join("a")
+    kit.submit(work("x", retry=RetryPolicy(attempts=2, backoff_s=5.0)), work("other"))
+    kit.fail("c/x/1")
+    kit.edit(CancelTask("x"))
+    kit.pass_time(6.0)
+    assert kit.state("x") == "canceled"
+    assert kit.on("a") == ["c/other/1"]
+
+
 def test_the_wait_is_bounded_whatever_the_factor() -> None:
     policy = RetryPolicy(attempts=10**6, backoff_s=1.0, factor=1e300, max_backoff_s=60.0)
     assert backoff(policy, 1) == 1.0
@@ -353,6 +377,17 @@ def test_a_canceled_tasks_result_is_ignored_and_told() -> None:
     kit.finish("c/x/1", 1)
     assert kit.state("x") == "canceled"
     assert kit.notices("late")
+
+
+def test_so_is_one_of_a_constellation_that_is_over() -> None:
+    kit = Kit()
+    kit.join("a")
+    kit.submit(work("x"))
+    kit.send(CancelRequested("c"))
+    kit.scheduler.forget("c")
+    kit.finish("c/x/1", 1)
+    (late,) = kit.notices("late")
+    assert late["reason"] == "The outcome was not used: its constellation is over."
 
 
 def test_cancel_of_a_constellation_stops_its_work_and_ends_it() -> None:

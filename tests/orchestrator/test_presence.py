@@ -8,6 +8,7 @@ from scheduling_kit import Kit, look, work
 from constellation.aip.cards import DeviceCard
 from constellation.errors import InvalidTransition, UnknownDeviceError
 from constellation.graph.edits import CancelTask, RetryTask
+from constellation.graph.task import Requirement
 from constellation.orchestrator.device import TRANSITIONS, Device, Presence
 from constellation.orchestrator.events import (
     ArtifactsHeld,
@@ -128,6 +129,38 @@ def test_a_device_is_told_to_stop_what_nobody_waits_for() -> None:
     assert kit.canceled()[before:] == [("a", "c/x/1"), ("a", "c/gone/3")]
 
 
+@pytest.mark.parametrize("gone", ["is lost", "stays away", "has forgotten it"])
+def test_what_was_canceled_stays_so_when_its_device(gone: str) -> None:
+    kit = Kit(GRACE)
+    kit.join("a", 1)
+    kit.submit(work("x"), look("y", requirement=Requirement(device="b")))
+    kit.edit(CancelTask("x"))
+    kit.send(DeviceDetached("a"))
+    if gone == "is lost":
+        kit.send(DeviceLost("a", "gone"))
+    elif gone == "stays away":
+        kit.pass_time(60.0)
+    else:
+        kit.rejoin("a")
+    assert kit.on("a") == []
+    assert kit.state("x") == "canceled"
+    assert kit.facts("requeued") == []
+    assert [fact["task"] for fact in kit.facts("finished")] == []
+
+
+def test_the_timeout_of_an_attempt_goes_on_when_its_device_is_back() -> None:
+    kit = Kit(Settings(timeout_slack_s=5.0))
+    kit.join("a")
+    kit.submit(work("x", timeout_s=10.0))
+    kit.pass_time(3.0)
+    other = kit.restarted()
+    other.rejoin("a", running=["c/x/1"])
+    other.pass_time(11.9)
+    assert other.state("x") == "working"
+    other.pass_time(0.2)
+    assert other.error("x")["code"] == "task.timeout"
+
+
 def test_a_second_session_of_the_same_device_replaces_the_first() -> None:
     kit = Kit()
     kit.join("a", 1)
@@ -150,6 +183,11 @@ def test_a_draining_device_finishes_and_takes_nothing_also_after_an_absence() ->
     assert kit.on("a") == []
     kit.rejoin("a")
     assert kit.on("a") == ["d/y/1"]
+    kit.finish("d/y/1")
+    kit.send(DeviceDetached("a"))
+    kit.send(DeviceReturned("a"))
+    kit.submit(work("z"), id="e")
+    assert kit.on("a") == ["e/z/1"], "it drains no more"
 
 
 def test_an_overdue_attempt_is_heard_first_when_its_device_returns() -> None:

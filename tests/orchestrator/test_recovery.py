@@ -127,7 +127,7 @@ def test_an_exclusive_resource_stays_held() -> None:
 @pytest.mark.parametrize("end", ["canceled", "timeout", "deadline"])
 def test_so_does_one_whose_holder_was_told_to_stop(end: str) -> None:
     kit = Kit(Settings(timeout_slack_s=0.0))
-    alone = Requirement(exclusive=("camera",))
+    alone = Requirement(exclusive=("camera", "arm"))
     limits: dict[str, float] = {} if end == "canceled" else {f"{end}_s": 5.0}
     kit.join("a")
     kit.submit(work("x", requirement=alone, **limits), work("y", requirement=alone))
@@ -136,11 +136,27 @@ def test_so_does_one_whose_holder_was_told_to_stop(end: str) -> None:
     kit.pass_time(5.0)
     other = kit.restarted()
     other.join("b")
+    other.submit(work("z", requirement=Requirement(exclusive=("arm",))), id="d")
     assert other.on("b") == []
     other.rejoin("a", running=["c/x/1"])
     assert other.canceled()[-1] == ("a", "c/x/1")
     other.report("c/x/1", Outcome(TaskState.CANCELED), device="a")
     assert "c/y/1" in other.on("a") + other.on("b")
+
+
+def test_and_one_whose_task_is_tried_again() -> None:
+    kit = Kit(Settings(timeout_slack_s=0.0))
+    alone = Requirement(exclusive=("camera",))
+    retry = RetryPolicy(attempts=2, backoff_s=0.0)
+    kit.join("a")
+    kit.submit(look("x", requirement=alone, timeout_s=5.0, retry=retry))
+    kit.pass_time(5.0)
+    other = kit.restarted()
+    other.join("b")
+    assert other.on("b") == []
+    other.rejoin("a", running=["c/x/1"])
+    other.report("c/x/1", Outcome(TaskState.CANCELED), device="a")
+    assert "c/x/2" in other.on("a") + other.on("b")
 
 
 @pytest.mark.parametrize("end", ["canceled", "timeout"])
