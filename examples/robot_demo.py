@@ -1,14 +1,15 @@
 """Two robots with one slow policy server far away: one acts while it thinks, the other waits.
 
-`make demo-robot`, or `python examples/robot_demo.py 30` for as many seconds. A hub and two robots
-that play whack-a-mole are started as processes of their own; the way to their policy takes 160 ms
-there and back, with jitter. In the middle of the game the cable between one robot and the hub is
-pulled: it holds, and goes on when the cable is plugged in again.
+`make demo-robot`, or `python examples/robot_demo.py 30` for as many seconds. A hub, a policy server
+and two robots that play whack-a-mole are started as processes of their own; the way to the policy
+takes 160 ms there and back, with jitter. In the middle of the game the cable between one robot and
+the hub is pulled: it holds, and goes on when the cable is plugged in again.
 """
 
 from __future__ import annotations
 
 import random
+import socket
 import sys
 import tempfile
 from collections.abc import AsyncIterator
@@ -19,8 +20,6 @@ from urllib.parse import urlsplit
 import anyio
 
 import constellation
-from agents.robot.policies.local import local_policy
-from agents.robot.policies.server import Batcher, PolicyServer
 from constellation import AddTask, Requirement, Task
 from constellation.cli.processes import child
 from constellation.client import open_hub
@@ -43,6 +42,12 @@ def one_way() -> float:
     return ONE_WAY_S * rng.lognormvariate(-(JITTER**2) / 2, JITTER)
 
 
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
+
+
 @asynccontextmanager
 async def staged(settings: Settings) -> AsyncIterator[TcpProxy]:
     """Hub, policy server and robots; yields the cable of one of them."""
@@ -53,12 +58,8 @@ async def staged(settings: Settings) -> AsyncIterator[TcpProxy]:
             await process.ready()
 
         await start("hub", "hub", "--host", "127.0.0.1", "--port", "0")
-        policy = local_policy("whack")
-        batcher = Batcher(policy)
-        stack.callback(batcher.close)
-        serving = PolicyServer(batcher, policy.spec).listening("127.0.0.1", 0)
-        server = await stack.enter_async_context(serving)
-        port = next(iter(server.sockets)).getsockname()[1]
+        port = free_port()
+        await start("policy", "policy-server", "--sim", "whack", "--port", str(port))
         far = await stack.enter_async_context(tcp_proxy("127.0.0.1", port, delay=one_way))
         print("A hub is up, and a policy server that is 160 ms away.")
         hub = await stack.enter_async_context(open_hub(settings))

@@ -49,6 +49,9 @@ def robot(
     policy: Annotated[
         str, typer.Option(help="What drives it: local, or the address of a policy server.")
     ] = "local",
+    api_key_file: Annotated[
+        Path | None, typer.Option(help="A file with the key that the policy server asks for.")
+    ] = None,
     seed: Annotated[int, typer.Option(help="Of the simulated world.")] = 0,
     name: Annotated[str, typer.Option(help="The device's name, unique on its hub.")] = "robot",
     strategy: Annotated[
@@ -104,7 +107,11 @@ def robot(
             f"A robot needs the extra 'robot': {error}.",
             remedy="Install it: pip install 'constellation-fabric[robot]'.",
         ) from None
-    found = from_file(file, policy) if file else from_world(str(sim), policy, seed=seed)
+    key = None if api_key_file is None else _key(api_key_file)
+    if file:
+        found = from_file(file, policy, api_key=key)
+    else:
+        found = from_world(str(sim), policy, seed=seed, api_key=key)
     settings = Settings(merge=merge, reaction_s=reaction, when_lost=when_lost)
     assembly = assemble(*found, strategy, settings)
     console = Console(stderr=True)
@@ -118,6 +125,13 @@ def robot(
     with watched(assembly, console):
         code = serve_robot(assembly, device, partial(_say_ready, assembly, device))
     raise typer.Exit(code)
+
+
+def _key(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8").strip()
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{path} cannot be read: {error}.", remedy="Name another file.") from None
 
 
 def _told(driven: Driven) -> str:

@@ -16,11 +16,14 @@ from .sims.robot import simulated
 LOCAL = "local"
 
 
-def from_file(file: Path, policy: str = LOCAL) -> tuple[Robot, Policy]:
+def from_file(
+    file: Path, policy: str = LOCAL, *, api_key: str | None = None
+) -> tuple[Robot, Policy]:
     """The robot of a file's `robot()`, and a policy for it.
 
     Args:
         policy: ``local`` is the one of the file's `policy()`; or the address of a policy server.
+        api_key: that the policy server asks for.
 
     Raises:
         ConfigError: the file has no such function, or there is no such policy.
@@ -40,16 +43,19 @@ def from_file(file: Path, policy: str = LOCAL) -> tuple[Robot, Policy]:
 
     if policy == LOCAL:
         return made("robot"), made("policy")
-    return made("robot"), _served(policy)
+    return made("robot"), _served(policy, api_key)
 
 
-def from_world(name: str, policy: str = LOCAL, *, seed: int = 0) -> tuple[Robot, Policy]:
+def from_world(
+    name: str, policy: str = LOCAL, *, seed: int = 0, api_key: str | None = None
+) -> tuple[Robot, Policy]:
     """The robot of a simulated world that goes on for ever, and a policy for it.
 
     Args:
         policy: ``local``, or ``local:`` and how it was trained, such as ``local:expert``; or the
             address of a policy server.
         seed: of the world.
+        api_key: that the policy server asks for.
 
     Raises:
         ConfigError: there is no such world or policy.
@@ -58,14 +64,14 @@ def from_world(name: str, policy: str = LOCAL, *, seed: int = 0) -> tuple[Robot,
     robot = simulated(name, seed, endless=True)
     where, _, kind = policy.partition(":")
     if where != LOCAL:
-        return robot, _served(policy)
+        return robot, _served(policy, api_key)
     return robot, local_policy(name, kind) if kind else local_policy(name)
 
 
-def _served(address: str) -> Policy:
+def _served(address: str, api_key: str | None) -> Policy:
     if not address.startswith(("ws://", "wss://")):
         raise ConfigError(
             f"There is no policy {address!r}.",
             remedy="Take local, or the address of a policy server, such as ws://127.0.0.1:8000.",
         )
-    return RemotePolicy(address)
+    return RemotePolicy(address, api_key=api_key)

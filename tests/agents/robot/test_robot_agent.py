@@ -7,11 +7,13 @@ import sys
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import anyio
+import anyio.to_thread
 import numpy as np
 import pytest
 from anyio.abc import Process
@@ -22,13 +24,15 @@ from typer.testing import CliRunner
 from agents.robot.agent import assemble
 from agents.robot.command import app
 from agents.robot.events import EmergencyStop
+from agents.robot.policies.local import local_policy
+from agents.robot.policies.server import Batcher, PolicyServer
 from agents.robot.ports import Array, Observation, PolicySpec, Semantics
 from agents.robot.sims.robot import WORLDS
 from agents.robot.view import describe, watched
 from constellation.aip.auth import CredentialStore, PairingDesk, StoreAuthenticator
 from constellation.aip.messages import Hello, Message
 from constellation.aip.server import Peer, serve
-from constellation.errors import ConfigError
+from constellation.errors import ConfigError, PolicyUnavailable
 from constellation.testing.proxy import tcp_proxy
 
 pytestmark = pytest.mark.anyio
@@ -113,6 +117,24 @@ def test_a_file_without_robot_or_policy_is_refused(tmp_path: Path, text: str) ->
     done = CliRunner().invoke(app, ["--robot", str(file), "--play", "1"])
 
     assert isinstance(done.exception, ConfigError)
+
+
+async def test_a_policy_server_drives_it_if_the_key_is_right(tmp_path: Path) -> None:
+    policy = local_policy("whack")
+    batcher = Batcher(policy)
+    server = PolicyServer(batcher, policy.spec, api_key="sesame")
+    results = []
+    async with server.listening("127.0.0.1", 0) as listening:
+        url = f"ws://127.0.0.1:{next(iter(listening.sockets)).getsockname()[1]}"
+        for key in ("sesame", "wrong"):
+            (tmp_path / key).write_text(f"{key}\n")
+            more = ["--policy", url, "--api-key-file", str(tmp_path / key), "--play", "0.5"]
+            played = partial(CliRunner().invoke, app, ["--sim", "whack", *more])
+            results.append(await anyio.to_thread.run_sync(played))
+    batcher.close()
+
+    assert results[0].exit_code == 0, results[0].output
+    assert isinstance(results[1].exception, PolicyUnavailable)
 
 
 def test_its_help_names_every_world() -> None:
