@@ -21,6 +21,7 @@ from constellation.errors import ConfigError
 
 from ..pairing import find_local, paired
 from ..settings import AgentSettings
+from .keys import read_key
 from .settings import Settings, WhenLost
 
 if TYPE_CHECKING:
@@ -107,7 +108,7 @@ def robot(
             f"A robot needs the extra 'robot': {error}.",
             remedy="Install it: pip install 'constellation-fabric[robot]'.",
         ) from None
-    key = None if api_key_file is None else _key(api_key_file)
+    key = None if api_key_file is None else read_key(api_key_file)
     if file:
         found = from_file(file, policy, api_key=key)
     else:
@@ -125,13 +126,6 @@ def robot(
     with watched(assembly, console):
         code = serve_robot(assembly, device, partial(_say_ready, assembly, device))
     raise typer.Exit(code)
-
-
-def _key(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8").strip()
-    except (OSError, ValueError) as error:
-        raise ConfigError(f"{path} cannot be read: {error}.", remedy="Name another file.") from None
 
 
 def _told(driven: Driven) -> str:

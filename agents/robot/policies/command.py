@@ -17,6 +17,8 @@ import typer
 
 from constellation.errors import ConfigError
 
+from ..keys import read_key
+
 if TYPE_CHECKING:
     from .questions import BatchPolicy
     from .server import Batcher, PolicyServer
@@ -54,7 +56,7 @@ def policy_server(
     """
     if (file is None) == (sim is None):
         raise typer.BadParameter("Name a policy by either --sim or --policy.")
-    key = None if api_key_file is None else _key(api_key_file)
+    key = None if api_key_file is None else read_key(api_key_file)
     if key is None and host not in LOOPBACK:
         raise ConfigError(
             f"Anybody who reaches {host} could ask the policy.",
@@ -74,16 +76,6 @@ def policy_server(
     server = PolicyServer(batcher, policy.spec, api_key=key)
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(message)s")
     anyio.run(_listen, server, batcher, host, port)
-
-
-def _key(path: Path) -> str:
-    try:
-        key = path.read_text(encoding="utf-8").strip()
-    except (OSError, ValueError) as error:
-        raise ConfigError(f"{path} cannot be read: {error}.", remedy="Name another file.") from None
-    if not key:
-        raise ConfigError(f"{path} is empty.", remedy="Write a key into it.")
-    return key
 
 
 async def _listen(server: PolicyServer, batcher: Batcher, host: str, port: int) -> None:
