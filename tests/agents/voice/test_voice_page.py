@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import struct
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
@@ -183,6 +183,25 @@ async def test_lost_link_is_taken_up_again(browser: Browser) -> None:
         await browser.quiet_until(link, "said", who="agent")
     assert browser.session == first
     assert browser.said() == [("person", "How full is the disk?"), ("agent", ANSWER)]
+
+
+async def test_conversation_moves_to_the_page_that_was_opened_last(browser: Browser) -> None:
+    async with browser.linked() as older:
+        await browser.speak(older, silence(0.5))
+        async with browser.linked() as link:
+            await older.wait_closed()
+            assert older.close_code == 1000
+            await browser.speak(link, QUESTION)
+            await browser.quiet_until(link, "said", who="person")
+
+
+async def test_only_a_few_can_talk_at_once(browser: Browser) -> None:
+    address = f"{browser.address}?{urlencode({'secret': browser.secret})}"
+    async with AsyncExitStack() as stack:
+        for _ in range(5):
+            link = await stack.enter_async_context(connect(address, origin=browser.origin))
+        await link.wait_closed()
+        assert link.close_code == 1013
 
 
 async def test_enrolment_by_the_page(browser: Browser) -> None:
