@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator, Mapping
+from dataclasses import asdict
 from typing import Annotated, Any
 
 import typer
@@ -12,10 +13,12 @@ from rich.text import Text
 from constellation.client import HubClient, open_hub
 from constellation.config import load_settings
 from constellation.graph.export import from_json, to_dot, to_mermaid
+from constellation.graph.metrics import measure
 from constellation.telling.text import clock
 from constellation.telling.watched import Watched
 
 from .connection import ask_for_run, ask_hub, run_async
+from .figures import figures
 from .options import ConstellationId
 from .output import Json, console, emit, emit_json
 from .render import result_texts, run_heading, runs_table, task_table
@@ -42,6 +45,9 @@ def show(
     constellation: ConstellationId,
     mermaid: Annotated[bool, typer.Option("--mermaid", help="As a Mermaid diagram.")] = False,
     dot: Annotated[bool, typer.Option("--dot", help="As a Graphviz graph.")] = False,
+    metrics: Annotated[
+        bool, typer.Option("--metrics", help="Where the time went: critical path, width, devices.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Show one constellation: its tasks, where they ran, what came out.
@@ -51,14 +57,19 @@ def show(
       constellation show c-7f3k9q
       constellation show c-7f3k9q --mermaid > plan.mmd
       constellation show c-7f3k9q --dot | dot -Tsvg > plan.svg
+      constellation show c-7f3k9q --metrics
     """
-    if mermaid + dot + as_json > 1:
-        raise typer.BadParameter("Choose one of --mermaid, --dot and --json.")
+    if mermaid + dot + (as_json or metrics) > 1:
+        raise typer.BadParameter("Choose one of --mermaid, --dot, --metrics and --json.")
     answer = ask_for_run(constellation)
+    graph = from_json(answer["graph"])
+    if metrics:
+        found = measure(graph, time.time())
+        emit(asdict(found), *figures(found), as_json=as_json)
+        return
     if as_json:
         emit_json(answer)
         return
-    graph = from_json(answer["graph"])
     if mermaid or dot:
         print(to_mermaid(graph) if mermaid else to_dot(graph), end="")
         return

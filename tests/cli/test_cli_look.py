@@ -46,6 +46,16 @@ class TestLook:
         assert fabric.run("show", ended, "--mermaid").stdout.startswith("flowchart TD")
         assert fabric.run("show", ended, "--dot").stdout.startswith("digraph")
 
+    def test_show_tells_where_the_time_went(self, fabric: Terminal, ended: str) -> None:
+        figures = fabric.json("show", ended, "--metrics")
+        assert [step["device"] for step in figures["critical_path"]] == ["desk"]
+        assert figures["max_width"] == 1
+        rows = [line.split() for line in fabric.run("show", ended, "--metrics").stdout.splitlines()]
+        assert ["At", "once,", "on", "average", "1.00"] in rows
+        (step,) = figures["critical_path"]
+        assert [step["task"], "desk", "+0", "ms"] in [row[:4] for row in rows]
+        assert [row[-1] for row in rows if row[:1] == ["desk"]] == ["100%"]
+
     def test_logs_tell_the_story(self, fabric: Terminal, ended: str) -> None:
         lines = fabric.run("logs", ended).stdout.splitlines()
         assert "Planned 1 task." in lines[0]

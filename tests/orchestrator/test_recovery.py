@@ -192,6 +192,21 @@ def test_what_is_added_while_the_last_attempt_stops_is_not_canceled_too() -> Non
     assert "reason" not in ended
 
 
+def test_what_was_stopped_long_ago_is_not_asked_for() -> None:
+    kit = Kit()
+    alone = Requirement(exclusive=("camera",))
+    kit.join("a")
+    kit.submit(*(work(name, requirement=alone) for name in "xyz"), work("other"))
+    kit.edit(CancelTask("x"))
+    kit.report("c/x/1", Outcome(TaskState.CANCELED))
+    kit.finish("c/y/1")
+    kit.fail("c/z/1")
+    other = kit.restarted()
+    other.join("b")
+    other.submit(work("w", requirement=alone), id="d")
+    assert other.on("b") == ["d/w/1"]
+
+
 def test_but_not_for_ever_if_that_holder_does_not_come_back() -> None:
     kit = Kit(Settings(stop_s=5.0))
     alone = Requirement(exclusive=("camera",))
