@@ -195,6 +195,59 @@ def test_the_state_is_rolled_forward_by_a_model_of_the_robot() -> None:
     assert loop.asked[1].state[2] == loop.asked[1].step + 100
 
 
+def test_while_it_holds_the_state_is_rolled_to_where_it_comes_to_rest() -> None:
+    told: list[Array] = []
+
+    def dynamics(state: Array, commands: Array) -> Array:
+        told.append(commands)
+        return state
+
+    loop = begun("future-state-dynamics", dynamics=dynamics, answer=lambda asked: chunk(0.4, 0.02))
+    loop.run(10)
+    loop.delay = 99
+    loop.send(Cancel(), Begin("another"))
+    told.clear()
+    loop.run(41)
+    [commands] = told
+
+    rest = loop.acts[-1].action
+    assert np.abs(rest - loop.acts[-42].action).max() > 0.01
+    np.testing.assert_allclose(commands, np.tile(rest, (D, 1)), atol=1e-6)
+
+
+def test_a_new_task_begins_with_a_chunk_of_its_own() -> None:
+    loop = begun("aligned")
+    loop.run(10)
+    loop.send(Begin("another"))
+    asked = len(loop.asked)
+
+    assert held(loop, D)
+    assert loop.run(1)[0].source.chunk == asked + 1
+    assert loop.asked[-1].observation.prompt == "another"
+
+
+def test_the_wanted_reaction_says_how_long_a_chunk_is_executed() -> None:
+    loop = begun("future-state-last", settings=Settings(assumed=D, warm_up=0, reaction_s=0.2))
+    loop.run(40)
+
+    assert set(np.diff([asked.step for asked in loop.asked[1:]])) == {10 - D}
+
+
+def test_no_longer_delay_is_planned_than_a_chunk_can_bridge() -> None:
+    loop = begun("future-state-last", settings=Settings(assumed=99))
+
+    assert loop.controller.planned == HORIZON - 1
+
+
+def test_the_delay_is_told_in_steps_of_the_policy() -> None:
+    spec = policy(takes_delay=True)
+    loop = begun("future-state-last", settings=Settings(assumed=3), policy_spec=spec, rate_hz=100.0)
+    loop.run(1)
+
+    assert loop.asked[0].planned == 3
+    assert loop.asked[0].delay == 2
+
+
 def test_the_planned_delay_is_told_to_a_policy_that_takes_it() -> None:
     later = begun("future-state-last", policy_spec=policy(takes_delay=True))
     later.run(10)
