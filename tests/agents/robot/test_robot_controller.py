@@ -211,7 +211,7 @@ def test_while_it_holds_the_state_is_rolled_to_where_it_comes_to_rest() -> None:
     [commands] = told
 
     rest = loop.acts[-1].action
-    assert np.abs(rest - loop.acts[-42].action).max() > 0.01
+    assert np.abs(rest - loop.acts[-42].action).max() > 0.001
     np.testing.assert_allclose(commands, np.tile(rest, (D, 1)), atol=1e-6)
 
 
