@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from scheduling_kit import Kit, look, work
 
-from constellation.graph.task import Requirement
+from constellation.graph.task import Requirement, Task
 from constellation.orchestrator.events import DeviceLost, InputAnswered, InputRequired
 from constellation.orchestrator.run import Run
 from constellation.orchestrator.settings import Settings
@@ -17,15 +17,21 @@ QUESTION = {"id": "q1", "kind": "text", "prompt": "Which?"}
 
 def straggling(settings: Settings | None = None, **fields: Any) -> Kit:
     """Task ``x`` runs on ``a``, where such tasks have always taken a second; ``b`` is idle."""
+    kit = learned(settings, 1)
+    kit.submit(look("x", **fields))
+    kit.join("b")
+    assert kit.on("a") == ["c/x/1"]
+    return kit
+
+
+def learned(settings: Settings | None, capacity: int) -> Kit:
+    """Tasks that look have always taken a second on ``a``."""
     kit = Kit(settings)
-    kit.join("a", 1)
+    kit.join("a", capacity)
     kit.submit(*(look(f"t{n}") for n in range(10)), id="before")
     for n in range(10):
         kit.now += 1.0
         kit.finish(f"before/t{n}/1")
-    kit.submit(look("x", **fields))
-    kit.join("b")
-    assert kit.on("a") == ["c/x/1"]
     return kit
 
 
@@ -114,6 +120,14 @@ def test_what_is_not_raced(settings: Settings, fields: dict[str, Any]) -> None:
     kit = straggling(settings, **fields)
     kit.pass_time(100.0)
     assert kit.facts("raced") == []
+
+
+def test_a_skill_of_which_nothing_is_known_is_not_raced_by_what_is_known_of_another() -> None:
+    kit = learned(None, 2)
+    kit.submit(Task("unknown", "lens", idempotent=True), look("x"))
+    kit.join("b")
+    kit.pass_time(100.0)
+    assert [fact["task"] for fact in kit.facts("raced")] == ["x"]
 
 
 def test_a_race_survives_a_restart() -> None:
