@@ -6,7 +6,7 @@ No clock is read: a policy that takes d control steps answers d steps after it w
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
@@ -75,7 +75,7 @@ class Played:
             what was observed then or later.
         jerk: root of the mean squared third difference of the positions, units per second cubed.
         jump: median of the largest change of wished velocity when another chunk takes over, units
-            per second.
+            per second; 0 where actions are merged.
         held, clamped: share of the steps without an action, and with one that was held back.
     """
 
@@ -87,45 +87,84 @@ class Played:
     clamped: float
 
 
+class Episode:
+    """A robot, its controller and its slow policy, step by step.
+
+    Args:
+        policy: answers at once, but is heard late.
+        delay: in control steps, of the next answer.
+
+    Attributes:
+        steps: made so far.
+        observed: for each question, the step of its observation.
+        answers: to each question.
+    """
+
+    def __init__(
+        self, robot: SimRobot, controller: Controller, policy: Policy, delay: Callable[[], int]
+    ) -> None:
+        self.controller = controller
+        self.steps = 0
+        self.observed: dict[int, int] = {}
+        self.answers: dict[int, Array] = {}
+        self._robot = robot
+        self._policy = policy
+        self._delay = delay
+        self._period = 1 / robot.spec.rate_hz
+        self._under_way: list[tuple[int, Infer]] = []
+
+    @property
+    def now(self) -> float:
+        """Seconds since it began."""
+        return self.steps * self._period
+
+    def step(self) -> Act:
+        """One control step; what is commanded."""
+        observation = Observed(self._robot.observe())
+        for asked in self.controller.handle(observation, self.now):
+            if isinstance(asked, Infer):
+                self.observed[asked.id] = self.steps
+                self._under_way.append((self.steps + self._delay(), asked))
+        for due, asked in [each for each in self._under_way if each[0] <= self.steps]:
+            self._under_way.remove((due, asked))
+            self._answer(asked)
+        (act,) = [
+            each for each in self.controller.handle(Tick(), self.now) if isinstance(each, Act)
+        ]
+        self._robot.act(act.action)
+        self.steps += 1
+        return act
+
+    def _answer(self, asked: Infer) -> None:
+        actions = self._policy.infer(
+            asked.observation, asked.state, delay=asked.delay, prefix=asked.prefix
+        )
+        self.answers[asked.id] = actions
+        self.controller.handle(Answered(asked.id, actions), self.now)
+
+
 def play(case: Case, policy: Policy) -> Played:
     """Plays one episode."""
     rng, delays = np.random.default_rng([case.seed, 0]), np.random.default_rng([case.seed, 1])
     world = Whack(1, rng, patient=True) if case.patient else world_named(case.world)(1, rng)
     robot = SimRobot(world)
     controller = _controller(case, policy, robot)
-    period, steps = 1 / robot.spec.rate_hz, world.task.steps
-    due: list[tuple[int, Infer]] = []
-    observed: dict[int, int] = {}
-    wished: dict[int, Array] = {}
-    positions: list[Vector] = []
+    episode = Episode(robot, controller, policy, lambda: case.delay.drawn(delays))
     controller.handle(Begin(world.task.prompt), 0.0)
-    for step in range(steps):
-        now = step * period
-        for asked in controller.handle(Observed(robot.observe()), now):
-            if isinstance(asked, Infer):
-                due.append((step + case.delay.drawn(delays), asked))
-                observed[asked.id] = step
-        for when, question in [each for each in due if each[0] <= step]:
-            due.remove((when, question))
-            seen, state = question.observation, question.state
-            actions = policy.infer(seen, state, delay=question.delay, prefix=question.prefix)
-            wished[question.id] = actions
-            controller.handle(Answered(question.id, actions), now)
-        for said in controller.handle(Tick(), now):
-            if isinstance(said, Act):
-                robot.act(said.action)
+    positions: list[Vector] = []
+    sources: list[tuple[int, int] | None] = []
+    for _ in range(world.task.steps):
+        source = episode.step().source
+        sources.append(None if source.chunk is None else (source.chunk, source.index or 0))
         positions.append(world.joints_of(world.state)[1][0])
-    sources = [
-        None if each.source.chunk is None else (each.source.chunk, each.source.index or 0)
-        for each in controller.record
-    ]
+    rests_on = [None if each is None else episode.observed[each[0]] for each in sources]
     return Played(
         score=float(world.score()[0]),
-        reactions=_reactions([None if each is None else observed[each[0]] for each in sources]),
-        jerk=_jerk(np.array(positions), period),
-        jump=_jump(sources, wished),
-        held=controller.holds / steps,
-        clamped=controller.clamps / steps,
+        reactions=_reactions(rests_on),
+        jerk=_jerk(np.array(positions), 1 / robot.spec.rate_hz),
+        jump=0.0 if case.settings.merge > 1 else _jump(sources, episode.answers),
+        held=controller.holds / world.task.steps,
+        clamped=controller.clamps / world.task.steps,
     )
 
 

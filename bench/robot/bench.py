@@ -1,0 +1,259 @@
+"""The tables of `python -m bench robot`."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Sequence
+
+from agents.robot.policies.inputs import Kind
+from agents.robot.sims.robot import WORLDS
+from agents.robot.sims.world import RATE_HZ
+from bench.harness import Options, Report, figure, quantile
+
+from .grid import Cell, Way, play_all
+from .link import cut_links
+from .live import lateness, over_sockets
+from .play import Delay, Played
+from .serving import served
+from .statistics import mean_of
+
+FUTURE = "future-state-dynamics"
+WAYS = (
+    Way("synchronous"),
+    Way("naive"),
+    Way("aligned"),
+    Way("weighted"),
+    Way("rtc", Kind.PREFIX),
+    Way("future-state-last"),
+    Way("future-state-sum"),
+    Way(FUTURE, Kind.STANDARD),
+    Way(FUTURE, Kind.OFFSET),
+    Way(FUTURE),
+)
+DELAYS = (*(Delay(steps) for steps in (0, 2, 4, 6, 8, 12)), Delay(4, 0.4), Delay(8, 0.4))
+FAST = (Way("synchronous"), Way("aligned"), Way(FUTURE))
+ROBOTS = (1, 2, 4, 8, 16, 32, 64)
+TASK_DELAY = Delay(5)
+
+Grid = dict[Cell, list[Played]]
+
+
+def run(options: Options) -> Report:
+    """Measure all of it; ``--set only=NAME`` takes one part."""
+    # Robots that are brought to rest say so, each of them.
+    logging.getLogger("constellation.robot").setLevel(logging.ERROR)
+    report = Report()
+    parts = {
+        "success": _success,
+        "time": _time,
+        "link": _link,
+        "serving": _serving,
+        "sockets": _sockets,
+        "jitter": _jitter,
+    }
+    only = options.extra.get("only")
+    for name, part in parts.items():
+        if only in (None, name):
+            part(report, options)
+    return report
+
+
+def _seeds(options: Options) -> tuple[int, int]:
+    """Seeds, and episodes of each."""
+    return options.size(5, 1), options.times(4)
+
+
+def _success(report: Report, options: Options) -> None:
+    delays = DELAYS[::4] if options.quick else DELAYS
+    grid = play_all(
+        [Cell(world, way, delay) for world in WORLDS for way in WAYS for delay in delays],
+        *_seeds(options),
+    )
+    report.data["success"] = {
+        world: {
+            str(way): {
+                str(delay): mean_of(_scores(grid[Cell(world, way, delay)])).to_plain()
+                for delay in delays
+            }
+            for way in WAYS
+        }
+        for world in WORLDS
+    }
+    for world in WORLDS:
+        table = report.table(
+            f"{world}: success in % (95 % interval) at a delay of d control steps of 20 ms",
+            "strategy, training",
+            *(f"d={delay}" for delay in delays),
+        )
+        for way in WAYS:
+            cells = (mean_of(_scores(grid[Cell(world, way, delay)])) for delay in delays)
+            table.add_row(str(way), *(each.percent() for each in cells))
+    report.notes.append(
+        "One network of a world drives all strategies, but for the rows that name another "
+        "training; ~ is lognormal with σ = 0.4. An episode has 10 s; the world never pauses."
+    )
+    _reactions(report, grid, delays)
+    _motion(report, grid, delays)
+
+
+def _reactions(report: Report, grid: Grid, delays: Sequence[Delay]) -> None:
+    constant = [each for each in delays if not each.sigma]
+    table = report.table(
+        "whack: control steps from an event to an action that rests on it: p95 / most",
+        "strategy",
+        *(f"d={delay}" for delay in constant),
+    )
+    for way in FAST:
+        steps = [_all_reactions(grid[Cell("whack", way, delay)]) for delay in constant]
+        table.add_row(str(way), *(f"{quantile(each, 0.95):.0f} / {max(each)}" for each in steps))
+    table.add_row("K + d + 1", *(str(max(each.steps, 1) + each.steps + 1) for each in constant))
+    report.data["reactions"] = {
+        str(way): {
+            str(delay): max(_all_reactions(grid[Cell("whack", way, delay)])) for delay in constant
+        }
+        for way in FAST
+    }
+    report.notes.append(
+        "Reaction counts the wait for the next question; the paper's definition (VLASH) is d alone "
+        "for all that act while they think, and execution plus d for those that wait."
+    )
+
+
+def _motion(report: Report, grid: Grid, delays: Iterable[Delay]) -> None:
+    delay = Delay(8) if Delay(8) in delays else Delay(0)
+    table = report.table(
+        f"whack at d={delay}: smoothness beside success",
+        "strategy, training",
+        "success %",
+        "jerk, units/s³",
+        "switch jump, units/s",
+        "held %",
+        "clamped %",
+    )
+    for way in WAYS:
+        found = grid[Cell("whack", way, delay)]
+        table.add_row(
+            str(way),
+            mean_of(_scores(found)).percent(),
+            *(
+                figure(mean_of([getattr(each, name) for each in found]).mean * scale)
+                for name, scale in (("jerk", 1), ("jump", 1), ("held", 100), ("clamped", 100))
+            ),
+        )
+
+
+def _time(report: Report, options: Options) -> None:
+    cases = [(Way("synchronous"), 1), *((Way(FUTURE), merge) for merge in (1, 2, 3))]
+    grid = play_all(
+        [
+            Cell("whack", way, delay, merge, patient=True)
+            for way, merge in cases
+            for delay in (TASK_DELAY, Delay(8))
+        ],
+        *_seeds(options),
+    )
+    table = report.table(
+        "whack, moles that wait: seconds for each, q actions merged into one",
+        "strategy",
+        *(f"{name} d={delay}" for delay in (TASK_DELAY, Delay(8)) for name in ("s at", "× at")),
+    )
+    report.data["time"] = {}
+    for way, merge in cases:
+        row = []
+        for delay in (TASK_DELAY, Delay(8)):
+            rates = [
+                mean_of(_scores(grid[Cell("whack", *each, patient=True)])).mean
+                for each in (
+                    (way, delay, merge),
+                    (cases[0][0], delay, 1),
+                )
+            ]
+            row += [figure(1 / max(rates[0], 1e-3)), figure(rates[0] / max(rates[1], 1e-3))]
+            report.data["time"][f"{way} q={merge} d={delay}"] = 1 / max(rates[0], 1e-3)
+        table.add_row(f"{way}, q={merge}", *row)
+
+
+def _link(report: Report, options: Options) -> None:
+    cuts = cut_links(options.size(1_000, 40))
+    table = report.table("The link to the hub, cut at random moments", "", "")
+    table.add_row("cuts", str(cuts.cuts))
+    table.add_row("of them not on hold in the next control step", str(cuts.late))
+    table.add_row("of them gone on after", str(cuts.resumed))
+    table.add_row("control steps", str(cuts.steps))
+    table.add_row("of them beyond a limit", str(cuts.violations))
+    report.data["link"] = {name: getattr(cuts, name) for name in type(cuts).__slots__}
+
+
+def _serving(report: Report, options: Options) -> None:
+    table = report.table(
+        "Robots on one policy server that ask every 0.5 s and need the answer in 0.4 s, simulated",
+        "robots",
+        "missed %, one at a time",
+        "missed %, batches",
+        "answers/s, one",
+        "answers/s, batches",
+        "mean batch",
+        "p95 ms, batches",
+    )
+    report.data["serving"] = {}
+    for robots in ROBOTS:
+        one, batched = (served(robots, most, seconds=options.size(120, 10)) for most in (1, 16))
+        report.data["serving"][robots] = {"one": one.missed, "batched": batched.missed}
+        table.add_row(
+            str(robots),
+            *(figure(100 * each.missed) for each in (one, batched)),
+            *(figure(each.per_second) for each in (one, batched)),
+            figure(batched.batch),
+            figure(1e3 * batched.p95_s),
+        )
+    report.notes.append(
+        "The costs of batches are those of a model of π0.5's shape on one H100 with three cameras."
+    )
+
+
+def _sockets(report: Report, options: Options) -> None:
+    seconds, robots = options.size(20, 2), options.size(5, 2)
+    table = report.table(
+        f"Real sockets and time: {robots} robots at once, {seconds} s, policy server 160 ms away",
+        "strategy",
+        *(f"{world} %" for world in ("whack", "track")),
+        "held %",
+    )
+    report.data["sockets"] = {}
+    for way in FAST:
+        found = {
+            world: over_sockets(world, way.strategy, robots, seconds)
+            for world in ("whack", "track")
+        }
+        scores = {world: mean_of([each.score for each in lives]) for world, lives in found.items()}
+        held = [each.held for lives in found.values() for each in lives]
+        table.add_row(
+            way.strategy,
+            *(each.percent() for each in scores.values()),
+            figure(100 * mean_of(held).mean),
+        )
+        report.data["sockets"][way.strategy] = {
+            world: each.to_plain() for world, each in scores.items()
+        }
+
+
+def _jitter(report: Report, options: Options) -> None:
+    seconds = options.size(20, 1)
+    table = report.table("How late control steps are, in ms", "", "p50", "p99", "p99.9", "most")
+    report.data["jitter"] = {}
+    for rate in (RATE_HZ, 4 * RATE_HZ):
+        for busy in (0, 2):
+            late = [1e3 * each for each in lateness(rate, seconds, busy=busy)]
+            shown = [quantile(late, q) for q in (0.5, 0.99, 0.999)] + [max(late)]
+            name = f"{rate:.0f} Hz, {busy} other processes that compute"
+            table.add_row(name, *(figure(each) for each in shown))
+            report.data["jitter"][name] = shown
+    report.notes.append("The last 2,000 control steps count.")
+
+
+def _scores(found: Iterable[Played]) -> list[float]:
+    return [each.score for each in found]
+
+
+def _all_reactions(found: Iterable[Played]) -> list[int]:
+    return [steps for each in found for steps in each.reactions]

@@ -1,0 +1,79 @@
+"""The bench of robots: intervals, cut links, a server with many robots, and its tables."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from bench.harness import Options
+from bench.robot import run
+from bench.robot.link import cut_links
+from bench.robot.live import lateness, over_sockets
+from bench.robot.serving import served
+from bench.robot.statistics import mean_of
+
+
+def test_an_interval_holds_the_mean_of_most_samples() -> None:
+    rng = np.random.default_rng(0)
+    held = 0
+    for _ in range(100):
+        found = mean_of(rng.beta(4, 2, 20).tolist())
+        assert found.low < found.mean < found.high
+        held += found.low <= 4 / 6 <= found.high
+    assert held >= 85
+
+
+def test_twenty_successes_leave_some_doubt() -> None:
+    found = mean_of([1.0] * 20)
+    assert found.percent() == "100 (84–100)"
+    assert mean_of([0.0] * 20).high == pytest.approx(1 - found.low)
+
+
+def test_a_cut_link_is_a_hold_at_once_and_within_limits() -> None:
+    cuts = cut_links(20)
+    assert (cuts.cuts, cuts.late, cuts.resumed, cuts.violations) == (20, 0, 20, 0)
+
+
+def test_batches_carry_more_robots() -> None:
+    one, batched = served(32, 1, seconds=20), served(32, 16, seconds=20)
+    assert batched.missed == 0 < 0.5 < one.missed
+    assert batched.per_second > 2 * one.per_second
+    assert batched.batch > 2
+    assert served(2, 1, seconds=20).missed == 0
+
+
+def test_parts_can_be_taken_alone() -> None:
+    report = run(Options(quick=True, extra={"only": "serving"}))
+    assert list(report.data) == ["serving"]
+    assert report.data["serving"][1] == {"one": 0.0, "batched": 0.0}
+
+
+@pytest.mark.full
+def test_robots_play_over_sockets() -> None:
+    found = over_sockets("whack", "future-state-dynamics", 2, seconds=5)
+    assert len(found) == 2
+    assert any(each.held < 0.9 for each in found)
+
+
+def test_each_control_step_is_timed() -> None:
+    late = lateness(50.0, 0.3, busy=1)
+    assert late
+    assert min(late) >= 0
+
+
+@pytest.mark.full
+def test_the_whole_bench_runs() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "bench", "robot", "--quick", "--json"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    found = json.loads(done.stdout)
+    success = found["success"]["whack"]
+    assert success["future-state-dynamics"]["8"]["mean"] > 3 * success["aligned"]["8"]["mean"]
+    assert {"reactions", "time", "link", "serving", "sockets", "jitter"} <= set(found)
