@@ -63,6 +63,13 @@ def test_the_strategy_follows_what_robot_and_policy_can_do() -> None:
     assert both.choice.strategy.corrects
 
 
+def test_a_sensor_may_see_a_robot_a_little_outside_of_its_limits() -> None:
+    arm = Arm()
+    arm.act(np.float32([1.001, 0.0]))
+
+    assert assemble(arm, Swing()).pilot.home.tolist() == [1.0, 0.0]
+
+
 def test_a_person_sees_how_it_goes() -> None:
     assembly = assemble(Arm(), Swing())
     assembly.loop.post(EmergencyStop("smoke"))

@@ -128,6 +128,18 @@ def test_a_jump_of_moving_wishes_is_caught_up_with(swing: float) -> None:
     assert not clamped[0]
 
 
+def test_wishes_that_were_on_their_way_before_are_caught_up_with_though_they_turn() -> None:
+    envelope = Envelope(limits(), np.zeros(1))
+    late = []
+    for step in range(250):
+        wish = 0.3 * np.sin(2 * np.pi * 0.63 * step / 50)
+        command, _ = envelope.step(np.array([wish]))
+        late.append(abs(float(command[0]) - wish))
+
+    assert max(late[:20]) > 0.02
+    assert max(late[150:]) < 1e-3
+
+
 def test_noise_is_hardly_amplified() -> None:
     noise = np.random.default_rng(0).normal(0.0, 0.02, 500)
     envelope = Envelope(limits(), np.zeros(1))

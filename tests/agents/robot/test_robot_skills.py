@@ -141,6 +141,16 @@ async def test_a_motion_ends_when_the_robot_is_done() -> None:
     assert outcome["done"] is True
 
 
+async def test_one_motion_runs_at_a_time() -> None:
+    with bench() as made:
+        begun = made.controller.step
+        async with anyio.create_task_group() as tasks:
+            for name in ("track", "hit"):
+                tasks.start_soon(lambda name=name: made.call(name, seconds=20))
+
+        assert made.controller.step - begun >= 2 * 20 * 50
+
+
 async def test_home_is_where_it_stood() -> None:
     with bench() as made:
         await made.call("track", seconds=2)
