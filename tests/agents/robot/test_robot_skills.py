@@ -145,7 +145,7 @@ async def test_one_motion_runs_at_a_time() -> None:
     outcomes: list[dict[str, Any]] = []
 
     async def call(made: Bench, name: str) -> None:
-        outcomes.append(await made.call(name, seconds=60))
+        outcomes.append(await made.call(name, seconds=20))
 
     with bench() as made:
         begun = made.controller.step
