@@ -4,6 +4,9 @@ Two stages. *Somebody speaks*: a few frames in a row; enough to play softly, nev
 primary speaker speaks*: the mean log-odds of a tenth of a second are high; enough to be silent.
 What is likely an echo of the agent's own voice counts for as much less.
 
+How surely a whole turn is the primary speaker's is its *belief*: the mean log-odds over the last
+second with a voice in it. A second of somebody else rarely gets there, though a tenth may.
+
 The thresholds were chosen for the model in models/pvad.md: at 0.87 it fires in 8 % of the turns of
 other voices, on speakers that it was not trained with.
 """
@@ -17,6 +20,8 @@ from .events import FRAME_S, Frame
 from .odds import log_odds, probability
 
 _MEAN_FRAMES = 5
+_BELIEF_FRAMES = 50
+_FEWEST_FRAMES = 25
 # A single frame may be a glitch.
 _SPEAKING_FRAMES = 2
 # So much later than somebody's voice the primary speaker's may begin and be the same.
@@ -33,20 +38,22 @@ class Profile:
         anyone: the probability from which on somebody speaks, in a frame.
         anyone_frames: so many in a row.
         primary: the mean probability from which on the primary speaker speaks.
-        with_words: the mean probability that is enough if words are there as well; the highest
-            since the voice began counts.
+        with_words: the mean probability that is enough for a command; the highest since the voice
+            began counts.
+        belief: what it takes for other words, and for a turn.
     """
 
     anyone: float = 0.5
     anyone_frames: int = 2
     primary: float = 0.8
     with_words: float = 0.35
+    belief: float = 0.73
 
 
 # Profiles for what the agent does. Silence is cheap to break and an answer is not.
-LISTENING = Profile(primary=0.6)
+LISTENING = Profile(primary=0.6, belief=0.5)
 THINKING = Profile(primary=0.85)
-SPEAKING = Profile(primary=0.87)
+SPEAKING = Profile(primary=0.87, belief=0.8)
 TOOL = Profile(primary=0.8)
 
 
@@ -58,6 +65,8 @@ class Evidence:
         primary: the primary speaker does, surely enough to be given the floor.
         speaking: whoever has the floor is still heard: lower, and without delay.
         mean: the mean probability of the primary speaker over the last tenth of a second.
+        belief: see above; 0 without a voice.
+        settled: whether there is voice enough for it to say much.
         highest: the highest mean since the primary speaker's voice began.
     """
 
@@ -66,8 +75,11 @@ class Evidence:
         self.primary = False
         self.speaking = False
         self.mean = 0.0
+        self.belief = 0.0
+        self.settled = False
         self.highest = 0.0
         self._recent = deque([log_odds(0.0)] * _MEAN_FRAMES, maxlen=_MEAN_FRAMES)
+        self._voiced: deque[float] = deque(maxlen=_BELIEF_FRAMES)
         self._anyone = _Voice()
         self._primary = _Voice()
         self._dismissed = False
@@ -91,11 +103,21 @@ class Evidence:
         enough = frame.primary * clear >= profile.with_words or self.mean >= profile.primary
         primary.hear(enough, now)
         self.speaking = primary.run >= _SPEAKING_FRAMES
+        self._believe(frame.primary * clear, enough or anyone.run > 0)
         if primary.since is None:
             self.highest = 0.0
             self._dismissed = False
         self.highest = max(self.highest, self.mean)
         self.primary = self.mean >= profile.primary and not self._dismissed
+
+    def _believe(self, primary: float, voiced: bool) -> None:
+        if voiced:
+            self._voiced.append(log_odds(primary))
+        elif self._anyone.since is None and self._primary.since is None:
+            self._voiced.clear()
+        count = len(self._voiced)
+        self.belief = probability(sum(self._voiced) / count) if count else 0.0
+        self.settled = count >= _FEWEST_FRAMES
 
     def dismiss(self) -> None:
         """The primary speaker's present voice means nothing: wait for another."""

@@ -168,7 +168,8 @@ class Turn:
     Attributes:
         number: by which events and instructions name it.
         examined: the number of the last `Examine` that was sent.
-        highest: how probably it was the primary speaker, at best.
+        highest, belief: how probably it was the primary speaker, at best, in a tenth of a second
+            and in a second.
         before: what the person had said, in a turn that was retracted.
     """
 
@@ -177,7 +178,18 @@ class Turn:
         self.endpointer = endpointer
         self.examined = 0
         self.highest = 0.0
+        self.belief = 0.0
+        self._settled = False
         self.before = ""
+
+    def weigh(self, highest: float, belief: float, *, settled: bool) -> None:
+        """Take in whose voice it is; of a short turn the last that is known counts."""
+        self.highest = max(self.highest, highest)
+        if settled and self._settled:
+            self.belief = max(self.belief, belief)
+        elif belief and (settled or not self._settled):
+            self.belief = belief
+        self._settled = self._settled or settled
 
     @property
     def text(self) -> str:

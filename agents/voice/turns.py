@@ -28,7 +28,7 @@ from constellation.errors import InvalidTransition
 
 from .answering import Answering
 from .answers import Answer
-from .bargein import Evidence
+from .bargein import Evidence, Profile
 from .endpointing import Endpointer, Floor, Turn
 from .events import (
     Announce,
@@ -121,6 +121,9 @@ class TurnTaking:
         profile = self._rules.profile(self.phase)
         heard = Frame(0.0, 0.0) if self._muted else frame
         self._evidence.hear(heard, profile, now)
+        if self._turn is not None:
+            evidence = self._evidence
+            self._turn.weigh(evidence.highest, evidence.belief, settled=evidence.settled)
         if self._turn is not None and self.phase is Phase.HEARING:
             if self._evidence.speaking:
                 self._turn.endpointer.voice(now)
@@ -134,8 +137,6 @@ class TurnTaking:
     def _hear_over(self, answer: Answer, now: float) -> None:
         """A frame of the microphone while the agent speaks."""
         evidence = self._evidence
-        if self._turn is not None:
-            self._turn.highest = max(self._turn.highest, evidence.highest)
         if evidence.primary:
             self._interrupt(answer, now)
         elif answer.playback is Playback.DUCKED:
@@ -169,14 +170,14 @@ class TurnTaking:
 
     def _weigh(self, turn: Turn, answer: Answer, event: Transcript, now: float) -> None:
         """Words are there, said while the agent speaks."""
-        if self._agent.matters(event.text, answer):
-            if turn.highest >= self._rules.speaking.with_words:
-                self._interrupt(answer, now)
-                self._follow(turn, now)
-                return
-        elif meaning(event.text) is Meaning.NOTHING and not event.examination:
+        matters = self._agent.matters(event.text, answer)
+        if matters and self._is_believed(turn, self._rules.speaking):
+            self._interrupt(answer, now)
+            self._follow(turn, now)
             return
-        if answer.playback is Playback.DUCKED and not self._agent.matters(event.text, answer):
+        if not matters and meaning(event.text) is Meaning.NOTHING and not event.examination:
+            return
+        if answer.playback is Playback.DUCKED and not matters:
             self._come_back(answer, now)
         if event.examination:
             self._drop_turn()
@@ -222,7 +223,11 @@ class TurnTaking:
         if endpointer.state is Floor.SPEAKING:
             self._agent.cancel_preemptive()
         held = self._agent.present
-        if held is not None and self._agent.matters(endpointer.text, held):
+        if (
+            held is not None
+            and self._agent.matters(endpointer.text, held)
+            and self._is_believed(turn, self._rules.speaking)
+        ):
             turn.before = self._agent.yield_to(endpointer.text, held)
             held = None
         if endpointer.state is Floor.OVER or (held is not None and endpointer.answered):
@@ -231,7 +236,7 @@ class TurnTaking:
             endpointer.state is Floor.PAUSING
             and endpointer.answered
             and endpointer.probability >= self._rules.preempt
-            and meaning(turn.text) is not Meaning.NOTHING
+            and self._is_said(turn)
         ):
             self._agent.preempt(turn.number, turn.text)
 
@@ -240,12 +245,22 @@ class TurnTaking:
             turn.examined = turn.endpointer.examination
             self._out.append(Examine(turn.number, turn.examined))
 
+    def _is_said(self, turn: Turn) -> bool:
+        """Whether it is something, and the primary speaker's."""
+        if meaning(turn.text) is Meaning.NOTHING:
+            return False
+        return bool(turn.before) or self._is_believed(turn, self._rules.listening)
+
+    def _is_believed(self, turn: Turn, profile: Profile) -> bool:
+        """Whether it is the primary speaker's; a command is obeyed sooner."""
+        command = meaning(turn.endpointer.text) is Meaning.COMMAND
+        return turn.belief >= profile.belief or (command and turn.highest >= profile.with_words)
+
     def _end_turn(self, turn: Turn, now: float) -> None:
         if turn.endpointer.heard(now):
             # It was ended though the voice goes on: only another voice is one again.
             self._evidence.dismiss()
-        nothing = meaning(turn.text) is Meaning.NOTHING
-        if nothing or self._agent.present is not None:
+        if self._agent.present is not None or not self._is_said(turn):
             self._agent.cancel_preemptive()
             self._drop_turn()
             self._give_back(now)

@@ -79,6 +79,16 @@ def test_television_that_ran_before_is_not_the_beginning_of_a_voice() -> None:
     assert hearing.hear(5, 0.9, 0.95).since == pytest.approx(10.0)
 
 
+def test_belief_is_that_of_the_last_second_with_a_voice() -> None:
+    hearing = Hearing()
+    assert not hearing.hear(24, 0.9, 0.95).settled
+    assert hearing.hear(1, 0.9, 0.95).settled
+    hearing.hear(10, 0.0, 0.0)
+    assert hearing.evidence.belief == pytest.approx(0.95)
+    assert hearing.hear(50, 0.9, 0.2).belief == pytest.approx(0.2)
+    assert hearing.hear(30, 0.0, 0.0).belief == 0.0
+
+
 def test_dismissed_voice_counts_again_when_it_comes_again() -> None:
     hearing = Hearing()
     hearing.hear(20, 0.9, 0.95)

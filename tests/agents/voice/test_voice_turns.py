@@ -226,6 +226,28 @@ def test_short_word_that_was_let_pass_is_heard_afterwards(talk: Talk) -> None:
     assert StopPlayback(answer) in talk.said
 
 
+def test_voice_that_was_mistaken_for_the_person_stops_nothing(talk: Talk) -> None:
+    answer = talk.answer(ANSWER, played=2)
+    talk.hear(0.6, primary=0.1)
+    talk.hear(0.14)
+    assert Pause(answer) in talk.said
+    talk.hear(0.5, primary=0.1)
+    talk.silence(0.24)
+    talk.transcribe("and now the weather for tomorrow")
+    assert talk.last(Resume) == Resume(answer, 2 * WORD)
+    assert StopPlayback not in talk.kinds()
+
+
+def test_turn_of_somebody_else_is_not_answered(talk: Talk) -> None:
+    talk.hear(0.14)
+    talk.hear(1.0, primary=0.1)
+    talk.silence(0.24)
+    talk.transcribe("and now the weather for tomorrow")
+    talk.silence(3.0)
+    assert isinstance(talk.said[-1], DropTurn)
+    assert Generate not in talk.kinds()
+
+
 def test_stop_of_somebody_else_is_not_obeyed(talk: Talk) -> None:
     talk.answer(ANSWER, played=1)
     talk.hear(0.3, primary=0.1)
