@@ -184,7 +184,7 @@ class Hub:
             case Answer(device, body):
                 self._send(device, "answer", body)
             case Notify():
-                self.observers.notify(instruction)
+                self._notify(instruction)
             case Revise():
                 self.start(self._revise, instruction)
 
@@ -209,6 +209,10 @@ class Hub:
             self.observers.publish(facts, last_seq)
             self.serve_observers()
 
+    def _notify(self, notice: Notify) -> None:
+        self.observers.notify(notice)
+        self.serve_observers()
+
     def serve_observers(self) -> None:
         """See to it that observers who are behind are served from the journal."""
         if self.observers.behind and not self._catching_up:
@@ -230,7 +234,7 @@ class Hub:
                 async with self._revising:
                     await self._ask_planner(asked)
             except ConstellationError as error:
-                self.observers.notify(
+                self._notify(
                     Notify(self.pipeline.now(), asked.constellation, "revision", error.to_wire())
                 )
             finally:
@@ -361,7 +365,7 @@ class Hub:
             if attempt in running:
                 constellation, task, _ = attempt.split("/")
                 event = {**body, "attempt": attempt, "task": task, "device": peer.name}
-                self.observers.notify(Notify(self.pipeline.now(), constellation, type, event))
+                self._notify(Notify(self.pipeline.now(), constellation, type, event))
 
 
 def _told(asked: Revise) -> dict[str, Any]:

@@ -706,6 +706,33 @@ async def test_a_mistake_in_a_planner_does_not_stop_the_hub(tmp_path: Path) -> N
     assert [type(fault) for fault in faults] == [ZeroDivisionError] * 3
 
 
+async def test_an_observer_who_fell_behind_hears_on_though_no_fact_follows(tmp_path: Path) -> None:
+    heard: list[Any] = []
+
+    async def listen(events: Any) -> None:
+        async for event in events:
+            match event:
+                case {"kind": "output", "body": {"data": data}}:
+                    heard.append(data)
+
+    async with bench(tmp_path) as it, device_of(it.hub, it.client, answer=None) as device:
+        name = await it.submit({"id": "a"})
+        await device.until(lambda: device.assigned)
+        said = {"attempt": device.assigned["a"]["attempt"], "index": 0}
+        with anyio.fail_after(10):
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(listen, await it.events(name))
+                for _ in range(20):
+                    device.link.send("output", {**said, "data": "x" * 100_000})
+                while not heard or it.hub.observers.behind:
+                    await anyio.lowlevel.checkpoint()
+                assert len(heard) < 20, "some were dropped"
+                device.link.send("output", {**said, "data": "last"})
+                while heard[-1] != "last":
+                    await anyio.lowlevel.checkpoint()
+                tasks.cancel_scope.cancel()
+
+
 async def test_subscriptions_are_bounded(tmp_path: Path) -> None:
     async with bench(tmp_path) as it:
         first = await it.client.request("subscribe", {})
