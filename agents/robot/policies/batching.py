@@ -21,7 +21,8 @@ class Costs:
     """How long a batch takes, by its size.
 
     Args:
-        measured: seconds by size; interpolated between, and beyond by the last slope.
+        measured: seconds by size; interpolated between, and beyond by the last slope. Of one size
+            alone nothing follows about others: several then cost as much as one after the other.
     """
 
     def __init__(self, measured: Mapping[int, float]) -> None:
@@ -32,7 +33,9 @@ class Costs:
     def __call__(self, size: int) -> float:
         """Seconds that a batch takes."""
         points = self._points
-        if size <= points[0][0] or len(points) == 1:
+        if len(points) == 1:
+            return points[0][1] * size / points[0][0]
+        if size <= points[0][0]:
             return points[0][1]
         right = min(max(bisect_left(points, (size, 0.0)), 1), len(points) - 1)
         (few, low), (many, high) = points[right - 1], points[right]

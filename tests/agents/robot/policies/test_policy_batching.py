@@ -21,7 +21,7 @@ def queue(*deadlines: float, costs: Costs = GPU, most: int = 16) -> Queue:
 def test_costs_are_interpolated_and_go_on() -> None:
     costs = Costs({1: 1.0, 4: 4.0, 8: 6.0})
     assert [costs(size) for size in (1, 2, 4, 6, 8, 10)] == pytest.approx([1, 2, 4, 5, 6, 7])
-    assert Costs({1: 2.0})(9) == 2.0
+    assert Costs({2: 2.0})(9) == 9.0
     for nothing in ({}, {0: 1.0}):
         with pytest.raises(ValueError, match="size"):
             Costs(nothing)

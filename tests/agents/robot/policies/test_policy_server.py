@@ -28,6 +28,8 @@ from constellation.errors import PolicyUnavailable
 
 pytestmark = pytest.mark.anyio
 
+CHEAP = Costs({1: 0.001, 64: 0.002})
+
 
 class Gated:
     """Answers each state with itself, once it is let."""
@@ -82,9 +84,36 @@ async def test_a_robot_gets_from_afar_what_it_would_get_at_home() -> None:
         remote.close()
 
 
+class Dear:
+    """Answers at once; knows how many it was asked at once."""
+
+    spec = Gated.spec
+
+    def __init__(self, seconds: float) -> None:
+        self.asked: list[int] = []
+        self._seconds = seconds
+
+    def infer_batch(self, questions: Sequence[Question]) -> Array:
+        self.asked.append(len(questions))
+        threading.Event().wait(self._seconds)
+        return np.stack([each.state for each in questions])[:, None]
+
+
+@pytest.mark.parametrize(("seconds", "largest"), [(0.0, 64), (0.8, 1)])
+async def test_batches_are_measured_before_the_first_answer_but_not_for_long(
+    seconds: float, largest: int
+) -> None:
+    policy = Dear(seconds)
+    async with serving(policy) as (_, batcher):
+        answer = await batcher.ask(Question(at(1, 2), np.float32([1, 2])), 10.0)
+    assert answer.tolist() == [[1, 2]]
+    assert max(policy.asked) == largest
+    assert policy.asked[-1] == 1
+
+
 async def test_questions_that_come_meanwhile_are_answered_together_and_not_mixed_up() -> None:
     policy = Gated()
-    async with serving(policy, costs=Costs({1: 0.001})) as (_, batcher):
+    async with serving(policy, costs=CHEAP) as (_, batcher):
         async with asyncio.TaskGroup() as group:
             first = group.create_task(batcher.ask(Question(at(0, 0), np.float32([0, 0])), 10.0))
             await anyio.to_thread.run_sync(policy.begun.wait)
@@ -96,12 +125,12 @@ async def test_questions_that_come_meanwhile_are_answered_together_and_not_mixed
             policy.gate.set()
         assert first.result().tolist() == [[0, 0]]
         assert [each.result()[0, 0] for each in others] == list(range(1, 8))
-        assert batcher.sizes == [1, 7]
+        assert list(batcher.sizes) == [1, 7]
 
 
 async def test_a_question_without_an_answer_does_not_spoil_others() -> None:
     policy = Gated()
-    async with serving(policy, costs=Costs({1: 0.001})) as (_, batcher):
+    async with serving(policy, costs=CHEAP) as (_, batcher):
         asked = [
             asyncio.create_task(batcher.ask(Question(at(n), np.float32([n])), 10.0))
             for n in (0, 1, -1, 2)
