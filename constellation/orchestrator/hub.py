@@ -35,6 +35,7 @@ from constellation.planner.ports import Planner
 
 from .answering import RequestDesk
 from .artifacts import is_hash
+from .delivery import Delivery
 from .events import (
     Answer,
     ArtifactsHeld,
@@ -124,6 +125,7 @@ class Hub:
         self._tasks: TaskGroup | None = None
         self._catching_up = False
         self._requests = RequestDesk(self)
+        self._delivery = Delivery(self._send_now, self.start, self.pipeline.flush)
         self._revising = anyio.CapacityLimiter(MAX_REVISIONS)
 
     async def run(self, tasks: TaskGroup) -> None:
@@ -193,16 +195,19 @@ class Hub:
         if peer is None:
             return
         self._told[device] = peer
+        self._delivery.send(peer, type, body)
+
+    def _send_now(self, peer: Peer, type: str, body: Mapping[str, Any]) -> None:
         try:
             peer.send(type, body)
         except ProtocolError as error:
             # Larger or deeper than this device takes: as good as a refusal of its own.
             refusal = error.to_wire()
             if type == "assign":
-                self.feed(AttemptRejected(device, body["attempt"], refusal))
+                self.feed(AttemptRejected(peer.name, body["attempt"], refusal))
             elif type == "answer":
                 outcome = Outcome(TaskState.FAILED, None, refusal)
-                self.feed(AttemptFinished(device, body["attempt"], outcome))
+                self.feed(AttemptFinished(peer.name, body["attempt"], outcome))
 
     def _publish(self, facts: list[Fact], last_seq: int) -> None:
         if len(self.observers):

@@ -706,6 +706,24 @@ async def test_a_mistake_in_a_planner_does_not_stop_the_hub(tmp_path: Path) -> N
     assert [type(fault) for fault in faults] == [ZeroDivisionError] * 3
 
 
+async def test_a_device_with_room_for_more_tasks_than_arguments_gets_them_in_turn(
+    tmp_path: Path,
+) -> None:
+    def answer(device: Device, message: Message) -> None:
+        task = message.body["attempt"].split("/")[1]
+        device.result(task, output="x" * 6_000_000 if task == "large" else None)
+
+    async with bench(tmp_path) as it, device_of(it.hub, it.client, answer=answer, capacity=32):
+        takers = [
+            {"id": f"t{n}", "idempotent": False, "arguments": {"x": "${large.output}"}}
+            for n in range(12)
+        ]
+        name = await it.submit({"id": "large"}, *takers)
+        nodes = await it.ended(name)
+        assert {node["state"] for node in nodes.values()} == {"completed"}
+        assert {node["attempt"] for node in nodes.values()} == {1}
+
+
 async def test_an_observer_who_fell_behind_hears_on_though_no_fact_follows(tmp_path: Path) -> None:
     heard: list[Any] = []
 
