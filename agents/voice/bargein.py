@@ -51,9 +51,9 @@ class Profile:
 
 
 # Profiles for what the agent does. Silence is cheap to break and an answer is not.
-LISTENING = Profile(primary=0.6, belief=0.5)
+LISTENING = Profile(primary=0.6, belief=0.65)
 THINKING = Profile(primary=0.85)
-SPEAKING = Profile(primary=0.87, belief=0.8)
+SPEAKING = Profile(primary=0.87, belief=0.87)
 TOOL = Profile(primary=0.8)
 
 

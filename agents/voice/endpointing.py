@@ -170,6 +170,7 @@ class Turn:
         examined: the number of the last `Examine` that was sent.
         highest, belief: how probably it was the primary speaker, at best, in a tenth of a second
             and in a second.
+        settled: there was voice enough for `belief` to say much.
         before: what the person had said, in a turn that was retracted.
     """
 
@@ -179,17 +180,17 @@ class Turn:
         self.examined = 0
         self.highest = 0.0
         self.belief = 0.0
-        self._settled = False
+        self.settled = False
         self.before = ""
 
     def weigh(self, highest: float, belief: float, *, settled: bool) -> None:
         """Take in whose voice it is; of a short turn the last that is known counts."""
         self.highest = max(self.highest, highest)
-        if settled and self._settled:
+        if settled and self.settled:
             self.belief = max(self.belief, belief)
-        elif belief and (settled or not self._settled):
+        elif belief and (settled or not self.settled):
             self.belief = belief
-        self._settled = self._settled or settled
+        self.settled = self.settled or settled
 
     @property
     def text(self) -> str:

@@ -252,9 +252,14 @@ class TurnTaking:
         return bool(turn.before) or self._is_believed(turn, self._rules.listening)
 
     def _is_believed(self, turn: Turn, profile: Profile) -> bool:
-        """Whether it is the primary speaker's; a command is obeyed sooner."""
-        command = meaning(turn.endpointer.text) is Meaning.COMMAND
-        return turn.belief >= profile.belief or (command and turn.highest >= profile.with_words)
+        """Whether it is the primary speaker's.
+
+        A command is obeyed sooner; a word or two are too little to lose an answer for.
+        """
+        if meaning(turn.endpointer.text) is Meaning.COMMAND:
+            return turn.highest >= profile.with_words
+        enough = turn.settled or self._agent.present is None
+        return enough and turn.belief >= profile.belief
 
     def _end_turn(self, turn: Turn, now: float) -> None:
         if turn.endpointer.heard(now):

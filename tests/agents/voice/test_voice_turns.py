@@ -187,7 +187,7 @@ def test_primary_voice_is_given_the_floor(talk: Talk) -> None:
 
 def test_position_that_arrives_late_counts_for_what_was_heard(talk: Talk) -> None:
     answer = talk.answer(ANSWER, played=2)
-    talk.hear(0.4)
+    talk.hear(0.6)
     talk.send(Transcript(talk.last(OpenTurn).turn, "what about the"))
     assert StopPlayback(answer) in talk.said
     talk.play(answer, 4 * WORD)
@@ -236,6 +236,19 @@ def test_voice_that_was_mistaken_for_the_person_stops_nothing(talk: Talk) -> Non
     talk.transcribe("and now the weather for tomorrow")
     assert talk.last(Resume) == Resume(answer, 2 * WORD)
     assert StopPlayback not in talk.kinds()
+
+
+def test_single_word_does_not_lose_an_answer_unless_it_is_a_command(talk: Talk) -> None:
+    answer = talk.answer(ANSWER, played=2)
+    talk.hear(0.3)
+    talk.silence(0.24)
+    talk.transcribe("tomorrow")
+    assert Resume(answer, 2 * WORD) in talk.said
+    talk.silence(0.5)
+    talk.hear(0.3)
+    talk.silence(0.24)
+    talk.transcribe("stop")
+    assert StopPlayback(answer) in talk.said
 
 
 def test_turn_of_somebody_else_is_not_answered(talk: Talk) -> None:
