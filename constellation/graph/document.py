@@ -23,7 +23,8 @@ from .task import Dependency, Task, TaskState
 class SavedNode:
     """What is kept of a node; what follows from the dependencies is counted afresh.
 
-    Fields that it does not know are ignored: a newer hub may have more.
+    Fields that it does not know are ignored: a newer hub may have more. What is ``gathered`` has
+    the outputs of its elements for its own.
     """
 
     task: Task
@@ -49,6 +50,7 @@ class SavedNode:
     size: int = 0
     released: int = 0
     unfinished: int = 0
+    gathered: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +76,7 @@ class _Outer:
 
 
 _OUTER: TypeAdapter[_Outer] = TypeAdapter(_Outer)
-_FIELDS = tuple(name for name in SavedNode.__slots__ if name not in ("task", "state"))
+_FIELDS = tuple(name for name in SavedNode.__slots__ if name not in ("task", "state", "gathered"))
 _VALUES = attrgetter(*_FIELDS)
 _BLANK = _VALUES(Node(Task(""), 0.0, 0))
 
@@ -91,6 +93,12 @@ def nodes_to_plain(nodes: Mapping[str, Node]) -> dict[str, Any]:
     }
 
 
+def gathered(node: Mapping[str, Any]) -> dict[str, Any]:
+    """A map task's node as plain data, without the output that its elements have already."""
+    short = {name: value for name, value in node.items() if name != "output"}
+    return {**short, "gathered": True}
+
+
 def read_document(data: Mapping[str, Any]) -> Document:
     """Read what a constellation's ``snapshot`` returned, or a person wrote.
 
@@ -105,6 +113,10 @@ def read_document(data: Mapping[str, Any]) -> Document:
         nodes[saved.task.id] = _node(saved)
     for node in nodes.values():
         _check_node(node, nodes)
+    for saved in outer.nodes:
+        if saved.gathered:
+            node = nodes[saved.task.id]
+            node.output = [nodes[element_id(node.id, i)].output for i in range(node.size)]
     _connect(nodes, outer.dependencies)
     return Document(outer.id, outer.version, outer.top, outer.max_tasks, nodes)
 

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import msgpack
 
 from constellation.errors import LimitExceeded
-from constellation.graph.document import nodes_to_plain
+from constellation.graph.document import gathered, nodes_to_plain
 from constellation.graph.edits import Batch, Edit
 from constellation.graph.export import to_json
 from constellation.graph.plain import batch_to_plain
@@ -74,7 +74,12 @@ def graph_part(run: Run, after: int, limit: int | None) -> Part:
     size = 0
     for name, node in islice(graph.nodes.items(), after, after + min(limit, PART_TASKS)):
         plain = nodes_to_plain({name: node})
-        size += packed_bytes(plain)
+        length = packed_bytes(plain)
+        if length > PART_BYTES and node.size:
+            # All outputs of a map at once may be more than a message holds.
+            plain["nodes"] = [gathered(plain["nodes"][0])]
+            length = packed_bytes(plain)
+        size += length
         if nodes and size > PART_BYTES:
             break
         nodes += plain["nodes"]
