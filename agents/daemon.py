@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import getpass
-import logging
 import sys
 from dataclasses import replace
 from functools import partial
@@ -14,6 +13,7 @@ import anyio
 import typer
 
 from constellation.config import load_settings
+from constellation.logs import log_to_stderr
 
 from .pairing import exchange_code, find_local, paired
 from .service import serve
@@ -101,7 +101,7 @@ def agent(
         settings = paired(settings, local)
     ctx.obj = settings
     if ctx.invoked_subcommand is None:
-        logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(message)s")
+        log_to_stderr(configured.log_format)
         raise typer.Exit(serve(settings, ready=partial(_say_ready, settings)))
 
 

@@ -4,6 +4,7 @@ Order, strongest first: arguments of a command, environment, file, defaults. The
 ``$CONSTELLATION_CONFIG``, else ``$XDG_CONFIG_HOME/constellation/config.toml``::
 
     state_dir = "~/.local/state/constellation"
+    log_format = "json"            # what hubs and agents say of themselves; default: text
 
     [client]                       # the hub that commands speak to; default: this machine's
     url = "wss://hub.example:8470/aip"
@@ -58,6 +59,7 @@ from pydantic_settings import (
 )
 
 from .errors import ConfigError
+from .logs import LogFormat
 
 ENV_PREFIX = "CONSTELLATION_"
 DISCOVERY_FILE = "hub.json"
@@ -231,6 +233,7 @@ class Settings(BaseSettings):
     )
 
     state_dir: UserPath = Field(default_factory=default_state_dir)
+    log_format: LogFormat = "text"
     client: ClientSettings = ClientSettings()
     hub: HubSettings = HubSettings()
     planner: PlannerSettings = PlannerSettings()

@@ -6,7 +6,6 @@ needs NumPy is imported when it is called.
 
 from __future__ import annotations
 
-import logging
 import sys
 from functools import partial
 from pathlib import Path
@@ -18,6 +17,7 @@ from rich.console import Console
 
 from constellation.config import load_settings
 from constellation.errors import ConfigError
+from constellation.logs import log_to_stderr
 
 from ..pairing import find_local, paired
 from ..settings import AgentSettings
@@ -121,7 +121,7 @@ def robot(
             driven = anyio.run(assembly.pilot.drive, prompt, play, lambda fraction, message: None)
         typer.echo(_told(driven))
         return
-    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(message)s")
+    log_to_stderr(load_settings().log_format)
     device = _device(name, hub, pair, ca, rules, state_dir)
     with watched(assembly, console):
         code = serve_robot(assembly, device, partial(_say_ready, assembly, device))

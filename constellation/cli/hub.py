@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 import typer
 
 from constellation.config import load_settings
+from constellation.logs import log_to_stderr
 
 from .connection import run_async
 from .output import Json, emit
@@ -58,6 +59,8 @@ def hub(
     # Only this command carries the orchestrator; the others start without it.
     from constellation.orchestrator.hub import Hub
     from constellation.orchestrator.service import serve_until_stopped
+
+    log_to_stderr(settings.log_format)
 
     def ready(served: Hub) -> None:
         emit(

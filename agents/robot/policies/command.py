@@ -6,7 +6,6 @@ it is called.
 
 from __future__ import annotations
 
-import logging
 import signal
 import sys
 from pathlib import Path
@@ -15,7 +14,9 @@ from typing import TYPE_CHECKING, Annotated
 import anyio
 import typer
 
+from constellation.config import load_settings
 from constellation.errors import ConfigError
+from constellation.logs import log_to_stderr
 
 from ..keys import read_key
 
@@ -74,7 +75,7 @@ def policy_server(
     policy: BatchPolicy = policy_of(file) if file else local_policy(str(sim), kind)
     batcher = Batcher(policy, most=most)
     server = PolicyServer(batcher, policy.spec, api_key=key)
-    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(message)s")
+    log_to_stderr(load_settings().log_format)
     anyio.run(_listen, server, batcher, host, port)
 
 
