@@ -45,6 +45,7 @@ def run(options: Options) -> Report:
     report = Report()
     parts = {
         "success": _success,
+        "positions": _positions,
         "time": _time,
         "link": _link,
         "serving": _serving,
@@ -142,6 +143,32 @@ def _motion(report: Report, grid: Grid) -> None:
                 for name, scale in (("jerk", 1), ("jump", 1), ("held", 100), ("clamped", 100))
             ),
         )
+
+
+def _positions(report: Report, options: Options) -> None:
+    names = ("synchronous", "naive", "aligned", "weighted", FUTURE)
+    ways = [Way(name, positions=True) for name in names]
+    delays = QUICK_DELAYS if options.quick else (Delay(0), Delay(4), Delay(8))
+    grid = play_all(
+        [Cell(world, way, delay) for world in WORLDS for way in ways for delay in delays],
+        *_seeds(options),
+    )
+    report.data["positions"] = {}
+    table = report.table(
+        "The same plans as positions instead of velocities: success in %",
+        "strategy",
+        *(f"{world} d={delay}" for world in WORLDS for delay in delays),
+    )
+    for way in ways:
+        means = {
+            f"{world} d={delay}": mean_of(_scores(grid[Cell(world, way, delay)]))
+            for world in WORLDS
+            for delay in delays
+        }
+        table.add_row(way.strategy, *(f"{100 * each.mean:.0f}" for each in means.values()))
+        report.data["positions"][way.strategy] = {
+            name: each.to_plain() for name, each in means.items()
+        }
 
 
 def _time(report: Report, options: Options) -> None:

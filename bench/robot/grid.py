@@ -10,20 +10,29 @@ from functools import lru_cache
 from multiprocessing import get_context
 
 from agents.robot.policies.inputs import Kind
-from agents.robot.policies.local import LocalPolicy, local_policy
+from agents.robot.policies.local import local_policy
+from agents.robot.ports import Policy
 from agents.robot.settings import Settings
 
 from .play import Case, Delay, Played, play
+from .positions import Positions
 
 EPISODES_OF_A_SEED = 1_000
 
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """A strategy, and how the policy was trained that it drives."""
+    """A strategy, and the policy that it drives.
+
+    Attributes:
+        strategy: its name.
+        kind: how the policy was trained.
+        positions: its actions are positions, not velocities.
+    """
 
     strategy: str
     kind: Kind = Kind.DELAY
+    positions: bool = False
 
     def __str__(self) -> str:
         return self.strategy if self.kind is Kind.DELAY else f"{self.strategy}, {self.kind}"
@@ -53,7 +62,7 @@ def play_all(cells: Iterable[Cell], seeds: int, episodes: int) -> dict[Cell, lis
 
 def _play(job: tuple[Cell, Sequence[int]]) -> list[Played]:
     cell, seeds = job
-    policy = _policy(cell.world, cell.way.kind)
+    policy = _policy(cell.world, cell.way.kind, positions=cell.way.positions)
     case = Case(
         cell.world,
         cell.way.strategy,
@@ -65,7 +74,6 @@ def _play(job: tuple[Cell, Sequence[int]]) -> list[Played]:
 
 
 @lru_cache
-def _policy(world: str, kind: Kind) -> LocalPolicy:
-    found = local_policy(world, kind)
-    assert isinstance(found, LocalPolicy)
-    return found
+def _policy(world: str, kind: Kind, *, positions: bool) -> Policy:
+    policy = local_policy(world, kind)
+    return Positions(policy) if positions else policy

@@ -11,11 +11,12 @@ from agents.robot.policies.inputs import HORIZON, Kind
 from agents.robot.policies.local import ExpertPolicy, local_policy
 from agents.robot.policies.network import load
 from agents.robot.settings import Settings
-from agents.robot.sims.robot import WORLDS
+from agents.robot.sims.robot import WORLDS, simulated
 from agents.robot.sims.tracking import Tracking
 from bench.robot.data import recorded, samples
 from bench.robot.learning import Training, fitted
 from bench.robot.play import Case, Delay, play
+from bench.robot.positions import Positions
 from bench.robot.train import train
 
 
@@ -99,3 +100,14 @@ def test_merged_actions_are_faster() -> None:
         for q in (1, 2)
     )
     assert double.score > 1.1 * single.score
+
+
+def test_positions_are_the_same_plan() -> None:
+    policy = local_policy("track")
+    seen = simulated("track", seed=0).observe()
+    velocities = policy.infer(seen, seen.state, delay=0)
+    positions = Positions(policy).infer(seen, seen.state, delay=0)
+    moved = np.diff(positions, axis=0, prepend=seen.state[None, :2])
+    np.testing.assert_allclose(moved * 50, velocities, atol=1e-3)
+    ideal = play(Case("track", "aligned", Delay(0)), Positions(policy))
+    assert ideal.score > 0.95
