@@ -28,7 +28,7 @@ from .policy import Policy, load_policy
 from .roots import Roots
 from .runtime import STOP_GRACE_S, Agent
 from .settings import AgentSettings
-from .skills import AnySkill, Registry, threads_are_busy
+from .skills import AnySkill, Registry, SkillSource, threads_are_busy
 from .store import Store
 from .systemd import notify, watchdog_s
 
@@ -47,6 +47,7 @@ class Service:
         ready: called when the hub has first taken the device in.
         registry: the device's skills; those of tool servers come and go.
         linked: called when the hub can be reached again (True), or no longer (False).
+        sources: see `run_agent`.
 
     Attributes:
         link: the connection; set before it is open.
@@ -60,12 +61,14 @@ class Service:
         ready: Callable[[], None],
         registry: Registry,
         linked: Callable[[bool], None],
+        sources: Sequence[SkillSource],
     ) -> None:
         self._settings = settings
         self._linked = linked
         self._registry = registry
         self._skills_changed = anyio.Event()
         self._tool_servers = tool_servers(settings, registry, self._note_change)
+        self._sources = sources
         self._agent = agent
         self._handover = handover
         self._ready = ready
@@ -120,6 +123,8 @@ class Service:
             tasks.start_soon(self._keep_card)
             for server in self._tool_servers:
                 tasks.start_soon(server.run)
+            for source in self._sources:
+                tasks.start_soon(source, self._registry, self._note_change)
             tasks.start_soon(self._calm_watchdog)
             notify("READY=1")
             await anext(signals)
@@ -183,6 +188,7 @@ async def run_agent(
     settings: AgentSettings,
     *,
     skills: Sequence[AnySkill] = (),
+    sources: Sequence[SkillSource] = (),
     ready: Callable[[], None] = lambda: None,
     linked: Callable[[bool], None] = lambda up: None,
 ) -> None:
@@ -191,6 +197,7 @@ async def run_agent(
     Args:
         settings: what to be.
         skills: to publish beside those that the settings name.
+        sources: of skills that come and go while the agent runs.
         ready: called when the hub has first taken the device in.
         linked: called when the hub can be reached, and when it no longer can; on the event loop.
 
@@ -223,7 +230,7 @@ async def run_agent(
             policy=policy,
             hub_time=lambda: artifacts.link.peer_time() if artifacts.link else None,
         )
-        service = Service(settings, agent, handover, ready, registry, linked)
+        service = Service(settings, agent, handover, ready, registry, linked, sources)
         try:
             async with connect(
                 settings.hub,
@@ -250,6 +257,7 @@ def serve(
     settings: AgentSettings,
     *,
     skills: Sequence[AnySkill] = (),
+    sources: Sequence[SkillSource] = (),
     ready: Callable[[], None] = lambda: None,
     linked: Callable[[bool], None] = lambda up: None,
 ) -> int:
@@ -258,7 +266,7 @@ def serve(
     Raises:
         ConstellationError: see `run_agent`.
     """
-    main = partial(run_agent, settings, skills=skills, ready=ready, linked=linked)
+    main = partial(run_agent, settings, skills=skills, sources=sources, ready=ready, linked=linked)
     calm_collector()
     anyio.run(main, backend_options=loop_options())
     if threads_are_busy():

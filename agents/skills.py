@@ -20,7 +20,15 @@ yields is sent as output, and the last one is the result. A parameter annotated 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import (
+    AsyncGenerator,
+    Callable,
+    Coroutine,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing, contextmanager
 from functools import partial
@@ -314,3 +322,8 @@ class Registry:
     def cards(self) -> tuple[SkillCard, ...]:
         """What the device publishes."""
         return tuple(each.card for each in self)
+
+
+SkillSource = Callable[[Registry, Callable[[], None]], Coroutine[Any, Any, None]]
+"""Runs beside the agent until canceled; skills come into the registry and go from it, and it calls
+the second argument after each change."""
