@@ -1,0 +1,35 @@
+"""The command `constellation voice`, as far as it goes without models."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from agents.voice.command import app
+from agents.voice.dialogue import Dialogue
+from agents.voice.language import LanguageMind, mind_of
+from constellation.errors import AudioError
+
+
+def test_recording_that_is_none_is_refused_before_anything_is_loaded(tmp_path: Path) -> None:
+    (tmp_path / "a.wav").write_text("no sound")
+    with pytest.raises(AudioError, match=r"a\.wav"):
+        CliRunner().invoke(app, ["--wav", str(tmp_path / "a.wav")], catch_exceptions=False)
+
+
+def test_help_says_how_it_is_used() -> None:
+    ran = CliRunner().invoke(app, ["--help"])
+    assert ran.exit_code == 0
+    assert "constellation voice --wav question.wav" in ran.stdout
+
+
+def test_mind_is_the_dialogue_unless_a_language_model_is_named(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pytest.importorskip("openai")
+    monkeypatch.setenv("OPENAI_API_KEY", "none")
+    dialogue = Dialogue()
+    assert mind_of(dialogue, "") is dialogue
+    assert isinstance(mind_of(dialogue, "my-model"), LanguageMind)
