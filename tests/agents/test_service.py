@@ -38,11 +38,13 @@ class Hub:
         self.secures = True
         self.messages: list[tuple[str, Mapping[str, Any]]] = []
         self.hello: Hello | None = None
+        self.joined = 0
         self._peer: Peer | None = None
         self._moved = anyio.Event()
 
     def opened(self, peer: Peer, hello: Hello, resumed: bool) -> None:
         self._peer, self.hello = peer, hello
+        self.joined += 1
         self._note("resumed" if resumed else "opened", {"role": hello.role})
 
     def received(self, peer: Peer, messages: Sequence[Message]) -> None:
@@ -76,6 +78,12 @@ class Hub:
                     if type == wanted and fits(body):
                         del self.messages[: index + 1]
                         return body
+                await self._moved.wait()
+
+    async def joins(self, before: int) -> None:
+        """Wait until a device is believed to be here; it may know that a moment earlier."""
+        with anyio.fail_after(30):
+            while self.joined == before:
                 await self._moved.wait()
 
     async def result(self, attempt: str) -> Mapping[str, Any]:
@@ -133,11 +141,13 @@ class Desk:
         if not (self.state / "agents" / "desk" / "credential").exists():
             more = (*more, "--pair", self.code())
         log = (self.folder / "log").open("ab")
+        before = self.hub.joined
         process = await anyio.open_process(self.arguments(*more), stderr=log)
         assert process.stdout is not None
         try:
             with anyio.fail_after(30):
                 await process.stdout.receive()
+            await self.hub.joins(before)
             yield process
         finally:
             if process.returncode is None:
