@@ -79,7 +79,12 @@ class RequestDesk:
 
 def _send(peer: Peer, body: dict[str, Any]) -> None:
     try:
+        if "result" in body and peer.is_full and peer.pending:
+            raise LimitExceeded(
+                "It was done, but its answer is left out: earlier ones were not taken in yet.",
+                remedy="Ask for less at once.",
+            )
         peer.send("response", body)
     except ProtocolError as error:
-        # Larger or deeper than this client takes.
+        # Larger or deeper than this client takes, or too much.
         peer.send("response", error_response(body["id"], error))

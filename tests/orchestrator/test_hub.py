@@ -751,6 +751,32 @@ async def test_an_observer_who_fell_behind_hears_on_though_no_fact_follows(tmp_p
                 tasks.cancel_scope.cancel()
 
 
+async def test_more_answers_at_once_than_a_client_takes_are_refused_one_by_one(
+    tmp_path: Path,
+) -> None:
+    taken: list[int] = []
+    refused: list[str] = []
+
+    async def look(it: Bench, name: str) -> None:
+        try:
+            logs = await it.client.request("logs", {"constellation": name, "after": 1})
+            taken.append(len(logs["facts"]))
+        except LimitExceeded as error:
+            refused.append(error.message)
+
+    async with bench(tmp_path) as it:
+        name = await it.submit({"id": "a", "arguments": {"x": "x" * 6_000_000}})
+        with anyio.fail_after(20):
+            async with anyio.create_task_group() as tasks:
+                for _ in range(14):
+                    tasks.start_soon(look, it, name)
+        assert set(taken) == {1}
+        assert all("its answer is left out" in message for message in refused)
+        assert len(taken) + len(refused) == 14
+        assert refused
+        assert (await it.client.request("status", {}))["constellations"] == 1
+
+
 async def test_subscriptions_are_bounded(tmp_path: Path) -> None:
     async with bench(tmp_path) as it:
         first = await it.client.request("subscribe", {})
