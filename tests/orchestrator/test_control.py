@@ -139,6 +139,17 @@ def test_a_constellation_does_not_end_before_the_planner_has_answered() -> None:
     assert kit.facts("ended")[0]["state"] == "failed"
 
 
+def test_a_canceled_constellation_does_not_wait_for_the_planner() -> None:
+    kit = Kit()
+    kit.join("a")
+    kit.submit(work("x"), work("y"), revise_on=frozenset({"failed"}))
+    kit.fail("c/x/1")
+    kit.send(CancelRequested("c"))
+    assert kit.facts("ended")[0]["state"] == "failed"
+    kit.send(RevisionClosed("c", "x"))
+    assert kit.facts("settled") == []
+
+
 def test_a_retry_by_the_planner_ends_the_wait() -> None:
     kit = Kit()
     kit.join("a")

@@ -57,6 +57,7 @@ def test_the_first_success_wins_and_the_other_is_stopped(winner: str, loser: str
     assert kit.canceled() == [(kit.where(loser), loser)]
     kit.finish(loser, {"by": loser})
     assert node.output == {"by": winner}
+    assert kit.restarted().run().constellation.nodes["x"].device == node.device
 
 
 @pytest.mark.parametrize(("first", "second"), [("c/x/1", "c/x/1b"), ("c/x/1b", "c/x/1")])
