@@ -1,14 +1,18 @@
-"""The command `mcp`: the fabric for MCP clients."""
+"""The commands `mcp` and `bridge`: the fabric for clients of other protocols."""
 
 from __future__ import annotations
 
 from typing import Annotated
 
+import anyio
 import typer
 
 from constellation.errors import ConfigError
 
 from .connection import run_async
+from .output import Json, emit
+
+bridge = typer.Typer(no_args_is_help=True, help="Offer the fabric to clients of other protocols.")
 
 
 def mcp(
@@ -47,6 +51,47 @@ def mcp(
     run_async(serve)
 
 
+@bridge.command()
+def openai(
+    listen: Annotated[
+        str, typer.Option(metavar="HOST:PORT", help="Where to listen; port 0 takes a free one.")
+    ] = "127.0.0.1:8472",
+    as_json: Json = False,
+) -> None:
+    """Offer the fabric to chat frontends: an endpoint that is compatible with OpenAI's.
+
+    A frontend uses a hub client's credential as its API key, and `constellation` as the model. It
+    uses the hub that is configured, or the one that runs on this machine.
+
+    \b
+    Examples:
+      constellation bridge openai
+      constellation bridge openai --listen 127.0.0.1:9000
+    """
+    host, separator, port = listen.rpartition(":")
+    if not separator or not port.isdecimal():
+        raise typer.BadParameter(f"{listen!r} is not HOST:PORT.", param_hint="--listen")
+    try:
+        from constellation.bridges.openai import serve_chat
+    except ImportError as error:
+        raise ConfigError(
+            f"This needs the extra 'chat': {error}.",
+            remedy="Install it: pip install 'constellation-fabric[chat]'.",
+        ) from None
+    from constellation.client import find_hub
+    from constellation.config import load_settings
+
+    url = load_settings().client.url or find_hub(load_settings())[0]
+
+    async def serve() -> None:
+        async with serve_chat(url, host, int(port)) as base:
+            emit({"url": base}, f"Chat frontends find the fabric at {base}.", as_json=as_json)
+            await anyio.sleep_forever()
+
+    run_async(serve)
+
+
 def register(app: typer.Typer) -> None:
     """Add the commands of this file."""
     app.command(rich_help_panel="Bridges")(mcp)
+    app.add_typer(bridge, name="bridge", rich_help_panel="Bridges")

@@ -1,8 +1,4 @@
-"""Questions that tasks ask: finding them, wording them, reading a person's answer.
-
-A question is AIP's ``{"id", "kind", "prompt", "options"?}``; the answer to an ``approval`` is true
-or false, to a ``choice`` one of its options, to a ``text`` any text.
-"""
+"""Questions that tasks ask: finding them, wording them, reading a person's answer."""
 
 from __future__ import annotations
 
@@ -11,10 +7,8 @@ from typing import Any
 
 import typer
 
+from constellation.telling.questions import parse_answer
 from constellation.telling.text import clean
-
-YES = frozenset({"y", "yes", "true", "approve", "ok"})
-NO = frozenset({"", "n", "no", "false", "deny"})
 
 
 def open_questions(shown: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -42,21 +36,10 @@ def read_answer(question: Mapping[str, Any], text: str) -> Any:
     Raises:
         typer.BadParameter: it is none of the possible answers.
     """
-    word = text.strip()
-    kind = question["kind"]
-    if kind == "approval":
-        if word.lower() not in YES | NO:
-            raise typer.BadParameter(f"{word!r} is neither yes nor no.")
-        return word.lower() in YES
-    if kind == "choice":
-        options = question["options"]
-        found = next((each for each in options if str(each) == word), None)
-        if found is None:
-            raise typer.BadParameter(
-                f"{word!r} is not one of {', '.join(str(each) for each in options)}."
-            )
-        return found
-    return word
+    try:
+        return parse_answer(question, text)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
 
 
 def how_to_answer(constellation: str, task: str, question: Mapping[str, Any]) -> str:

@@ -1,0 +1,265 @@
+"""The fabric as an OpenAI-compatible endpoint, so that any chat frontend can talk to one's devices.
+
+Each request brings the credential of a hub's client as its API key, and gets a connection of its
+own with it: this process needs no rights, and what may be done is decided by the hub.
+
+What a chat has started goes on when its frontend hangs up.
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+import time
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from typing import Literal
+from uuid import uuid4
+
+import anyio
+import uvicorn
+from pydantic import BaseModel, Field, ValidationError
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
+
+from constellation.errors import (
+    AuthenticationError,
+    ConfigError,
+    ConstellationError,
+    PermissionDenied,
+)
+from constellation.fabric import Fabric, connect
+
+from .chat import Said, reply
+
+MODEL = "constellation"
+STOP_GRACE_S = 2
+SCHEME = "bearer "
+
+
+class TextPart(BaseModel):
+    """A part of a message; pictures and sound are refused."""
+
+    type: Literal["text"]
+    text: str
+
+
+class Message(BaseModel):
+    """A message as a client sends it."""
+
+    role: str
+    content: str | list[TextPart] | None = None
+
+    def said(self) -> Said:
+        """It, as the chat takes it."""
+        if isinstance(self.content, list):
+            return Said(self.role, "".join(part.text for part in self.content))
+        return Said(self.role, self.content or "")
+
+
+class Chat(BaseModel):
+    """The body of a request; settings of language models mean nothing here and are ignored."""
+
+    model: Literal["constellation"]
+    messages: list[Message] = Field(min_length=1)
+    stream: bool = False
+
+
+class Completions:
+    """The ASGI application behind ``/v1/chat/completions``.
+
+    Args:
+        url: of the hub.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        request = Request(scope, receive)
+        try:
+            chat = Chat.model_validate_json(await request.body())
+        except ValidationError as error:
+            await _refusal(400, "invalid_request_error", _first(error))(scope, receive, send)
+            return
+        messages = [each.said() for each in chat.messages]
+        if messages[-1].role != "user" or not messages[-1].text.strip():
+            refusal = _refusal(400, "invalid_request_error", "The last message is not a user's.")
+            await refusal(scope, receive, send)
+            return
+        answer = _Answer(scope, receive, send)
+        try:
+            async with connect(self._url, token=_credential(request)) as fabric:
+                if chat.stream:
+                    await answer.stream(fabric, messages)
+                else:
+                    await answer.whole(fabric, messages)
+        except ConstellationError as error:
+            if answer.started:
+                raise
+            await _refused(error)(scope, receive, send)
+
+
+class _Answer:
+    """One answer on its way.
+
+    Attributes:
+        started: True once its status has been sent.
+    """
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self._connection = (scope, receive, send)
+        self._envelope = {
+            "id": f"chatcmpl-{uuid4().hex}",
+            "created": int(time.time()),
+            "model": MODEL,
+        }
+        self.started = False
+
+    async def whole(self, fabric: Fabric, messages: list[Said]) -> None:
+        """Send it at its end."""
+        said: list[str] = []
+
+        async def say(text: str) -> None:
+            said.append(text)
+
+        await reply(fabric, messages, say)
+        message = {"role": "assistant", "content": "".join(said)}
+        choice = {"index": 0, "message": message, "finish_reason": "stop"}
+        self.started = True
+        answer = {**self._envelope, "object": "chat.completion", "choices": [choice]}
+        await JSONResponse(answer)(*self._connection)
+
+    async def stream(self, fabric: Fabric, messages: list[Said]) -> None:
+        """Send its pieces as server-sent events, as long as somebody listens."""
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self._stop_when_left, tasks.cancel_scope)
+            await self._stream(fabric, messages)
+            tasks.cancel_scope.cancel()
+
+    async def _stop_when_left(self, stop: anyio.CancelScope) -> None:
+        _, receive, _ = self._connection
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        stop.cancel()
+
+    async def _stream(self, fabric: Fabric, messages: list[Said]) -> None:
+        _, _, send = self._connection
+        headers = [(b"content-type", b"text/event-stream"), (b"cache-control", b"no-cache")]
+        self.started = True
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+
+        async def event(data: str, more: bool = True) -> None:
+            body = f"data: {data}\n\n".encode()
+            await send({"type": "http.response.body", "body": body, "more_body": more})
+
+        async def delta(piece: Mapping[str, str], reason: str | None = None) -> None:
+            choice = {"index": 0, "delta": piece, "finish_reason": reason}
+            chunk = {**self._envelope, "object": "chat.completion.chunk", "choices": [choice]}
+            await event(json.dumps(chunk))
+
+        async def say(text: str) -> None:
+            await delta({"content": text})
+
+        await delta({"role": "assistant", "content": ""})
+        await reply(fabric, messages, say)
+        await delta({}, "stop")
+        await event("[DONE]", more=False)
+
+
+def chat_app(url: str) -> Starlette:
+    """The endpoint as an ASGI application.
+
+    Args:
+        url: of the hub.
+    """
+
+    async def models(request: Request) -> JSONResponse:
+        try:
+            async with connect(url, token=_credential(request)):
+                pass
+        except ConstellationError as error:
+            return _refused(error)
+        model = {"id": MODEL, "object": "model", "created": 0, "owned_by": MODEL}
+        return JSONResponse({"object": "list", "data": [model]})
+
+    return Starlette(
+        routes=[
+            Route("/v1/models", models),
+            Route("/v1/chat/completions", Completions(url), methods=["POST"]),
+        ]
+    )
+
+
+@asynccontextmanager
+async def serve_chat(url: str, host: str, port: int) -> AsyncIterator[str]:
+    """Serve the endpoint for as long as the context is open; yields its base address.
+
+    Args:
+        url: of the hub.
+        host, port: where to listen; 0 takes a free port.
+
+    Raises:
+        ConfigError: the address cannot be bound.
+    """
+    try:
+        listener = socket.create_server((host, port))
+    except OSError as error:
+        raise ConfigError(
+            f"Nobody can listen on {host}:{port}: {error.strerror or error}.",
+            remedy="Choose another --listen, or stop what uses it.",
+        ) from None
+    config = uvicorn.Config(
+        chat_app(url), log_level="warning", lifespan="off", timeout_graceful_shutdown=STOP_GRACE_S
+    )
+    server = _Server(config)
+    with listener:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(server.serve, [listener])
+            yield f"http://{host}:{listener.getsockname()[1]}/v1"
+            server.should_exit = True
+
+
+class _Server(uvicorn.Server):
+    """A server that leaves signals to the command that started it."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Take none."""
+        yield
+
+
+def _credential(request: Request) -> str:
+    header = request.headers.get("authorization", "")
+    if not header.lower().startswith(SCHEME):
+        raise AuthenticationError(
+            "The request has no API key.",
+            remedy="Use the credential of a client of the hub as the API key.",
+        )
+    return header[len(SCHEME) :].strip()
+
+
+def _refused(error: ConstellationError) -> JSONResponse:
+    match error:
+        case AuthenticationError():
+            return _refusal(401, "authentication_error", str(error))
+        case PermissionDenied():
+            return _refusal(403, "permission_error", str(error))
+        case _:
+            return _refusal(503, "server_error", str(error))
+
+
+def _refusal(status: int, kind: str, message: str) -> JSONResponse:
+    body = {"message": message, "type": kind, "param": None, "code": None}
+    return JSONResponse({"error": body}, status_code=status)
+
+
+def _first(error: ValidationError) -> str:
+    """What is wrong first with a body, and where."""
+    found = error.errors()[0]
+    where = ".".join(map(str, found["loc"]))
+    return f"{where}: {found['msg']}" if where else found["msg"]
