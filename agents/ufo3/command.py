@@ -14,12 +14,10 @@ from typing import Annotated, Any
 
 import typer
 
-from constellation.config import load_settings
 from constellation.errors import ConfigError
 
-from ..pairing import find_local, paired
+from ..bridged import device_settings, read_secret, say
 from ..service import serve
-from ..settings import AgentSettings
 from ..skills import AnySkill, SkillSource, skill
 
 app = typer.Typer()
@@ -88,20 +86,11 @@ def ufo3(
             "There is nothing to serve.",
             remedy="Give --listen, or --server-file with --device, or both.",
         )
-    state = load_settings({"state_dir": state_dir}).state_dir.absolute()
-    local = find_local(state) if hub is None else None
-    settings = AgentSettings(
-        hub=local.url if local else str(hub),
-        name=name,
-        state_dir=state,
-        pair=pair,
-        ca=ca and ca.absolute(),
-        kind="ufo3",
-        policy=policy and policy.absolute(),
+    settings = device_settings(
+        "ufo3", name=name, hub=hub, pair=pair, ca=ca, policy=policy, state_dir=state_dir
     )
-    settings = paired(settings, local) if local else settings
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(message)s")
-    ready = partial(_say, f"{name} is connected to {settings.hub}.")
+    ready = partial(say, f"{name} is connected to {settings.hub}.")
     raise typer.Exit(serve(settings, skills=skills, sources=sources, ready=ready))
 
 
@@ -118,8 +107,8 @@ def _listening(listen: str, token_file: Path | None) -> tuple[AnySkill, SkillSou
     gateway = Gateway(
         host.strip("[]"),
         int(port),
-        _secret(token_file),
-        lambda port: _say(f"UFO³ devices can dial ws://{host}:{port}/ws with their token."),
+        read_secret(token_file),
+        lambda port: say(f"UFO³ devices can dial ws://{host}:{port}/ws with their token."),
     )
 
     @skill("ufo3.devices", effect="read", examples=["which ufo3 devices are connected"])
@@ -138,20 +127,5 @@ def _driving(server_file: Path, devices: list[str]) -> list[AnySkill]:
             "A UFO³ server does not say which devices it has.",
             remedy="Name each with --device.",
         )
-    url = _secret(server_file)
+    url = read_secret(server_file)
     return [each for device in devices for each in device_skills(url, device)]
-
-
-def _secret(file: Path) -> str:
-    try:
-        secret = file.read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{file} cannot be read: {error}.", remedy="Name another file.") from None
-    if not secret:
-        raise ConfigError(f"{file} is empty.", remedy="Write the secret into it.")
-    return secret
-
-
-def _say(what: str) -> None:
-    typer.echo(what)
-    sys.stdout.flush()
