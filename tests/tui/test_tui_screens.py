@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import anyio
@@ -74,6 +75,20 @@ async def test_a_request_that_cannot_be_planned_says_why_and_can_be_mended(tmp_p
         await it.sees("What is to be done?")
         await it.press("escape")
         await it.sees_not("What is to be done?")
+
+
+@SIZES
+async def test_a_long_name_gives_way_to_how_it_stands(
+    tmp_path: Path, size: tuple[int, int]
+) -> None:
+    async with bench(tmp_path, size) as it, device_of(it.hub) as desk:
+        await it.submit(*CHAIN, name="check every disk of every machine " * 3)
+        await it.sees("0/2")
+        await it.press("enter")
+        desk.complete("a")
+        await it.until(
+            lambda: re.search(r"… +\S+ 1/2  (\d+ ms|[\d.]+ s) .*● 127", it.text()) is not None
+        )
 
 
 @SIZES

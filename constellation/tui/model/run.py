@@ -50,6 +50,11 @@ class Summary:
         )
 
     @property
+    def shown_state(self) -> str:
+        """Its state, or ``paused`` while nothing more of it is started."""
+        return "paused" if self.paused and self.ended_at is None else self.state
+
+    @property
     def total(self) -> int:
         """How many tasks it has."""
         return sum(self.counts.values())

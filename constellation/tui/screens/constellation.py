@@ -38,7 +38,7 @@ TASKS = (
     Column("", 1),
     Column("Task", share=2),
     Column("Device", 12, needs=50),
-    Column("Time", 8, justify="right"),
+    Column("Time", 11, justify="right"),
     Column("", share=3, needs=60),
 )
 STORY = (Column("Time", 12), Column("What happened", share=1))
@@ -115,16 +115,20 @@ class ConstellationScreen(View):
         run = self.run
         if run is None:
             return Text(f"{self._run_id} is not known.")
+        return Text.assemble(
+            named(run.summary.shown_state), "  ", (one_line(run.summary.name), "bold")
+        )
+
+    def figures(self) -> Text:
+        run = self.run
+        if run is None:
+            return Text("")
         summary = run.summary
-        state = "paused" if summary.paused and summary.ended_at is None else summary.state
         end = self.face.now if summary.ended_at is None else summary.ended_at
         share = summary.finished / summary.total if summary.total else 0.0
         return Text.assemble(
-            named(state),
             "  ",
-            (one_line(summary.name), "bold"),
-            "  ",
-            meter(share, 8, COLOURS[state]),
+            meter(share, 8, COLOURS[run.summary.shown_state]),
             (f" {summary.finished}/{summary.total}  {duration(end - summary.created_at)}", GREY),
         )
 

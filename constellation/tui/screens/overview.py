@@ -96,7 +96,7 @@ class Overview(View):
 
     def _run(self, run: Run) -> list[Text | str]:
         summary = run.summary
-        state = "paused" if summary.paused and summary.ended_at is None else summary.state
+        state = summary.shown_state
         end = self.face.now if summary.ended_at is None else summary.ended_at
         share = summary.finished / summary.total if summary.total else 0.0
         style = GREY if state in TERMINAL else ""

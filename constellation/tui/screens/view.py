@@ -46,13 +46,18 @@ class View(Screen[None]):
         yield from ()
 
     def heading(self) -> Text:
-        """Where one is."""
+        """Where one is; cut where there is no room for it."""
+        return Text("")
+
+    def figures(self) -> Text:
+        """How it stands, behind the heading; never cut."""
         return Text("")
 
     def paint(self) -> None:
         """Draw what is known now."""
         bar = self.query_one("#bar", Static)
-        bar.update(_justified(self.heading(), self._link(), self.size.width - 2))
+        line = _justified(self.heading(), self.figures(), self._link(), self.size.width - 2)
+        bar.update(line)
 
     def on_mount(self) -> None:
         self._is_complete = True
@@ -97,9 +102,10 @@ class Dialog(ModalScreen[T]):
         self.dismiss(None)
 
 
-def _justified(left: Text, right: Text, width: int) -> Text:
-    """Two texts at the two ends of a line."""
-    room = max(0, width - right.cell_len - 2)
-    left = left.copy()
-    left.truncate(room, overflow="ellipsis", pad=True)
-    return Text.assemble(left, "  ", right, no_wrap=True)
+def _justified(heading: Text, figures: Text, link: Text, width: int) -> Text:
+    """A line of two ends, of which the heading gives way."""
+    room = max(0, width - figures.cell_len - link.cell_len - 2)
+    heading = heading.copy()
+    heading.truncate(room, overflow="ellipsis")
+    gap = " " * (room - heading.cell_len + 2)
+    return Text.assemble(heading, figures, gap, link, no_wrap=True)
