@@ -155,20 +155,16 @@ def _positions(report: Report, options: Options) -> None:
     )
     report.data["positions"] = {}
     table = report.table(
-        "The same plans as positions instead of velocities: success in %",
-        "strategy",
-        *(f"{world} d={delay}" for world in WORLDS for delay in delays),
+        "The same plans as positions instead of velocities: success in %", "world", *names
     )
-    for way in ways:
-        means = {
-            f"{world} d={delay}": mean_of(_scores(grid[Cell(world, way, delay)]))
-            for world in WORLDS
-            for delay in delays
-        }
-        table.add_row(way.strategy, *(f"{100 * each.mean:.0f}" for each in means.values()))
-        report.data["positions"][way.strategy] = {
-            name: each.to_plain() for name, each in means.items()
-        }
+    for world in WORLDS:
+        for delay in delays:
+            means = [mean_of(_scores(grid[Cell(world, way, delay)])) for way in ways]
+            row = f"{world}, d={delay}"
+            table.add_row(row, *(each.percent() for each in means))
+            report.data["positions"][row] = {
+                name: each.to_plain() for name, each in zip(names, means, strict=True)
+            }
 
 
 def _time(report: Report, options: Options) -> None:
