@@ -13,6 +13,7 @@ from typing import Any
 
 from constellation.aip.messages import Message
 from constellation.aip.outbox import Outbox
+from constellation.aip.session import State
 from constellation.errors import JournalError
 from constellation.graph.task import Outcome, TaskState
 from constellation.orchestrator import outcomes as outcomes_module
@@ -25,7 +26,7 @@ from constellation.orchestrator.outcomes import Outcomes
 from constellation.orchestrator.presence import PresenceDesk
 from constellation.orchestrator.recovery import Recovery
 from constellation.orchestrator.scheduler import Scheduler
-from constellation.orchestrator.state import State
+from constellation.orchestrator.state import State as SchedulerState
 from constellation.testing.simulation.device import Device
 from constellation.testing.simulation.hub import Hub, Peer
 from constellation.testing.simulation.journal import MemoryJournal
@@ -109,7 +110,14 @@ def passes_only_the_first_result_of_a_frame() -> Iterator[Kinds]:
         """Hands in what it has all at once, so that frames have several results."""
 
         def _hand_in(self, attempt: str, body: Mapping[str, Any]) -> None:
-            self._later(0.5, super()._hand_in, attempt, body)
+            self._later(1.0, self._hand_in_all)
+
+        def _hand_in_all(self) -> None:
+            on_the_way = {attempt for _, attempt in self._sent}
+            for attempt, body in self._held.items():
+                if attempt not in on_the_way and self.session.state is State.OPEN:
+                    self._sent.append((self.session.send("result", body), attempt))
+            self.flush()
 
     yield {"make_hub": Narrow, "make_device": Hoarding}
 
@@ -325,14 +333,14 @@ def gives_a_device_too_much() -> Iterator[Kinds]:
 
 @bug
 def keeps_a_resource_for_ever() -> Iterator[Kinds]:
-    release = State.release
+    release = SchedulerState.release
 
-    def greedy(self: State, device: HubDevice, attempt: Attempt) -> None:
+    def greedy(self: SchedulerState, device: HubDevice, attempt: Attempt) -> None:
         held = dict(self.resources)
         release(self, device, attempt)
         self.resources.update(held)
 
-    with replaced(State, "release", greedy):
+    with replaced(SchedulerState, "release", greedy):
         yield {}
 
 

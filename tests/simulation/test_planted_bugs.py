@@ -8,7 +8,7 @@ from planted_bugs import BUGS
 from constellation.errors import ConstellationError
 from constellation.testing.simulation import Story, Violation, play, tell
 
-LIVES = 400
+LIVES = 1_500
 # What a bug may show itself by: a judgement, or a machine that refuses to go on.
 SHOWN = (Violation, ConstellationError, KeyError, IndexError, AssertionError)
 
