@@ -9,15 +9,13 @@ What a chat has started goes on when its frontend hangs up.
 from __future__ import annotations
 
 import json
-import socket
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from typing import Literal
 from uuid import uuid4
 
 import anyio
-import uvicorn
 from pydantic import BaseModel, Field, ValidationError
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -27,17 +25,15 @@ from starlette.types import Receive, Scope, Send
 
 from constellation.errors import (
     AuthenticationError,
-    ConfigError,
     ConstellationError,
     PermissionDenied,
 )
 from constellation.fabric import Fabric, connect
 
 from .chat import Said, reply
+from .http import credential, listening, serving
 
 MODEL = "constellation"
-STOP_GRACE_S = 2
-SCHEME = "bearer "
 
 
 class TextPart(BaseModel):
@@ -206,41 +202,12 @@ async def serve_chat(url: str, host: str, port: int) -> AsyncIterator[str]:
     Raises:
         ConfigError: the address cannot be bound.
     """
-    try:
-        listener = socket.create_server((host, port))
-    except OSError as error:
-        raise ConfigError(
-            f"Nobody can listen on {host}:{port}: {error.strerror or error}.",
-            remedy="Choose another --listen, or stop what uses it.",
-        ) from None
-    config = uvicorn.Config(
-        chat_app(url), log_level="warning", lifespan="off", timeout_graceful_shutdown=STOP_GRACE_S
-    )
-    server = _Server(config)
-    with listener:
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(server.serve, [listener])
-            yield f"http://{host}:{listener.getsockname()[1]}/v1"
-            server.should_exit = True
-
-
-class _Server(uvicorn.Server):
-    """A server that leaves signals to the command that started it."""
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Take none."""
-        yield
+    async with listening(host, port) as listener, serving(chat_app(url), listener):
+        yield f"http://{host}:{listener.getsockname()[1]}/v1"
 
 
 def _credential(request: Request) -> str:
-    header = request.headers.get("authorization", "")
-    if not header.lower().startswith(SCHEME):
-        raise AuthenticationError(
-            "The request has no API key.",
-            remedy="Use the credential of a client of the hub as the API key.",
-        )
-    return header[len(SCHEME) :].strip()
+    return credential(request.headers, "Use the credential of a client of the hub as the API key.")
 
 
 def _refused(error: ConstellationError) -> JSONResponse:

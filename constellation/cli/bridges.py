@@ -68,9 +68,7 @@ def openai(
       constellation bridge openai
       constellation bridge openai --listen 127.0.0.1:9000
     """
-    host, separator, port = listen.rpartition(":")
-    if not separator or not port.isdecimal():
-        raise typer.BadParameter(f"{listen!r} is not HOST:PORT.", param_hint="--listen")
+    host, port = _address(listen)
     try:
         from constellation.bridges.openai import serve_chat
     except ImportError as error:
@@ -84,11 +82,56 @@ def openai(
     url = load_settings().client.url or find_hub(load_settings())[0]
 
     async def serve() -> None:
-        async with serve_chat(url, host, int(port)) as base:
+        async with serve_chat(url, host, port) as base:
             emit({"url": base}, f"Chat frontends find the fabric at {base}.", as_json=as_json)
             await anyio.sleep_forever()
 
     run_async(serve)
+
+
+@bridge.command()
+def a2a(
+    listen: Annotated[
+        str, typer.Option(metavar="HOST:PORT", help="Where to listen; port 0 takes a free one.")
+    ] = "127.0.0.1:8473",
+    as_json: Json = False,
+) -> None:
+    """Offer the fabric to agents that speak A2A: a card, and tasks with streaming.
+
+    A client sends a hub client's credential as its bearer token. It uses the hub that is
+    configured, or the one that runs on this machine.
+
+    \b
+    Examples:
+      constellation bridge a2a
+      constellation bridge a2a --listen 127.0.0.1:9000
+    """
+    host, port = _address(listen)
+    try:
+        from constellation.bridges.a2a import serve_a2a
+    except ImportError as error:
+        raise ConfigError(
+            f"This needs the extra 'a2a': {error}.",
+            remedy="Install it: pip install 'constellation-fabric[a2a]'.",
+        ) from None
+    from constellation.client import find_hub
+    from constellation.config import load_settings
+
+    url = load_settings().client.url or find_hub(load_settings())[0]
+
+    async def serve() -> None:
+        async with serve_a2a(url, host, port) as base:
+            emit({"url": base}, f"A2A clients find the fabric at {base}.", as_json=as_json)
+            await anyio.sleep_forever()
+
+    run_async(serve)
+
+
+def _address(listen: str) -> tuple[str, int]:
+    host, separator, port = listen.rpartition(":")
+    if not separator or not port.isdecimal():
+        raise typer.BadParameter(f"{listen!r} is not HOST:PORT.", param_hint="--listen")
+    return host, int(port)
 
 
 def register(app: typer.Typer) -> None:

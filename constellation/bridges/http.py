@@ -1,0 +1,71 @@
+"""What the bridges that listen on HTTP share: serving, and the credential of a request."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+
+import anyio
+import uvicorn
+from starlette.applications import Starlette
+
+from constellation.errors import AuthenticationError, ConfigError
+
+STOP_GRACE_S = 2
+SCHEME = "bearer "
+
+
+@asynccontextmanager
+async def listening(host: str, port: int) -> AsyncIterator[socket.socket]:
+    """A listener for as long as the context is open; port 0 takes a free one.
+
+    Raises:
+        ConfigError: the address cannot be bound.
+    """
+    try:
+        listener = socket.create_server((host, port))
+    except OSError as error:
+        raise ConfigError(
+            f"Nobody can listen on {host}:{port}: {error.strerror or error}.",
+            remedy="Choose another --listen, or stop what uses it.",
+        ) from None
+    with listener:
+        yield listener
+
+
+@asynccontextmanager
+async def serving(app: Starlette, listener: socket.socket) -> AsyncIterator[None]:
+    """Serve an application for as long as the context is open."""
+    config = uvicorn.Config(
+        app, log_level="warning", lifespan="off", timeout_graceful_shutdown=STOP_GRACE_S
+    )
+    server = _Server(config)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(server.serve, [listener])
+        yield
+        server.should_exit = True
+
+
+def credential(headers: Mapping[str, str], remedy: str) -> str:
+    """The bearer credential of a request.
+
+    Args:
+        remedy: for a person whose request has none.
+
+    Raises:
+        AuthenticationError: it has none.
+    """
+    header = headers.get("authorization", "")
+    if not header.lower().startswith(SCHEME):
+        raise AuthenticationError("The request has no credential.", remedy=remedy)
+    return header[len(SCHEME) :].strip()
+
+
+class _Server(uvicorn.Server):
+    """A server that leaves signals to the command that started it."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Take none."""
+        yield

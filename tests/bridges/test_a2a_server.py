@@ -1,0 +1,163 @@
+"""The fabric as an A2A agent: the SDK's own client, a real hub and a real agent."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from a2a.client import Client, ClientConfig, create_client
+from a2a.helpers import get_data_parts, new_text_message
+from a2a.types import (
+    CancelTaskRequest,
+    GetTaskRequest,
+    Role,
+    SendMessageRequest,
+    StreamResponse,
+    TaskState,
+)
+from a2a.utils.errors import A2AError
+from anyio.from_thread import start_blocking_portal
+
+from constellation import fabric
+from constellation.aip.client import connect
+from constellation.bridges.a2a import serve_a2a
+from constellation.cli.embedded import embedded_hub
+from constellation.config import LocalHub, load_settings
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture(scope="module")
+def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalHub]:
+    """A hub with an agent, each a process."""
+    root, state = tmp_path_factory.mktemp("root"), tmp_path_factory.mktemp("state")
+    (root / "hello.txt").write_text("hello")
+    settings = load_settings({"state_dir": Path(state)})
+    with (
+        start_blocking_portal() as portal,
+        portal.wrap_async_context_manager(embedded_hub(settings, root)),
+    ):
+        found = LocalHub.find(state)
+        assert found is not None
+        yield found
+
+
+@asynccontextmanager
+async def reaching(base: str, token: str, *, streaming: bool = True) -> AsyncIterator[Client]:
+    """A client with a credential."""
+    headers = {"Authorization": f"Bearer {token}", "A2A-Version": "1.0"}
+    async with (
+        httpx.AsyncClient(headers=headers, timeout=60) as http,
+        await create_client(base, ClientConfig(streaming=streaming, httpx_client=http)) as client,
+    ):
+        yield client
+
+
+@asynccontextmanager
+async def client_of(
+    hub: LocalHub, *, streaming: bool = True, token: str | None = None
+) -> AsyncIterator[Client]:
+    """A client of a bridge to the hub."""
+    async with (
+        serve_a2a(hub.url, "127.0.0.1", 0) as base,
+        reaching(base, token or hub.token.get_secret_value(), streaming=streaming) as client,
+    ):
+        yield client
+
+
+async def credential_of_guest(hub: LocalHub) -> str:
+    """The credential of another client of the hub."""
+    async with fabric.connect(hub.url, token=hub.token.get_secret_value()) as connected:
+        offer = await connected.hub.ask("pair", name="guest", role="client")
+    tokens: list[str] = []
+    async with connect(
+        hub.url,
+        role="client",
+        name="guest",
+        pair_code=offer["code"],
+        on_credential=tokens.append,
+    ) as link:
+        await link.ready()
+    return tokens[0]
+
+
+def request(text: str) -> SendMessageRequest:
+    return SendMessageRequest(message=new_text_message(text, role=Role.ROLE_USER))
+
+
+async def said(client: Client, text: str) -> list[StreamResponse]:
+    return [event async for event in client.send_message(request(text))]
+
+
+async def test_a_request_is_streamed_to_its_end(hub: LocalHub) -> None:
+    async with client_of(hub) as client:
+        events = await said(client, "read hello.txt")
+        states = [each.status_update.status.state for each in events if each.status_update.task_id]
+        assert states[0] == TaskState.TASK_STATE_WORKING
+        assert states[-1] == TaskState.TASK_STATE_COMPLETED
+        (artifact,) = [
+            each.artifact_update.artifact for each in events if each.artifact_update.task_id
+        ]
+        (outputs,) = get_data_parts(artifact.parts)
+        assert "hello" in str(outputs)
+        task = await client.get_task(GetTaskRequest(id=events[0].task.id))
+        assert task.status.state == TaskState.TASK_STATE_COMPLETED
+
+
+async def test_a_request_is_answered_at_its_end_without_streaming(hub: LocalHub) -> None:
+    async with client_of(hub, streaming=False) as client:
+        (answer,) = await said(client, "read hello.txt")
+        assert answer.task.status.state == TaskState.TASK_STATE_COMPLETED
+
+
+@pytest.mark.parametrize(
+    ("text", "state"),
+    [
+        ("read missing.txt", TaskState.TASK_STATE_FAILED),
+        ("qwertz the frobnicator", TaskState.TASK_STATE_REJECTED),
+    ],
+)
+async def test_what_fails_and_what_cannot_be_planned_are_told_apart(
+    hub: LocalHub, text: str, state: Any
+) -> None:
+    async with client_of(hub, streaming=False) as client:
+        (answer,) = await said(client, text)
+        assert answer.task.status.state == state
+        assert answer.task.status.message.parts[0].text
+
+
+async def test_a_task_is_canceled_on_the_hub(hub: LocalHub) -> None:
+    async with client_of(hub) as client:
+        events = client.send_message(request("wait 500 seconds"))
+        async for event in events:
+            if event.status_update.status.state == TaskState.TASK_STATE_WORKING:
+                found = event.status_update.task_id
+                break
+        canceled = await client.cancel_task(CancelTaskRequest(id=found))
+        assert canceled.status.state == TaskState.TASK_STATE_CANCELED
+    async with fabric.connect(hub.url, token=hub.token.get_secret_value()) as connected:
+        assert await connected.constellations() == []
+
+
+async def test_a_wrong_credential_is_refused(hub: LocalHub) -> None:
+    async with client_of(hub, token="wrong") as client:
+        with pytest.raises(A2AError, match="401"):
+            await said(client, "read hello.txt")
+
+
+async def test_the_tasks_of_one_credential_are_hidden_from_another(hub: LocalHub) -> None:
+    token, guest = hub.token.get_secret_value(), await credential_of_guest(hub)
+    async with (
+        serve_a2a(hub.url, "127.0.0.1", 0) as base,
+        reaching(base, token) as owner,
+        reaching(base, guest) as other,
+    ):
+        events = await said(owner, "read hello.txt")
+        wanted = GetTaskRequest(id=events[0].task.id)
+        assert (await owner.get_task(wanted)).id == wanted.id
+        with pytest.raises(A2AError, match="not found"):
+            await other.get_task(wanted)
