@@ -49,13 +49,13 @@ class HttpFailed(TaskFailed):
 
 
 class ToolFailed(TaskFailed):
-    """A tool of an MCP server said that it failed, or its server refused the call."""
+    """A foreign tool or agent said that it failed, or its server refused the call."""
 
     code = "task.failed.tool"
 
 
 class ToolServerLost(TaskFailed):
-    """The MCP server behind a tool is gone; it is started again, so a retry may succeed."""
+    """What is behind a foreign tool is gone; it may come back, so a retry may succeed."""
 
     code = "task.failed.server_lost"
 

@@ -72,5 +72,8 @@ def a2a_agent(
         "a2a", name=name, hub=hub, pair=pair, ca=ca, policy=policy, state_dir=state_dir
     )
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(message)s")
+    for chatty in ("a2a", "httpx"):
+        # They tell of each look at the card.
+        logging.getLogger(chatty).setLevel(logging.WARNING)
     ready = partial(say, f"{name} is connected to {settings.hub}.")
     raise typer.Exit(serve(settings, skills=[reached], sources=[agent.run], ready=ready))

@@ -26,17 +26,35 @@ from constellation import fabric
 from constellation.aip.client import connect
 from constellation.bridges.a2a import serve_a2a
 from constellation.cli.embedded import embedded_hub
+from constellation.cli.processes import child
 from constellation.config import LocalHub, load_settings
 
 pytestmark = pytest.mark.anyio
 
+ASKING = '''
+from agents.context import Context
+from agents.skills import skill
+
+
+@skill("wall.paint", effect="read", examples=["paint the wall"])
+async def paint(context: Context) -> str:
+    """Paint the wall."""
+    return "painted " + await context.choose("Which colour?", ["red", "blue"])
+'''
+
 
 @pytest.fixture(scope="module")
-def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalHub]:
+def state(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where all keep what they remember."""
+    return tmp_path_factory.mktemp("state")
+
+
+@pytest.fixture(scope="module")
+def hub(state: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalHub]:
     """A hub with an agent, each a process."""
-    root, state = tmp_path_factory.mktemp("root"), tmp_path_factory.mktemp("state")
+    root = tmp_path_factory.mktemp("root")
     (root / "hello.txt").write_text("hello")
-    settings = load_settings({"state_dir": Path(state)})
+    settings = load_settings({"state_dir": state})
     with (
         start_blocking_portal() as portal,
         portal.wrap_async_context_manager(embedded_hub(settings, root)),
@@ -115,18 +133,18 @@ async def test_a_request_is_answered_at_its_end_without_streaming(hub: LocalHub)
 
 
 @pytest.mark.parametrize(
-    ("text", "state"),
+    ("text", "expected"),
     [
         ("read missing.txt", TaskState.TASK_STATE_FAILED),
         ("qwertz the frobnicator", TaskState.TASK_STATE_REJECTED),
     ],
 )
 async def test_what_fails_and_what_cannot_be_planned_are_told_apart(
-    hub: LocalHub, text: str, state: Any
+    hub: LocalHub, text: str, expected: Any
 ) -> None:
     async with client_of(hub, streaming=False) as client:
         (answer,) = await said(client, text)
-        assert answer.task.status.state == state
+        assert answer.task.status.state == expected
         assert answer.task.status.message.parts[0].text
 
 
@@ -161,3 +179,23 @@ async def test_the_tasks_of_one_credential_are_hidden_from_another(hub: LocalHub
         assert (await owner.get_task(wanted)).id == wanted.id
         with pytest.raises(A2AError, match="not found"):
             await other.get_task(wanted)
+
+
+async def test_a_question_of_a_task_is_answered_by_the_next_message(
+    hub: LocalHub, tmp_path: Path, state: Path
+) -> None:
+    skills = tmp_path / "wall_skills.py"
+    skills.write_text(ASKING)
+    device = ["agent", "--name", "wall", "--kind", "wall", "--skills", str(skills)]
+    settings = load_settings({"state_dir": state})
+    async with child("wall", device, settings) as agent, client_of(hub) as client:
+        await agent.ready()
+        asked = (await said(client, "paint the wall"))[-1].status_update
+        assert asked.status.state == TaskState.TASK_STATE_INPUT_REQUIRED
+        assert asked.status.message.parts[0].text == "Which colour?\n- red\n- blue"
+        answer = new_text_message(
+            "blue", role=Role.ROLE_USER, task_id=asked.task_id, context_id=asked.context_id
+        )
+        events = [each async for each in client.send_message(SendMessageRequest(message=answer))]
+        assert events[-1].status_update.status.state == TaskState.TASK_STATE_COMPLETED
+        assert "painted blue" in str(events)
