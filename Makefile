@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo demo-robot demo-voice test test-full check bench fuzz simulate pictures lock format clean
+.PHONY: demo demo-robot demo-voice test test-full check bench bench-robot fuzz simulate pictures lock format clean
 
 demo: $(STAMP)
 	$(BIN)/python -m constellation.cli demo
@@ -29,11 +29,14 @@ check: $(STAMP)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-# All figures of docs/performance.md, in about half an hour. PEERS=--peers runs Dask and
-# Ray too, if the extra `bench` is installed.
+# All figures of docs/performance.md, in less than a quarter of an hour. PEERS=--peers runs Dask and
+# Ray too, if the extra `bench` is installed. Robots take half an hour by themselves.
 bench: $(STAMP)
-	for name in dispatch graph codec journal sessions recovery edit stream tui nebula robot; do \
+	for name in dispatch graph codec journal sessions recovery edit stream tui nebula simulate; do \
 	    $(BIN)/python -m bench $$name $(PEERS) || exit 1; done
+
+bench-robot: $(STAMP)
+	$(BIN)/python -m bench robot
 
 fuzz: $(STAMP)
 	$(BIN)/python tests/fuzz/fuzz_aip.py --inputs $(or $(INPUTS),1000000)

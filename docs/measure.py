@@ -1,6 +1,6 @@
-"""Run the benches of performance.md anew and put what they print in its place.
+"""Run the benches of the performance pages anew and put what they print in its place.
 
-Each table of the page stands in a block that follows the command it comes from::
+Each table of a page stands in a block that follows the command it comes from::
 
     <!-- python -m bench graph -->
     ```text
@@ -17,8 +17,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-PAGE = Path(__file__).with_name("performance.md")
-ROOT = PAGE.parents[1]
+HERE = Path(__file__).parent
+PAGES = HERE / "performance.md", HERE / "performance-robot.md"
 _BLOCK = re.compile(
     r"<!-- python (?P<command>-m bench (?P<name>\w+)[^>]*?) -->\n```text\n.*?```", re.DOTALL
 )
@@ -31,7 +31,11 @@ def measured(block: re.Match[str], wanted: list[str]) -> str:
         return block[0]
     sys.stderr.write(f"python {command}\n")
     done = subprocess.run(
-        [sys.executable, *command.split()], cwd=ROOT, capture_output=True, text=True, check=True
+        [sys.executable, *command.split()],
+        cwd=HERE.parent,
+        capture_output=True,
+        text=True,
+        check=True,
     )
     lines = [line.rstrip() for line in done.stdout.splitlines()]
     text = re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip()
@@ -40,11 +44,9 @@ def measured(block: re.Match[str], wanted: list[str]) -> str:
 
 def main(wanted: list[str]) -> None:
     """Measure block by block, and keep each result as soon as there is one."""
-    for command in [block[0] for block in _BLOCK.finditer(PAGE.read_text())]:
-        found = _BLOCK.fullmatch(command)
-        if found is not None:
-            new = measured(found, wanted)
-            PAGE.write_text(PAGE.read_text().replace(command, new))
+    for page in PAGES:
+        for block in list(_BLOCK.finditer(page.read_text())):
+            page.write_text(page.read_text().replace(block[0], measured(block, wanted)))
 
 
 if __name__ == "__main__":
