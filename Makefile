@@ -29,7 +29,7 @@ check: $(STAMP)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-# All figures of docs/performance.md, in less than a quarter of an hour. PEERS=--peers runs Dask and
+# All figures of docs/performance.md, in about a quarter of an hour. PEERS=--peers runs Dask and
 # Ray too, if the extra `bench` is installed. Robots take half an hour by themselves.
 bench: $(STAMP)
 	for name in dispatch graph codec journal sessions recovery edit stream tui nebula simulate; do \
