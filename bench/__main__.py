@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 
 import bench
+from constellation.errors import ConfigError
 
 from .harness import Options, Report, circumstances
 
@@ -73,7 +74,11 @@ def main(
     given = dict(each.split("=", 1) for each in extra or ())
     options = Options(quick=quick, repetitions=repetitions, peers=peers, extra=given)
     before = circumstances()
-    report: Report = import_module(f"bench.{name}").run(options)
+    try:
+        report: Report = import_module(f"bench.{name}").run(options)
+    except ConfigError as error:
+        typer.echo(f"Error: {error}", err=True)
+        raise typer.Exit(1) from None
     if as_json:
         print(json.dumps({**report.data, "circumstances": before}))
         return

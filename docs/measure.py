@@ -18,7 +18,7 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).parent
-PAGES = HERE / "performance.md", HERE / "performance-robot.md"
+PAGES = tuple(HERE / f"performance{each}.md" for each in ("", "-robot", "-voice"))
 _BLOCK = re.compile(
     r"<!-- python (?P<command>-m bench (?P<name>\w+)[^>]*?) -->\n```text\n.*?```", re.DOTALL
 )

@@ -13,7 +13,11 @@ PROJECT = Path(__file__).parents[2]
 BLOCK = re.compile(r"<!-- python -m bench (\w+).*? -->\n```text\n(.*?)\n```", re.DOTALL)
 
 
-PAGES = {"performance.md": "bench", "performance-robot.md": "bench-robot"}
+PAGES = {
+    "performance.md": "bench",
+    "performance-robot.md": "bench-robot",
+    "performance-voice.md": "bench-voice",
+}
 
 
 def blocks(page: str) -> list[tuple[str, str]]:

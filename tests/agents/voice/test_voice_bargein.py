@@ -51,6 +51,20 @@ def test_it_takes_less_while_nobody_speaks() -> None:
     assert not speaking.hear(20, 0.9, 0.75).primary
 
 
+def test_more_is_asked_for_among_a_babble_of_voices() -> None:
+    quiet, babble = Hearing(), Hearing()
+    quiet.hear(400, 0.01, 0.0)
+    babble.hear(400, 0.6, 0.0)
+    assert babble.evidence.murmur
+    assert not quiet.evidence.murmur
+    # Just what is enough in a quiet room.
+    assert quiet.hear(20, 0.99, 0.89).primary
+    assert not babble.hear(20, 0.99, 0.89).primary
+    assert babble.hear(20, 0.99, 0.95).primary
+    babble.hear(400, 0.01, 0.0)
+    assert not babble.evidence.murmur
+
+
 def test_echo_counts_for_less() -> None:
     assert not Hearing().hear(20, 0.9, 0.95, echo=0.6).voice
 

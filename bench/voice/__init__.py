@@ -1,0 +1,10 @@
+"""Who may interrupt the voice agent, and how soon; when a turn is over; how late answers are.
+
+Real speech of people that the personalised detector was not trained with comes from Debian packages
+(``python -m bench.voice packages`` names them); ``--set sounds=FOLDER`` says where they lie, if not
+in ``/usr/share``. ``--set only=PART`` takes one part: barge-in, television, endings or load.
+"""
+
+from .bench import run
+
+__all__ = ["run"]

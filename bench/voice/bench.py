@@ -1,0 +1,203 @@
+"""Puts the parts of the bench together."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+
+from agents.voice.models.loading import loaded
+from agents.voice.ports import Models
+from bench.harness import Options, Report, figure, quantile
+from constellation.errors import ConfigError
+
+from .conversations import Cached
+from .endings import HESITATION_S, Verdict, cases, judge
+from .interruptions import Events, Figures, Judge
+from .load import listen
+from .mixtures import Condition, streams
+from .speakers import BABBLE, SOUNDS, TEST, people
+from .television import Disturbed, disturb
+
+_RULES = {
+    "duck": "plays softly",
+    "silent": "is silent",
+    "believed": "stops, if there are words",
+    "LiveKit's": "LiveKit's: 0.5 s of any voice",
+    "Pipecat's": "Pipecat's: 0.2 s of any voice",
+}
+
+
+def run(options: Options) -> Report:
+    """Measure all parts, or one.
+
+    Raises:
+        ConfigError: there is no such part, or something is not installed.
+    """
+    wanted = options.extra.get("only")
+    if wanted is not None and wanted not in _PARTS:
+        raise ConfigError(f"There is no part {wanted!r}; there are {', '.join(_PARTS)}.")
+    report = Report()
+    for name, part in _PARTS.items():
+        if wanted in (None, name):
+            part(options, report)
+    return report
+
+
+def _barge_in(options: Options, report: Report) -> None:
+    sounds = Path(options.extra.get("sounds", SOUNDS))
+    tested, babble = people(TEST, sounds), people(BABBLE, sounds)
+    judge = Judge()
+    data: dict[str, dict[str, object]] = {}
+    for condition in Condition:
+        events: dict[str, Events] = defaultdict(Events)
+        for stream in streams(tested, babble, condition, options.times(2)):
+            judge.hear(stream, events)
+        figures = {rule: found.figures() for rule, found in events.items()}
+        data[condition.name.lower()] = {
+            rule: {
+                "t90_s": found.t90_s.value,
+                "median_s": found.median_s.value,
+                "honoured": found.honoured.value,
+                "false": found.false.value,
+            }
+            for rule, found in figures.items()
+        }
+        _barge_in_table(report, condition, figures)
+    report.data["barge_in"] = data
+    report.notes += [
+        "T90: by then 90 % of the turns of the enrolled person are honoured; one that never is "
+        "counts as infinite. False: fired in a turn of another person of the same source. 95 % "
+        "intervals by speaker.",
+        "The same streams for all; LiveKit's and Pipecat's rules with Silero's detector.",
+    ]
+
+
+def _barge_in_table(report: Report, condition: Condition, figures: dict[str, Figures]) -> None:
+    first = next(iter(figures.values()))
+    table = report.table(
+        f"Interruptions, {condition}: {first.turns} turns of {len(TEST)} people",
+        "the agent",
+        "T90 ms",
+        "median ms",
+        "honoured %",
+        "false %",
+    )
+    for rule, found in figures.items():
+        table.add_row(
+            _RULES[rule],
+            found.t90_s.ms(),
+            found.median_s.ms(),
+            found.honoured.percent(),
+            found.false.percent(),
+        )
+
+
+def _television(options: Options, report: Report) -> None:
+    sounds = Path(options.extra.get("sounds", SOUNDS))
+    tested, babble = people(TEST, sounds), people(BABBLE, sounds)
+    found: dict[str, Disturbed] = defaultdict(Disturbed)
+    with loaded() as shared:
+        models = _cached(shared.models)
+        for room, notes in disturb(tested[: options.size(12, 2)], babble, shared.detector, models):
+            found[room].add(notes)
+    table = report.table(
+        "Stories told while others talk",
+        "room",
+        "minutes",
+        "softer",
+        "silent for a moment",
+        "given up",
+        "given up in 10 min",
+        "whole",
+        "a word lost",
+    )
+    for room, each in found.items():
+        minutes = each.told_s / 60
+        table.add_row(
+            room,
+            figure(minutes),
+            str(each.ducks),
+            str(each.pauses),
+            str(each.stops),
+            figure(10 * each.stops / minutes),
+            str(each.whole),
+            str(each.lost),
+        )
+    report.data["television"] = {
+        room: {"minutes": each.told_s / 60, "stops": each.stops, "lost": each.lost}
+        for room, each in found.items()
+    }
+
+
+def _endings(options: Options, report: Report) -> None:
+    with loaded() as shared:
+        models = _cached(shared.models)
+        verdicts = [
+            judge(case, shared.detector, models)
+            for case in list(cases(models.speaker))[:: options.size(1, 8)]
+        ]
+    table = report.table(
+        "Ends of turns, right in %", "rule", "complete requests", "hesitations", "both"
+    )
+    data = {}
+    for name, rule in (
+        ("silence and sound and words", "ours"),
+        ("Smart Turn after 0.2 s of silence", "smart_turn"),
+        ("0.5 s of silence", "silence"),
+    ):
+        shares = [
+            _share([getattr(each, rule) for each in verdicts if each.complete in which])
+            for which in ((True,), (False,), (True, False))
+        ]
+        table.add_row(name, *(f"{100 * share:.0f}" for share in shares))
+        data[rule] = dict(zip(("complete", "hesitant", "both"), shares, strict=True))
+    report.data["endings"] = data
+    _latency(report, [each for each in verdicts if each.complete])
+    report.notes.append(
+        f"Spoken by one synthetic voice; a hesitation lasts {HESITATION_S:.0f} s. A complete "
+        "request is taken rightly if its turn is over within a second, a hesitation if it is not "
+        "over before the person goes on."
+    )
+
+
+def _latency(report: Report, verdicts: Sequence[Verdict]) -> None:
+    table = report.table("From the end of a request, ms", "until", "p50", "p95")
+    report.data["latency_s"] = {}
+    for name, key in (("the turn is over", "turn_s"), ("the answer is heard", "answer_s")):
+        waits = [getattr(each, key) for each in verdicts]
+        p50, p95 = quantile(waits, 0.5), quantile(waits, 0.95)
+        table.add_row(name, figure(1000 * p50), figure(1000 * p95))
+        report.data["latency_s"][key] = {"p50": p50, "p95": p95}
+
+
+def _share(right: Sequence[bool]) -> float:
+    return sum(right) / max(1, len(right))
+
+
+def _cached(models: Models) -> Models:
+    return Models(models.recogniser, models.turn_ends, Cached(models.speaker))
+
+
+def _load(options: Options, report: Report) -> None:
+    minutes = options.size(60, 10)
+    cost = listen(minutes)
+    table = report.table(f"One stream that listens for {minutes} min", "", "")
+    table.add_row("processor seconds a second", f"{cost.real_time_factor:.3f}")
+    table.add_row("memory of a stream, KiB", figure(cost.stream_bytes / 1024))
+    table.add_row("growth of the process after a minute, KiB", figure(cost.grown_bytes / 1024))
+    table.add_row("last five minutes beside the first", f"{cost.slower:.2f}×")
+    report.data["load"] = {
+        "real_time_factor": cost.real_time_factor,
+        "stream_bytes": cost.stream_bytes,
+        "grown_bytes": cost.grown_bytes,
+        "slower": cost.slower,
+    }
+
+
+_PARTS = {
+    "barge-in": _barge_in,
+    "television": _television,
+    "endings": _endings,
+    "load": _load,
+}

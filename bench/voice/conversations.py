@@ -1,0 +1,73 @@
+"""The whole agent with real models, talking with a recording."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from agents.voice.conversation import Conversation
+from agents.voice.events import Announce, CommitAnswer, Event, Instruction
+from agents.voice.player import Player
+from agents.voice.ports import Models, Said, Speaker, Speech, Working
+from agents.voice.pvad import Listener
+from agents.voice.recorded import Desk, converse
+from agents.voice.sound import Samples
+
+
+class Cached:
+    """A speaker that says a sentence twice the same way, without making it twice."""
+
+    def __init__(self, speaker: Speaker) -> None:
+        self._speaker = speaker
+        self._said: dict[str, Speech] = {}
+
+    def say(self, text: str) -> Speech:
+        """See `agents.voice.ports.Speaker`."""
+        if text not in self._said:
+            self._said[text] = self._speaker.say(text)
+        return self._said[text]
+
+
+class Brief:
+    """A mind that has one short answer to everything."""
+
+    def answer(self, prompt: str, context: Sequence[Said]) -> Iterator[str | Working]:
+        """See `agents.voice.ports.Mind`."""
+        yield "I see."
+
+
+@dataclass(slots=True)
+class Notes:
+    """What was said by the machine, and when.
+
+    Attributes:
+        at_s: by kind of event or instruction, the times.
+        heard: the texts of answers as far as they were heard, and whether they were cut.
+    """
+
+    at_s: dict[type[object], list[float]] = field(default_factory=dict)
+    heard: list[tuple[str, bool]] = field(default_factory=list)
+
+    def note(self, what: Event | Instruction, now: float) -> None:
+        """Take in an event or instruction."""
+        self.at_s.setdefault(type(what), []).append(now)
+        if isinstance(what, CommitAnswer):
+            self.heard.append((what.text, what.cut))
+
+    def times(self, kind: type[object]) -> list[float]:
+        """When something happened."""
+        return self.at_s.get(kind, [])
+
+
+def talk(ears: Listener, models: Models, recording: Samples, *, announce: str = "") -> Notes:
+    """Have a conversation with a recording.
+
+    Args:
+        announce: what the agent says unasked from the start.
+    """
+    notes, player, desk = Notes(), Player(), Desk()
+    conversation = Conversation(ears, models, Brief(), player, desk, told=notes.note)
+    if announce:
+        conversation.handle(Announce(announce), 0.0)
+    converse(recording, conversation, player, desk)
+    return notes

@@ -1,0 +1,99 @@
+"""Rules for when a voice interrupts: ours, and those of two frameworks over Silero's detector."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+from agents.voice.bargein import SPEAKING, Evidence
+from agents.voice.events import FRAME_S, Frame
+from agents.voice.odds import log_odds
+from agents.voice.pvad import Judgement
+from agents.voice.sound import RATE_HZ, Samples
+from constellation.errors import ConfigError
+
+MEAN_FRAMES = 5
+
+
+def ours(judged: Sequence[Judgement]) -> dict[str, NDArray[np.bool_]]:
+    """When the agent ducks, when it is silent, and when words alone would still be missing.
+
+    Returns:
+        (n,) decisions, a frame of 20 ms each.
+    """
+    evidence = Evidence()
+    found = np.zeros((3, len(judged)), np.bool_)
+    for number, each in enumerate(judged):
+        evidence.hear(Frame(each.anyone, each.primary), SPEAKING, number * FRAME_S)
+        believed = evidence.settled and evidence.belief >= SPEAKING.belief
+        found[:, number] = evidence.voice, evidence.primary, believed and evidence.primary
+    return dict(zip(("duck", "silent", "believed"), found, strict=True))
+
+
+def mean_odds(judged: Sequence[Judgement]) -> NDArray[np.float64]:
+    """(n,) mean log-odds of the primary speaker over the last tenth of a second."""
+    odds = np.array([log_odds(each.primary) for each in judged])
+    padded = np.concatenate([np.full(MEAN_FRAMES - 1, log_odds(0.0)), odds])
+    return np.convolve(padded, np.full(MEAN_FRAMES, 1 / MEAN_FRAMES), "valid")
+
+
+def held_for(speech: NDArray[np.bool_], frames: int, gap: int = 0) -> NDArray[np.bool_]:
+    """(n,) whether speech has lasted so many frames; gaps up to ``gap`` frames belong to it."""
+    lasting = np.zeros(len(speech), np.bool_)
+    run = missing = 0
+    for number, each in enumerate(speech):
+        missing = 0 if each else missing + 1
+        run = run + 1 if run and missing <= gap else int(each)
+        lasting[number] = run >= frames
+    return lasting
+
+
+class Silero:
+    """The voice activity detector that LiveKit and Pipecat use, as `pipecat-ai` carries it.
+
+    Raises:
+        ConfigError: the package is not installed.
+    """
+
+    frame_s = 512 / RATE_HZ
+
+    def __init__(self) -> None:
+        package = find_spec("pipecat")
+        if package is None or package.origin is None:
+            raise ConfigError(
+                "There is no Silero detector to compare with.",
+                remedy="Install it: pip install --no-deps pipecat-ai==1.14.0.",
+            )
+        path = Path(package.origin).parent / "audio" / "vad" / "data" / "silero_vad.onnx"
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = options.inter_op_num_threads = 1
+        self._session = onnxruntime.InferenceSession(
+            path, options, providers=["CPUExecutionProvider"]
+        )
+
+    def probabilities(self, sound: Samples) -> NDArray[np.float32]:
+        """(n,) probabilities of speech, for every 32 ms that are complete."""
+        state = np.zeros((2, 1, 128), np.float32)
+        rate = np.array(RATE_HZ, np.int64)
+        before = np.zeros(64, np.float32)
+        found = []
+        for block in sound[: len(sound) // 512 * 512].reshape(-1, 512):
+            inputs = {"input": np.concatenate([before, block])[None], "state": state, "sr": rate}
+            output, state = self._session.run(None, inputs)
+            before = block[-64:]
+            found.append(output.item())
+        return np.array(found, np.float32)
+
+    def livekit(self, probabilities: NDArray[np.float32]) -> NDArray[np.bool_]:
+        """LiveKit's default: half a second since speech began, which ends with 0.55 s without."""
+        speech = probabilities >= 0.5
+        return held_for(speech, round(0.5 / self.frame_s), gap=round(0.55 / self.frame_s))
+
+    def pipecat(self, probabilities: NDArray[np.float32]) -> NDArray[np.bool_]:
+        """Pipecat's default: 0.2 s of speech in a row, with a confidence of 0.7."""
+        return held_for(probabilities >= 0.7, round(0.2 / self.frame_s))

@@ -1,0 +1,167 @@
+"""When a turn is over: requests that are complete, and requests in which the person hesitates.
+
+They are spoken by the synthesiser, for want of recordings with known hesitations: one voice, and
+more fluent than people are. A hesitation is a second of silence behind a filler, a word after which
+English goes on, a clause, or a part of a list.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from agents.voice.events import CommitTurn, Play, RetractTurn
+from agents.voice.ports import Models, Speaker
+from agents.voice.pvad import Listener, Model
+from agents.voice.sound import RATE_HZ, Samples
+
+from .conversations import Notes, talk
+from .mixtures import noise
+
+HESITATION_S = 1.0
+_QUIET_DB = 25.0
+_SOON_S = 1.0
+_AFTER_S = 4.0
+_PREROLL_S = 0.6
+_LOOK_S = 0.2
+
+COMPLETE = (
+    "How much disk space is free on the server?",
+    "Read the file notes dot text on my desk machine.",
+    "What can you do?",
+    "Turn the lights in the kitchen off.",
+    "Which devices are connected?",
+    "Please write that into a report.",
+    "Yes, go ahead.",
+    "No, the other machine.",
+    "How is the weather in Lisbon today?",
+    "Copy the pictures to my laptop.",
+    "Restart the web server.",
+    "What time is it?",
+    "Tell me a joke.",
+    "I would like to know who wrote this.",
+    "Send the list to the printer downstairs.",
+    "Is the backup finished?",
+    "Search for large files on all machines.",
+    "Never mind, forget it.",
+    "Show me the last ten lines of the log.",
+    "The meeting was moved to Thursday.",
+    "How long will it take?",
+    "Put the red cube into the bowl.",
+    "Can you hear me?",
+    "That is all, thank you.",
+)
+HESITANT = (
+    ("Can you, um,", "tell me how much memory is free?"),
+    ("I need the, uh,", "report of last week."),
+    ("Please copy the file, er,", "notes dot text to my desk."),
+    ("Well, um,", "I am not sure what it is called."),
+    ("Find the picture of, uh,", "the old harbour."),
+    ("It was on the, um,", "server downstairs."),
+    ("How many, uh,", "people have asked for it?"),
+    ("So, um,", "what do we do about the backup?"),
+    ("I want to", "restart the server in the cellar."),
+    ("Read the file on", "my desk machine, please."),
+    ("Check the temperature and", "tell me if it is too high."),
+    ("Send an answer to the", "man who wrote this morning."),
+    ("Could you look for my", "notes about the ferry?"),
+    ("If the disk is full, then", "delete the old pictures."),
+    ("Turn off the lights in the", "kitchen and in the hall."),
+    ("What I mean is that", "it should run every night."),
+    ("I have three questions, first,", "who wrote this report?"),
+    ("My number is four, seven,", "nine, two, one."),
+    ("On the server, on the laptop,", "and on the desk machine."),
+    ("Buy bread, butter,", "milk and coffee."),
+    ("When the backup is done,", "send me a message."),
+    ("Not the first machine, but,", "let me think, the second."),
+    ("Write to Anna, to Ben,", "and to everybody in the office."),
+    ("Before you do that,", "show me what would change."),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A request as sound.
+
+    Attributes:
+        complete: whether nothing follows the pause.
+        pause: the sample at which the person falls silent.
+        goes_on: the sample at which they speak again; the end of the sound if they do not.
+    """
+
+    complete: bool
+    samples: Samples
+    pause: int
+    goes_on: int
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What became of a case; all right or wrong as booleans.
+
+    Attributes:
+        ours: the agent's.
+        smart_turn: that of Smart Turn alone, after 0.2 s of silence.
+        silence: that of half a second of silence alone.
+        turn_s: from the pause until the turn was over for good.
+        answer_s: from the pause until the answer was heard.
+    """
+
+    complete: bool
+    ours: bool
+    smart_turn: bool
+    silence: bool
+    turn_s: float
+    answer_s: float
+
+
+def cases(speaker: Speaker) -> Iterator[Case]:
+    """Every request, spoken."""
+    rng = np.random.default_rng(0)
+    for text in COMPLETE:
+        yield _case([_spoken(speaker, text)], rng)
+    for before, after in HESITANT:
+        yield _case([_spoken(speaker, before), _spoken(speaker, after)], rng)
+
+
+def judge(case: Case, detector: Model, models: Models) -> Verdict:
+    """Let all of them judge a case; the agent lets everyone speak."""
+    notes = talk(Listener(detector), models, case.samples)
+    retracted = max(notes.times(RetractTurn), default=-1.0)
+    pause_s = case.pause / RATE_HZ
+    turn_s = _first(notes, CommitTurn, retracted) - pause_s
+    sure = models.turn_ends.complete(case.samples[: case.pause + round(_LOOK_S * RATE_HZ)])
+    spoke_s = (case.goes_on - case.pause) / RATE_HZ
+    return Verdict(
+        case.complete,
+        ours=turn_s <= _SOON_S if case.complete else turn_s >= spoke_s,
+        smart_turn=(sure >= 0.5) == case.complete,
+        silence=case.complete,
+        turn_s=turn_s,
+        answer_s=_first(notes, Play, retracted) - pause_s,
+    )
+
+
+def _first(notes: Notes, kind: type[object], after: float) -> float:
+    return min((at for at in notes.times(kind) if at > after), default=float("inf"))
+
+
+def _spoken(speaker: Speaker, text: str) -> Samples:
+    """Without the quiet at its ends."""
+    sound = speaker.say(text).samples
+    (loud,) = np.nonzero(np.abs(sound) > 0.02 * np.abs(sound).max())
+    return sound[loud[0] : loud[-1] + 1] * np.float32(0.6)
+
+
+def _case(parts: list[Samples], rng: np.random.Generator) -> Case:
+    complete = len(parts) == 1
+    quiet, pause, after = (
+        np.zeros(round(each * RATE_HZ), np.float32) for each in (_PREROLL_S, HESITATION_S, _AFTER_S)
+    )
+    sounds = [quiet, parts[0], *([] if complete else [pause, parts[1]]), after]
+    end = len(quiet) + len(parts[0])
+    samples = np.concatenate(sounds)
+    samples = samples + noise(len(samples), _QUIET_DB, rng)
+    return Case(complete, samples, end, len(samples) if complete else end + len(pause))

@@ -1,0 +1,137 @@
+"""How soon people are let interrupt, and how often others are, by rule and condition."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from agents.voice.events import FRAME_S
+from agents.voice.pvad import Listener, Model, Voiceprint, enrol
+from agents.voice.sound import RATE_HZ
+
+from .deciders import Silero, mean_odds, ours
+from .mixtures import Stream
+
+# What comes so shortly after a turn was still about it.
+_AFTER_S = 0.2
+_DRAWS = 1_000
+
+
+@dataclass(slots=True)
+class Events:
+    """What one rule did in one condition.
+
+    Attributes:
+        waits_s: by person, from the start of each of their turns; infinity if never honoured.
+        false: by person, for each turn of another whether it was an interruption.
+    """
+
+    waits_s: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
+    false: dict[str, list[bool]] = field(default_factory=lambda: defaultdict(list))
+
+    def add(self, stream: Stream, fires: NDArray[np.bool_], frame_s: float) -> None:
+        """Take in a rule's decisions on a stream."""
+        name = stream.person.name
+        for turn in stream.turns:
+            begin = turn.begin / RATE_HZ
+            first, last = int(begin / frame_s), int((turn.end / RATE_HZ + _AFTER_S) / frame_s)
+            (fired,) = np.nonzero(fires[first:last])
+            if turn.own:
+                wait = (first + fired[0] + 1) * frame_s - begin if len(fired) else float("inf")
+                self.waits_s[name].append(wait)
+            else:
+                self.false[name].append(bool(len(fired)))
+
+    def figures(self) -> Figures:
+        """With intervals, by resampling people."""
+        names = sorted(self.waits_s)
+        rng = np.random.default_rng(0)
+        drawn = np.array(
+            [self._of([str(each) for each in rng.choice(names, len(names))]) for _ in range(_DRAWS)]
+        )
+        low, high = np.quantile(drawn, [0.025, 0.975], axis=0, method="nearest")
+        t90, median, honoured, false = map(Interval, self._of(names), low, high)
+        turns = sum(map(len, self.waits_s.values()))
+        return Figures(t90, median, honoured, false, turns)
+
+    def _of(self, names: Sequence[str]) -> tuple[float, float, float, float]:
+        waits = np.concatenate([self.waits_s[name] for name in names])
+        false = np.concatenate([self.false[name] for name in names])
+        t90, median = np.quantile(waits, [0.9, 0.5], method="higher")
+        return float(t90), float(median), float(np.isfinite(waits).mean()), float(false.mean())
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """A figure and its 95 % interval."""
+
+    value: float
+    low: float
+    high: float
+
+    def ms(self) -> str:
+        """Seconds, in milliseconds, for people."""
+        return f"{_ms(self.value)} ({_ms(self.low)}–{_ms(self.high)})"
+
+    def percent(self) -> str:
+        """A share, for people."""
+        return f"{100 * self.value:.1f} ({100 * self.low:.0f}–{100 * self.high:.0f})"
+
+
+def _ms(seconds: float) -> str:
+    return f"{1000 * seconds:.0f}" if np.isfinite(seconds) else "∞"
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """Of a rule in a condition.
+
+    Attributes:
+        t90_s: by then 90 % of the turns are honoured.
+        median_s: by then half of them are.
+        honoured: the share that ever is.
+        false: the share of others' turns that interrupt.
+        turns: so many of the enrolled people's.
+    """
+
+    t90_s: Interval
+    median_s: Interval
+    honoured: Interval
+    false: Interval
+    turns: int
+
+
+class Judge:
+    """Plays streams to the rules, each stream to all of them."""
+
+    def __init__(self) -> None:
+        self.model = Model()
+        self._silero = Silero()
+        self._prints: dict[str, Voiceprint] = {}
+
+    def hear(self, stream: Stream, events: dict[str, Events]) -> None:
+        """Add what each rule decides, by its name."""
+        listener = Listener(self.model, self._print(stream))
+        judged = listener.push(stream.samples)
+        for name, fires in ours(judged).items():
+            events[name].add(stream, fires, FRAME_S)
+        speech = self._silero.probabilities(stream.samples)
+        for name, fires in (
+            ("LiveKit's", self._silero.livekit(speech)),
+            ("Pipecat's", self._silero.pipecat(speech)),
+        ):
+            events[name].add(stream, fires, self._silero.frame_s)
+
+    def odds(self, stream: Stream) -> NDArray[np.float64]:
+        """(n,) mean log-odds for each frame."""
+        return mean_odds(Listener(self.model, self._print(stream)).push(stream.samples))
+
+    def _print(self, stream: Stream) -> Voiceprint:
+        person = stream.person
+        if person.name not in self._prints:
+            self._prints[person.name] = enrol(self.model, person.enrolment)
+        return self._prints[person.name]
