@@ -43,6 +43,7 @@ class Attempt:
         timeout_s: bound of the run; None for none.
         deadline: when its task must have ended, Unix seconds by the hub's clock; None for never.
         task: what a person reads.
+        traceparent: the span that it is a part of; None if it is not traced.
         stage: where it stands.
         started_at: the runtime's clock when it began to run.
         stopping: why it is being stopped; None as long as it is not.
@@ -69,6 +70,7 @@ class Attempt:
         "task",
         "timeout_s",
         "timer",
+        "traceparent",
     )
 
     def __init__(
@@ -81,6 +83,7 @@ class Attempt:
         timeout_s: float | None,
         deadline: float | None,
         task: str,
+        traceparent: str | None,
     ) -> None:
         self.id = id
         self.skill = skill
@@ -89,6 +92,7 @@ class Attempt:
         self.timeout_s = timeout_s
         self.deadline = deadline
         self.task = task
+        self.traceparent = traceparent
         self.stage = Stage.WAITING
         self.started_at = 0.0
         self.stopping: ConstellationError | None = None
@@ -152,6 +156,7 @@ class Attempts:
             timeout_s=skill.timeout_s if timeout_s is None else timeout_s,
             deadline=body.get("deadline"),
             task=context.get("name") or context.get("task") or name,
+            traceparent=body.get("traceparent"),
         )
         self.open[attempt.id] = attempt
         self._known.add(attempt.id)

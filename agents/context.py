@@ -44,6 +44,8 @@ class Context:
         task: what a person reads.
         roots: the folders that the device may use.
         policy: what the device allows.
+        traceparent: the span that the skill runs in, for programs that it starts or asks (W3C
+            Trace Context); None if it is not traced.
         canceled: True once the attempt shall stop. Async skills are canceled in the usual way; a
             plain function looks here.
     """
@@ -57,11 +59,13 @@ class Context:
         task: str = "",
         roots: Roots | None = None,
         policy: Policy | None = None,
+        traceparent: str | None = None,
     ) -> None:
         self.attempt = attempt
         self.task = task
         self.roots = roots or Roots(())
         self.policy = policy or Policy()
+        self.traceparent = traceparent
         self.canceled = False
         self._port = port
         self._loop = loop
@@ -153,6 +157,7 @@ class Context:
             task=self.task,
             roots=self.roots,
             policy=self.policy,
+            traceparent=self.traceparent,
         )
 
     def calling(self, skill: str, limit: int | None) -> AbstractAsyncContextManager[None]:

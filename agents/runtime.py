@@ -34,6 +34,7 @@ from .policy import Decision, Policy, refusal
 from .prompts import approval_prompt
 from .roots import Roots
 from .skills import Registry
+from .tracing import AttemptTraces
 
 # How long a skill may take to stop before its attempt is given up.
 STOP_GRACE_S = 10.0
@@ -61,6 +62,7 @@ class Agent:
         roots: the folders that skills may use.
         policy: what the device allows.
         hub_time: the hub's clock, in Unix seconds; None as long as it is not known.
+        traces: told of attempts as they begin and end; None if nothing is traced.
     """
 
     def __init__(
@@ -73,6 +75,7 @@ class Agent:
         roots: Roots,
         policy: Policy,
         hub_time: Callable[[], float | None] = lambda: None,
+        traces: AttemptTraces | None = None,
     ) -> None:
         self._attempts = Attempts(registry, capacity)
         self._handover = handover
@@ -82,6 +85,7 @@ class Agent:
         self._loop = asyncio.get_running_loop()
         self._ended = asyncio.Event()
         self._deadlines = Deadlines(hub_time, self._stop)
+        self._traces = traces
         self._leaving = False
 
     def inventory(self) -> tuple[list[str], list[str]]:
@@ -265,6 +269,8 @@ class Agent:
             return
         for attempt in admitted:
             self._handover.outgoing.accept(attempt.id)
+            if self._traces is not None:
+                self._traces.begins(attempt)
             attempt.context = Context(
                 attempt.id,
                 self,
@@ -272,6 +278,7 @@ class Agent:
                 task=attempt.task,
                 roots=self._roots,
                 policy=self._policy,
+                traceparent=attempt.traceparent,
             )
             attempt.started_at = self._loop.time()
             attempt.run = self._loop.create_task(self._run(attempt, attempt.context))
@@ -338,6 +345,8 @@ class Agent:
         if attempt.timer is not None:
             attempt.timer.cancel()
         self._attempts.end(attempt)
+        if self._traces is not None:
+            self._traces.ended(attempt, body)
         if not (isinstance(error, Interrupted) and attempt.idempotent):
             self._handover.result(body, repeatable=attempt.idempotent or attempt.run is None)
         self._ended.set()

@@ -18,6 +18,7 @@ from constellation.aip.eventloop import calm_collector, loop_options
 from constellation.aip.messages import Message
 from constellation.aip.tls import client_context
 from constellation.errors import LimitExceeded, SessionLost
+from constellation.tracing import tracing
 
 from .artifacts import Artifacts
 from .assistant.skill import make_assistant
@@ -31,6 +32,7 @@ from .settings import AgentSettings
 from .skills import AnySkill, Registry, SkillSource, threads_are_busy
 from .store import Store
 from .systemd import notify, watchdog_s
+from .tracing import AttemptTraces
 
 # How long the hub may take to secure the last results of an agent that stops.
 HAND_IN_S = 5.0
@@ -216,11 +218,16 @@ async def run_agent(
     credential = settings.find_credential()
     is_tls = settings.hub.startswith("wss:")
     with (
+        tracing("constellation-agent", settings.name) as tracer,
         Store(settings.folder) as store,
         anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals,
     ):
         handover = Handover(store)
         artifacts = Artifacts()
+
+        def hub_time() -> float | None:
+            return artifacts.link.peer_time() if artifacts.link else None
+
         agent = Agent(
             registry,
             handover,
@@ -228,7 +235,8 @@ async def run_agent(
             capacity=settings.capacity,
             roots=Roots(settings.roots),
             policy=policy,
-            hub_time=lambda: artifacts.link.peer_time() if artifacts.link else None,
+            hub_time=hub_time,
+            traces=AttemptTraces(tracer, settings.name, hub_time) if tracer else None,
         )
         service = Service(settings, agent, handover, ready, registry, linked, sources)
         try:

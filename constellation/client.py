@@ -20,9 +20,12 @@ from constellation.aip.session import State
 from constellation.aip.tls import client_context
 from constellation.config import LocalHub, Settings
 from constellation.errors import ConfigError, HubUnreachable, SessionLost
+from constellation.tracing import traceparent_here
 
 # The hub gives fewer tasks at once where they are large.
 PART_TASKS = 1_000
+# Verbs that are told of which trace they are a part.
+_TRACED = ("plan", "submit")
 
 
 class HubClient:
@@ -42,11 +45,15 @@ class HubClient:
     async def ask(self, verb: str, **params: Any) -> dict[str, Any]:
         """Make a request, once there is a connection; parameters that are None are left out.
 
+        What is submitted becomes a part of the trace that this program is in, if there is one.
+
         Raises:
             ConstellationError: what the hub answered.
             SessionLost: the hub was restarted while it had the request, which may have happened.
         """
         await self._link.ready()
+        if verb in _TRACED:
+            params.setdefault("traceparent", traceparent_here())
         given = {key: value for key, value in params.items() if value is not None}
         return dict(await self._link.request(verb, given))
 

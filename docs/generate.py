@@ -56,6 +56,7 @@ BODIES: dict[str, dict[str, Any]] = {
         "timeout_s": 30.0,
         "idempotent": True,
         "context": {"constellation": "c-1", "task": "a", "name": "read the notes"},
+        "traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
     },
     "cancel": {"attempt": "c-1/a/1", "reason": "canceled on request"},
     "answer": {"attempt": "c-1/a/1", "question": "q1", "answer": True},

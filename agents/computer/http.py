@@ -147,6 +147,8 @@ async def _exchange(
 ) -> Response:
     content, content_type = (None, None) if body is None else _as_body(body)
     sent = {"content-type": content_type} if content_type else {}
+    if context.traceparent is not None:
+        sent["traceparent"] = context.traceparent
     started = time.monotonic()
     try:
         async with (

@@ -198,6 +198,8 @@ async def _run(
 ) -> Completed:
     if any("\0" in word for word in program):
         raise SkillError("A command cannot hold a zero byte.", field="command")
+    if context.traceparent is not None:
+        env = {"TRACEPARENT": context.traceparent, **env}
     ended = await run_program(
         program,
         cwd=str(_folder(context, cwd)),

@@ -182,6 +182,7 @@ _ALL = [
             "idempotent": BOOLEAN,
             "deadline": NUMBER,
             "context": MAP,
+            "traceparent": TEXT,
         },
     ),
     _type(

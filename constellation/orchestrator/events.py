@@ -33,6 +33,7 @@ class Submitted:
         revise_on: task states after which a planner is asked before dependents are released.
         revise_within_s: how long dependents are held for the planner's answer at most.
         paused: True holds back all of its tasks until `Resumed`.
+        trace: its place in a trace, as `OpenTrace` reads it; empty if it is not traced.
     """
 
     constellation: str
@@ -45,6 +46,7 @@ class Submitted:
     revise_on: frozenset[str] = frozenset()
     revise_within_s: float = 30.0
     paused: bool = False
+    trace: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

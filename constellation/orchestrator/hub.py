@@ -32,6 +32,7 @@ from constellation.graph.edits import Batch
 from constellation.graph.export import to_json
 from constellation.graph.task import Outcome, TaskState
 from constellation.planner.ports import Planner
+from constellation.tracing import Tracer
 
 from .answering import RequestDesk
 from .artifacts import is_hash
@@ -64,6 +65,8 @@ from .observers import Observers
 from .pipeline import Pipeline
 from .scheduler import Scheduler
 from .telemetry import Telemetry
+from .traces import Traces, Untraced
+from .tracing import TracedHub
 from .views import check_size
 
 CATCH_UP_S = 0.05
@@ -86,11 +89,13 @@ class Hub:
         planner: turns requests into edits.
         access: who may connect.
         new_id: makes the id of a constellation.
+        tracer: where spans go; None for nowhere.
 
     Attributes:
         url: where it listens, once it does.
         metrics_port: where metrics are served, on this machine; None if they are not.
         telemetry: what it counts of itself.
+        traces: what it tells of requests and tasks.
         started_at: Unix seconds.
     """
 
@@ -102,6 +107,7 @@ class Hub:
         planner: Planner,
         access: StoreAuthenticator,
         new_id: Callable[[], str],
+        tracer: Tracer | None = None,
     ) -> None:
         self.scheduler = scheduler
         self.journal = journal
@@ -113,11 +119,14 @@ class Hub:
         self.started_at = time.time()
         self.observers = Observers(journal)
         self.telemetry = Telemetry()
+        self.traces: Traces = Untraced()
+        if tracer is not None:
+            self.traces = TracedHub(tracer, scheduler.runs, lambda: self.pipeline.now())
         self.pipeline = Pipeline(
             scheduler,
             journal,
-            act=self._act,
-            publish=self._publish,
+            act=self.traces.acting(self._act),
+            publish=self.traces.publishing(self._publish),
             telemetry=self.telemetry,
         )
         self._devices: dict[str, Peer] = {}
@@ -237,7 +246,8 @@ class Hub:
         with Guard(partial(self.report, f"A revision of {asked.constellation}")):
             try:
                 async with self._revising:
-                    await self._ask_planner(asked)
+                    with self.traces.revising(asked) as notes:
+                        notes["constellation.edits"] = await self._ask_planner(asked)
             except ConstellationError as error:
                 self._notify(
                     Notify(self.pipeline.now(), asked.constellation, "revision", error.to_wire())
@@ -247,16 +257,18 @@ class Hub:
                     self.feed(RevisionClosed(asked.constellation, asked.task))
                 self.pipeline.flush()
 
-    async def _ask_planner(self, asked: Revise) -> None:
+    async def _ask_planner(self, asked: Revise) -> int:
+        """Let the planner edit; return how many edits it made."""
         run = self.scheduler.runs.get(asked.constellation)
         if run is None:
-            return
+            return 0
         snapshot = {**to_json(run.constellation), "request": run.request}
         edits = await self.planner.revise(snapshot, _told(asked), self.cards())
         if edits:
             check_size(edits)
             batch = Batch(tuple(edits), author="planner", note=f"after {asked.task}")
             self.feed(EditRequested(asked.constellation, batch))
+        return len(edits)
 
     # ── sessions ────────────────────────────────────────────────────────────────────────────────
 

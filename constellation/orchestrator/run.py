@@ -75,7 +75,7 @@ class Run:
     """One constellation.
 
     Attributes:
-        id, name, request, owner, priority, weight, revise_on, revise_within_s: as submitted.
+        id, name, request, owner, priority, weight, revise_on, revise_within_s, trace: as submitted.
         constellation: its graph.
         paused: nothing more is started.
         created_at, ended_at: the machine's seconds.
@@ -106,6 +106,7 @@ class Run:
         "revise_within_s",
         "revisions",
         "stopped",
+        "trace",
         "trouble",
         "weight",
     )
@@ -121,6 +122,7 @@ class Run:
         self.revise_on: frozenset[str] = frozenset()
         self.revise_within_s = 0.0
         self.paused = False
+        self.trace: Mapping[str, Any] = {}
         self.reason = ""
         self.created_at = created_at
         self.ended_at: float | None = None
@@ -278,6 +280,7 @@ class Run:
         run = cls(constellation, created_at)
         for field in _SUBMITTED:
             setattr(run, field, body[field])
+        run.trace = body.get("trace", {})
         run.revise_on = constellation.progress.held = frozenset(body["revise_on"])
         return run
 
@@ -332,6 +335,8 @@ def describe(submitted: Submitted | Run) -> dict[str, Any]:
     """What was submitted, but for the graph, as plain data."""
     body: dict[str, Any] = {field: getattr(submitted, field) for field in _SUBMITTED}
     body["revise_on"] = sorted(submitted.revise_on)
+    if submitted.trace:
+        body["trace"] = submitted.trace
     return body
 
 

@@ -6,6 +6,7 @@ import json
 import os
 import secrets
 import signal
+import socket
 import ssl
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -23,6 +24,7 @@ from constellation.config import DISCOVERY_FILE, HubSettings, Settings
 from constellation.errors import AuthenticationError, ConfigError
 from constellation.planner.choice import make_planner
 from constellation.planner.ports import Planner
+from constellation.tracing import Tracer, tracing
 
 from .artifacts import ArtifactStore
 from .hub import Hub
@@ -45,11 +47,14 @@ def new_constellation_id() -> str:
 
 
 @asynccontextmanager
-async def open_hub(settings: Settings, planner: Planner | None = None) -> AsyncIterator[Hub]:
+async def open_hub(
+    settings: Settings, planner: Planner | None = None, tracer: Tracer | None = None
+) -> AsyncIterator[Hub]:
     """Run a hub for as long as the context is open; `Hub.url` says where it listens.
 
     Args:
         planner: who plans; None for the one of the settings.
+        tracer: where spans go; None for where the environment says.
 
     Raises:
         ConfigError: an address cannot be bound, TLS files cannot be read, or the state directory
@@ -57,13 +62,17 @@ async def open_hub(settings: Settings, planner: Planner | None = None) -> AsyncI
         JournalError: the journal cannot be opened, or (later) not be written.
     """
     state, options = settings.make_state_dir(), settings.hub
-    with Journal(settings.journal_file, sync=options.journal_sync) as journal:
+    with (
+        tracing("constellation-hub", socket.gethostname()) as found,
+        Journal(settings.journal_file, sync=options.journal_sync) as journal,
+    ):
         hub = Hub(
             scheduler=Scheduler(settings=Limits(grace_s=options.grace_s)),
             journal=journal,
             planner=planner or make_planner(settings.planner),
             access=StoreAuthenticator(CredentialStore(state / "credentials.json"), PairingDesk()),
             new_id=new_constellation_id,
+            tracer=tracer or found,
         )
         hub.pipeline.recover()
         listening = serve(

@@ -22,6 +22,7 @@ class PlanParams(Params):
     runbook: str | None = Field(default=None, max_length=1_000_000)
     source: str = "runbook"
     inputs: dict[str, Any] = Field(default_factory=dict)
+    traceparent: str | None = Field(default=None, max_length=256)
 
 
 class SubmitParams(PlanParams):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from constellation.errors import PlanError
@@ -23,15 +24,17 @@ if TYPE_CHECKING:
     from constellation.orchestrator.hub import Hub
 
 
-async def _make_plan(hub: Hub, params: PlanParams) -> Plan:
-    cards = hub.cards()
-    if params.runbook is not None:
-        plan = load_runbook(params.runbook, params.source).plan(params.inputs, cards)
-    elif params.request is not None:
-        plan = await hub.planner.plan(params.request, cards)
-    else:
-        raise PlanError("There is nothing to plan.", remedy="Give a request or a runbook.")
-    check_size(plan.edits)
+async def _make_plan(hub: Hub, params: PlanParams, traceparent: str | None) -> Plan:
+    with hub.traces.planning(traceparent) as notes:
+        cards = hub.cards()
+        if params.runbook is not None:
+            plan = load_runbook(params.runbook, params.source).plan(params.inputs, cards)
+        elif params.request is not None:
+            plan = await hub.planner.plan(params.request, cards)
+        else:
+            raise PlanError("There is nothing to plan.", remedy="Give a request or a runbook.")
+        check_size(plan.edits)
+        notes["constellation.edits"] = len(plan.edits)
     return plan
 
 
@@ -40,7 +43,7 @@ def _plain_edits(edits: tuple[Edit, ...]) -> list[Any]:
 
 
 async def _plan(hub: Hub, peer: Peer, params: PlanParams) -> Result:
-    plan = await _make_plan(hub, params)
+    plan = await _make_plan(hub, params, params.traceparent)
     return {
         "title": plan.title,
         "edits": _plain_edits(plan.edits),
@@ -53,11 +56,18 @@ async def _submit(hub: Hub, peer: Peer, params: SubmitParams) -> Result:
     if params.id is not None and hub.knows(params.id):
         # The same request again, from a client that could not know whether the first one arrived.
         return {"constellation": params.id, "title": params.name, "notes": [], "again": True}
+    with hub.traces.request(params.traceparent) as trace:
+        return await _submit_traced(hub, peer, params, trace)
+
+
+async def _submit_traced(
+    hub: Hub, peer: Peer, params: SubmitParams, trace: Mapping[str, Any]
+) -> Result:
     if params.edits is not None:
         plan = Plan(params.name, batch_from_plain({"edits": params.edits}).edits, ())
         revise_on = frozenset(params.revise_on)
     else:
-        plan = await _make_plan(hub, params)
+        plan = await _make_plan(hub, params, trace.get("traceparent"))
         revise_on = frozenset(params.revise_on) or hub.planner.revise_on
     identifier = params.id or hub.new_id()
     hub.feed(
@@ -71,6 +81,7 @@ async def _submit(hub: Hub, peer: Peer, params: SubmitParams) -> Result:
             weight=params.weight,
             revise_on=revise_on,
             paused=params.paused,
+            trace=trace,
         )
     )
     return {"constellation": identifier, "title": plan.title, "notes": list(plan.notes)}

@@ -1,0 +1,128 @@
+"""One trace from a program, through a hub, to the skills of a device, sent to a collector."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import anyio
+import pytest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
+
+pytestmark = pytest.mark.anyio
+
+TRACE = "0af7651916cd43dd8448eb211c80319c"
+ASKER = "b7ad6b7169203331"
+
+
+class Collector(ThreadingHTTPServer):
+    """Takes spans by OTLP over HTTP, as a collector does; and remembers who else asked.
+
+    Attributes:
+        spans: by service, then by name.
+        visits: the ``traceparent`` of each GET.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.spans: dict[tuple[str, str], Span] = {}
+        self.visits: list[str | None] = []
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_address[1]}"
+
+    def take(self, body: bytes) -> None:
+        for resource in ExportTraceServiceRequest.FromString(body).resource_spans:
+            of = {each.key: each.value.string_value for each in resource.resource.attributes}
+            for scope in resource.scope_spans:
+                for span in scope.spans:
+                    self.spans[of["service.name"], span.name] = span
+
+
+class Handler(BaseHTTPRequestHandler):
+    server: Collector
+
+    def do_POST(self) -> None:
+        self.server.take(self.rfile.read(int(self.headers["content-length"])))
+        self._answer()
+
+    def do_GET(self) -> None:
+        self.server.visits.append(self.headers["traceparent"])
+        self._answer()
+
+    def _answer(self) -> None:
+        self.send_response(200)
+        self.send_header("content-length", "0")
+        self.end_headers()
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+@pytest.fixture
+def collector(monkeypatch: pytest.MonkeyPatch) -> Iterator[Collector]:
+    with Collector() as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", server.url)
+        monkeypatch.setenv("TRACEPARENT", f"00-{TRACE}-{ASKER}-01")
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+def skill(name: str, **arguments: Any) -> dict[str, Any]:
+    task = {"id": name.replace(".", "-"), "skill": name, "arguments": arguments}
+    return {"op": "add_task", "task": task}
+
+
+async def test_one_trace_goes_from_a_program_to_what_a_skill_starts(
+    fabric: Any, collector: Collector
+) -> None:
+    edits = [
+        skill("shell.run", command="printf $TRACEPARENT"),
+        skill("http.get", url=collector.url),
+        skill("files.read", path="missing"),
+    ]
+    async with fabric() as processes:
+        await processes.start_agent("desk", "--root", str(processes.settings.state_dir))
+        async with processes.client() as client:
+            work = (await client.ask("submit", edits=edits))["constellation"]
+            with anyio.fail_after(30):
+                async for event in await client.follow(work):
+                    if event["kind"] == "asked":
+                        await client.ask(
+                            "answer", constellation=work, task="shell-run", answer=True
+                        )
+            shown = await client.show(work)
+    outputs = {node["task"]["id"]: node.get("output") for node in shown["graph"]["nodes"]}
+
+    spans = collector.spans
+    request = spans["constellation-hub", "request"]
+    assert request.parent_span_id.hex() == ASKER
+    assert {span.trace_id.hex() for span in spans.values()} == {TRACE}
+    for name in ("shell.run", "http.get", "files.read"):
+        task = spans["constellation-hub", f"task {name}"]
+        run = spans["constellation-agent", name]
+        assert task.parent_span_id == request.span_id
+        assert run.parent_span_id == task.span_id
+    assert (
+        outputs["shell-run"]["stdout"] == f"{header(spans['constellation-agent', 'shell.run'])}\n"
+    )
+    assert collector.visits == [header(spans["constellation-agent", "http.get"])]
+    asked = [event.name for event in spans["constellation-hub", "task shell.run"].events]
+    assert asked == ["assigned", "asked", "answered"]
+    failed = {name for name, span in spans.items() if span.status.code == Status.STATUS_CODE_ERROR}
+    assert failed == {
+        ("constellation-hub", "request"),
+        ("constellation-hub", "task files.read"),
+        ("constellation-agent", "files.read"),
+    }
+
+
+def header(span: Span) -> str:
+    return f"00-{span.trace_id.hex()}-{span.span_id.hex()}-01"
