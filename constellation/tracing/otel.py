@@ -35,7 +35,7 @@ _KINDS = {
 }
 _UNNAMED = "unknown_service"
 # How long the last spans may take to be sent.
-LAST_S = 5.0
+LAST_S = 2.0
 
 
 def make_exporter(kind: Literal["otlp", "console"]) -> SpanExporter:
