@@ -16,16 +16,24 @@ from .language import mind_of
 from .live import Talk
 from .models.loading import Loaded, loaded
 from .page import Page
+from .pipelines import Pipeline
+from .ports import Mind
 
 
 def serve(
-    host: str, port: int, local: LocalHub | None, model: str, say: Callable[[str], None]
+    host: str,
+    port: int,
+    local: LocalHub | None,
+    model: str,
+    pipeline: Pipeline,
+    say: Callable[[str], None],
 ) -> None:
     """Serve the page until interrupted.
 
     Args:
         local: the hub whose devices are the agent's hands; None for none.
         model: a language model behind ``OPENAI_BASE_URL``; empty to do without.
+        pipeline: what the model is given of what was said.
         say: takes a line for the person who started it.
 
     Raises:
@@ -36,7 +44,11 @@ def serve(
     with ExitStack() as stack:
         shared = stack.enter_context(loaded(lambda name: say(f"Loaded: {name}.")))
         hands = None if local is None else stack.enter_context(connected(local))
-        anyio.run(_serve, host, port, shared, hands, model, say)
+
+        def mind(dialogue: Dialogue) -> Mind:
+            return mind_of(dialogue, model, pipeline)
+
+        anyio.run(_serve, host, port, shared, hands, mind, say)
 
 
 async def _serve(
@@ -44,13 +56,12 @@ async def _serve(
     port: int,
     shared: Loaded,
     hands: Hands | None,
-    model: str,
+    mind: Callable[[Dialogue], Mind],
     say: Callable[[str], None],
 ) -> None:
     def make(tasks: TaskGroup) -> Talk:
         dialogue = Dialogue(hands)
-        mind = mind_of(dialogue, model)
-        return Talk(shared.detector, shared.models, mind, tasks, news=dialogue.ended)
+        return Talk(shared.detector, shared.models, mind(dialogue), tasks, news=dialogue.ended)
 
     async with anyio.create_task_group() as tasks:
         page = Page(make, tasks)

@@ -11,6 +11,8 @@ import typer
 from constellation.config import LocalHub, load_settings
 from constellation.errors import ConfigError
 
+from .pipelines import Pipeline
+
 app = typer.Typer()
 
 
@@ -40,6 +42,13 @@ def voice(
             help="A language model behind OPENAI_BASE_URL; without one, small talk is by templates."
         ),
     ] = "",
+    pipeline: Annotated[
+        Pipeline,
+        typer.Option(
+            help="What the model is given of what you say: the words; with a few that tell how you "
+            "said them; or with the sound, for a model that takes input_audio."
+        ),
+    ] = Pipeline.CASCADED,
     port: Annotated[int, typer.Option(help="Of the page; 0 takes any.", min=0, max=65535)] = 8765,
 ) -> None:
     """Talk to the agent on a page of this machine, or run a recording through it.
@@ -61,9 +70,10 @@ def voice(
         ) from None
     local = LocalHub.find(load_settings().state_dir)
     if wav is None:
-        agent.serve("127.0.0.1", port, local, model, typer.echo)
+        agent.serve("127.0.0.1", port, local, model, pipeline, typer.echo)
         return
-    outcome = recorded.run(read_wav(wav), [read_wav(path) for path in enrol or []], local, model)
+    enrolments = [read_wav(path) for path in enrol or []]
+    outcome = recorded.run(read_wav(wav), enrolments, local, model, pipeline)
     outcome.write(out, picture)
     if as_json:
         typer.echo(json.dumps([entry.plain() for entry in outcome.timeline.entries], indent=2))

@@ -113,6 +113,8 @@ class Conversation:
         self._told = told
         self._memory = Memory()
         self._turn: OpenTurn | None = None
+        self._since = 0.0
+        self._committed_since = 0.0
         self._partial = 0.0
         self._tentative: Generate | None = None
         self._committed: set[int] = set()
@@ -155,8 +157,9 @@ class Conversation:
 
     def _do(self, instruction: Instruction, now: float) -> None:
         match instruction:
-            case OpenTurn():
+            case OpenTurn(_, since):
                 self._turn = instruction
+                self._since = since
                 self._partial = now + _SHORTEST_PARTIAL_S
             case Examine(turn, examination) if self._turn is not None:
                 sound = self._memory.since(self._turn.since)
@@ -166,9 +169,11 @@ class Conversation:
                 self._turn = None
             case CommitTurn(_, text):
                 self._turn = None
+                self._committed_since = self._since
                 self.context.append(Said("person", text))
                 self._commit(text)
             case RetractTurn():
+                self._since = self._committed_since
                 self._retract()
             case CommitAnswer(answer, text):
                 self.context.append(Said("agent", text))
@@ -208,7 +213,7 @@ class Conversation:
         context = tuple(self.context)
         if context and context[-1] == Said("person", wanted.text):
             context = context[:-1]
-        pieces = self._mind.answer(wanted.text, context)
+        pieces = self._mind.answer(wanted.text, context, self._memory.since(self._since))
         self._desk.start("mind", self._answer(wanted.answer, pieces))
 
     def _retract(self) -> None:

@@ -16,6 +16,7 @@ from typing import Any, Protocol
 from constellation.errors import ConstellationError
 
 from .ports import Said, Working
+from .sound import Samples
 from .spoken import result
 from .utterances import Meaning, meaning, words_of
 
@@ -136,7 +137,9 @@ class Dialogue:
         """Whether some work waits for what the person says next."""
         return self._asked is not None
 
-    def answer(self, prompt: str, context: Sequence[Said]) -> Iterator[str | Working]:
+    def answer(
+        self, prompt: str, context: Sequence[Said], sound: Samples | None = None
+    ) -> Iterator[str | Working]:
         """See `agents.voice.ports.Mind`."""
         said = " ".join(words_of(prompt))
         asked = self._asked

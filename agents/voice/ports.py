@@ -94,7 +94,9 @@ class Working:
 class Mind(Protocol):
     """What answers a person."""
 
-    def answer(self, prompt: str, context: Sequence[Said]) -> Iterator[str | Working]:
+    def answer(
+        self, prompt: str, context: Sequence[Said], sound: Samples | None = None
+    ) -> Iterator[str | Working]:
         """The answer in pieces, as they come.
 
         An answer may be begun before the person has ended, and be thrown away. What changes the
@@ -103,6 +105,7 @@ class Mind(Protocol):
 
         Args:
             context: what was said before, oldest first.
+            sound: the prompt as it was said; None if it was not spoken.
 
         Raises:
             ConstellationError: there is no answer, or no more of it.

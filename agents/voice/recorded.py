@@ -26,6 +26,7 @@ from .hub import connected
 from .language import mind_of
 from .models.loading import loaded
 from .picture import svg
+from .pipelines import Pipeline
 from .player import Player
 from .pvad import Listener, enrol, mean_of
 from .sound import RATE_HZ, Samples, write_wav
@@ -139,7 +140,11 @@ class Outcome:
 
 
 def run(
-    recording: Samples, enrolments: Sequence[Samples], local: LocalHub | None, model: str = ""
+    recording: Samples,
+    enrolments: Sequence[Samples],
+    local: LocalHub | None,
+    model: str = "",
+    pipeline: Pipeline = Pipeline.CASCADED,
 ) -> Outcome:
     """Talk to the agent with a recording and the models of this machine.
 
@@ -148,6 +153,7 @@ def run(
         enrolments: recordings of the one person who may interrupt; none lets everyone.
         local: the hub whose devices are the agent's hands; None for none.
         model: a language model behind ``OPENAI_BASE_URL``; empty to do without.
+        pipeline: what the model is given of what was said.
 
     Raises:
         AudioError: an enrolment has too little voice in it.
@@ -160,7 +166,7 @@ def run(
         hands = None if local is None else stack.enter_context(connected(local))
         prints = [enrol(shared.detector, sound) for sound in enrolments]
         ears = Listener(shared.detector, mean_of(prints) if prints else None)
-        mind = mind_of(Dialogue(hands), model)
+        mind = mind_of(Dialogue(hands), model, pipeline)
         player, desk = Player(), Desk()
         conversation = Conversation(ears, shared.models, mind, player, desk, told=timeline.note)
         return Outcome(timeline, converse(recording, conversation, player, desk))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import wave
 from pathlib import Path
 from typing import TypeAlias
@@ -50,12 +51,19 @@ def read_wav(path: Path) -> Samples:
 
 def write_wav(path: Path, samples: NDArray[np.float32]) -> None:
     """Write (n,) or (n, channels) samples at `RATE_HZ`."""
+    path.write_bytes(wav(samples))
+
+
+def wav(samples: NDArray[np.float32]) -> bytes:
+    """(n,) or (n, channels) samples at `RATE_HZ` as a WAV file."""
     channels = 1 if samples.ndim == 1 else samples.shape[1]
-    with wave.open(str(path), "wb") as file:
+    data = io.BytesIO()
+    with wave.open(data, "wb") as file:
         file.setnchannels(channels)
         file.setsampwidth(2)
         file.setframerate(RATE_HZ)
         file.writeframes(to_pcm(samples.reshape(-1)))
+    return data.getvalue()
 
 
 def resampled(samples: Samples, rate_hz: int, to_hz: int) -> Samples:

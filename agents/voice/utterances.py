@@ -49,13 +49,13 @@ _COMMANDS = (
 )
 _COMMAND = re.compile(rf"(?:{'|'.join(_COMMANDS)})(?: (?:please|stop|now|it))*")
 
+FILLERS = frozenset(words_of("er erm hm hmm mm uh uhm um"))
 # Words after which English goes on.
-_UNFINISHED = frozenset(
+_UNFINISHED = FILLERS | frozenset(
     words_of(
-        """a about also an and are as at because but by can could create er for from hm hmm how i if
-        in into is it's its just like make maybe mm my of on or our put send so such than that's the
-        their then this to uh uhm um very was we were what when where which while who why will with
-        would you're your"""
+        """a about also an and are as at because but by can could create for from how i if in into
+        is it's its just like make maybe my of on or our put send so such than that's the their then
+        this to very was we were what when where which while who why will with would you're your"""
     )
 )
 _WHOLE = frozenset(

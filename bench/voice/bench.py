@@ -164,7 +164,11 @@ def _endings(options: Options, report: Report) -> None:
 def _latency(report: Report, verdicts: Sequence[Verdict]) -> None:
     table = report.table("From the end of a request, ms", "until", "p50", "p95")
     report.data["latency_s"] = {}
-    for name, key in (("the turn is over", "turn_s"), ("the answer is heard", "answer_s")):
+    for name, key in (
+        ("the turn is over", "turn_s"),
+        ("the answer is heard", "answer_s"),
+        ("semi-cascaded: longer by", "manner_s"),
+    ):
         waits = [getattr(each, key) for each in verdicts]
         p50, p95 = quantile(waits, 0.5), quantile(waits, 0.95)
         table.add_row(name, figure(1000 * p50), figure(1000 * p95))

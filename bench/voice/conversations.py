@@ -31,7 +31,9 @@ class Cached:
 class Brief:
     """A mind that has one short answer to everything."""
 
-    def answer(self, prompt: str, context: Sequence[Said]) -> Iterator[str | Working]:
+    def answer(
+        self, prompt: str, context: Sequence[Said], sound: Samples | None = None
+    ) -> Iterator[str | Working]:
         """See `agents.voice.ports.Mind`."""
         yield "I see."
 

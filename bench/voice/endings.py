@@ -7,12 +7,14 @@ English goes on, a clause, or a part of a list.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
 from agents.voice.events import CommitTurn, Play, RetractTurn
+from agents.voice.manner import manner
 from agents.voice.ports import Models, Speaker
 from agents.voice.pvad import Listener, Model
 from agents.voice.sound import RATE_HZ, Samples
@@ -107,6 +109,7 @@ class Verdict:
         silence: that of half a second of silence alone.
         turn_s: from the pause until the turn was over for good.
         answer_s: from the pause until the answer was heard.
+        manner_s: what it takes to tell how the request was said.
     """
 
     complete: bool
@@ -115,6 +118,7 @@ class Verdict:
     silence: bool
     turn_s: float
     answer_s: float
+    manner_s: float
 
 
 def cases(speaker: Speaker) -> Iterator[Case]:
@@ -141,7 +145,14 @@ def judge(case: Case, detector: Model, models: Models) -> Verdict:
         silence=case.complete,
         turn_s=turn_s,
         answer_s=_first(notes, Play, retracted) - pause_s,
+        manner_s=_manner_s(case.samples[: case.pause]),
     )
+
+
+def _manner_s(sound: Samples) -> float:
+    began = time.perf_counter()
+    manner(sound, "")
+    return time.perf_counter() - began
 
 
 def _first(notes: Notes, kind: type[object], after: float) -> float:

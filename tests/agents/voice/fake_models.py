@@ -62,10 +62,19 @@ class Answers:
     def __init__(self, *pieces: str | Working | Exception) -> None:
         self.pieces = pieces
         self.asked: list[tuple[str, tuple[Said, ...]]] = []
+        self.sounds: list[Samples | None] = []
         self.done: list[str] = []
 
-    def answer(self, prompt: str, context: Sequence[Said]) -> Iterator[str | Working]:
+    def seconds_heard(self) -> float:
+        """The length of the last prompt's sound."""
+        sound = self.sounds[-1]
+        return 0.0 if sound is None else len(sound) / RATE_HZ
+
+    def answer(
+        self, prompt: str, context: Sequence[Said], sound: Samples | None = None
+    ) -> Iterator[str | Working]:
         self.asked.append((prompt, tuple(context)))
+        self.sounds.append(sound)
         for piece in self.pieces:
             if isinstance(piece, Exception):
                 raise piece

@@ -92,6 +92,17 @@ def test_turn_goes_on_after_a_pause_that_was_taken_for_its_end(
     assert conversation.context[0] == Said("person", "Send the report. to my desk machine")
     assert conversation.context[1] == Said("agent", LONG)
     assert len(conversation.context) == 2
+    # Both parts were heard, with the pause between them.
+    assert 3.2 < mind.seconds_heard() < 4.2
+
+
+def test_mind_hears_how_it_was_said_from_before_the_first_sound(
+    model: Model, me: Voiceprint
+) -> None:
+    mind = Answers("It is half full.")
+    scene = Scene(mind).quiet(1).says(ME, "How full is the disk?", 1.2).quiet(1)
+    scene.play(model, me)
+    assert mind.seconds_heard() == pytest.approx(0.4 + 1.2, abs=0.4)
 
 
 def test_what_acts_is_done_once_and_only_to_a_whole_turn(model: Model, me: Voiceprint) -> None:

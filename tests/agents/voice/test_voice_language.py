@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import json
+import wave
 from collections.abc import Sequence
 from http.server import BaseHTTPRequestHandler
+from typing import Any
 
+import numpy as np
 import pytest
+from voices import Voice
 
 from agents.voice.dialogue import Asked, Dialogue, Outcome
 from agents.voice.language import LanguageMind
+from agents.voice.pipelines import Pipeline
 from agents.voice.ports import Said, Working
+from agents.voice.sound import RATE_HZ
 from constellation.errors import ConfigError
 from constellation.llm.chat import ModelUnavailable
 from constellation.testing.chat_server import Reply, ScriptedServer, fails, says, scripted_server
@@ -149,3 +157,46 @@ def test_key_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
     with pytest.raises(ConfigError, match="cannot be used"):
         LanguageMind(Dialogue(), "m")
+
+
+def last_content(server: ScriptedServer) -> Any:
+    return server.asked[-1]["messages"][-1]["content"]
+
+
+def test_model_is_told_how_it_was_said() -> None:
+    voice = Voice(120, 1.0).says(2, seed=1)
+    with scripted_server(says("Yes."), says("Yes."), says("Yes.")) as server:
+        model = LanguageMind(
+            Dialogue(Disk()), "m", pipeline=Pipeline.MANNER, base_url=server.url, api_key="none"
+        )
+        list(model.answer("Is it done already now?", [], voice))
+        assert last_content(server) == "Is it done already now?"
+        list(model.answer("Is it, um, done now?", [], voice / np.float32(4)))
+        assert last_content(server) == "(softly, with hesitation) Is it, um, done now?"
+        assert "In brackets" in server.asked[-1]["messages"][0]["content"]
+        list(model.answer("Typed, not spoken.", []))
+        assert last_content(server) == "Typed, not spoken."
+
+
+def test_model_that_hears_is_given_the_sound() -> None:
+    voice = Voice(120, 1.0).says(1, seed=1)
+    with scripted_server(says("Yes.")) as server:
+        model = LanguageMind(
+            Dialogue(Disk()), "m", pipeline=Pipeline.AUDIO, base_url=server.url, api_key="none"
+        )
+        list(model.answer("Is it done?", [Said("person", "Hello.")], voice))
+    text, audio = last_content(server)
+    assert text == {"type": "text", "text": "Is it done?"}
+    assert audio["input_audio"]["format"] == "wav"
+    with wave.open(io.BytesIO(base64.b64decode(audio["input_audio"]["data"]))) as file:
+        assert (file.getframerate(), file.getnframes()) == (RATE_HZ, len(voice))
+    # What was said before costs no second hearing.
+    assert server.asked[0]["messages"][1]["content"] == "Hello."
+
+
+def test_words_alone_are_the_default() -> None:
+    voice = Voice(120, 1.0).says(1, seed=1)
+    with scripted_server(says("Yes.")) as server:
+        list(mind(server, Disk()).answer("Um, is it done?", [], voice))
+    assert last_content(server) == "Um, is it done?"
+    assert "brackets" not in server.asked[0]["messages"][0]["content"]
