@@ -116,7 +116,7 @@ def explain(skill: str, attempt: str, raised: BaseException | None) -> Constella
         return raised
     log.error("%s crashed in %s.", skill, attempt, exc_info=raised)
     return SkillCrashed(
-        f"The code of {skill} crashed: {type(raised).__name__}: {raised}.",
+        f"The code of {skill} crashed: {type(raised).__name__}: {str(raised).rstrip('.')}.",
         remedy="See the log of the device's agent.",
         skill=skill,
     )

@@ -52,8 +52,8 @@ class HubClient:
             SessionLost: the hub was restarted while it had the request, which may have happened.
         """
         await self._link.ready()
-        if verb in _TRACED:
-            params.setdefault("traceparent", traceparent_here())
+        if verb in _TRACED and params.get("traceparent") is None:
+            params["traceparent"] = traceparent_here()
         given = {key: value for key, value in params.items() if value is not None}
         return dict(await self._link.request(verb, given))
 

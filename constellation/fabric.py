@@ -237,6 +237,7 @@ class Fabric:
         inputs: Mapping[str, Any] | None = None,
         priority: int = 0,
         paused: bool = False,
+        traceparent: str | None = None,
     ) -> Work:
         """Start something: a request in words, the path of a runbook, a plan, or edits.
 
@@ -245,6 +246,7 @@ class Fabric:
             inputs: of the runbook.
             priority: higher runs first.
             paused: wait for `Work.resume`.
+            traceparent: the span that asks (W3C Trace Context); None for the one that is current.
 
         Raises:
             PlanError: the request or the runbook cannot be planned.
@@ -263,7 +265,8 @@ class Fabric:
                 job = {"edits": _plain(work)}
         if name is not None:
             job["name"] = name
-        answer = await self.hub.ask("submit", priority=priority, paused=paused, **job)
+        options = {"priority": priority, "paused": paused, "traceparent": traceparent}
+        answer = await self.hub.ask("submit", **options, **job)
         return Work(self.hub, answer["constellation"], answer["title"], answer["notes"])
 
     async def run(self, work: str | Path | Plan | Sequence[Edit], **options: Any) -> Ended:

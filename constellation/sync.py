@@ -94,9 +94,16 @@ class Fabric:
         inputs: Mapping[str, Any] | None = None,
         priority: int = 0,
         paused: bool = False,
+        traceparent: str | None = None,
     ) -> Work:
         submit = partial(
-            self._fabric.submit, work, name=name, inputs=inputs, priority=priority, paused=paused
+            self._fabric.submit,
+            work,
+            name=name,
+            inputs=inputs,
+            priority=priority,
+            paused=paused,
+            traceparent=traceparent,
         )
         return Work(self._portal, self._portal.call(submit))
 

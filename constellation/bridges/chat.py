@@ -68,7 +68,9 @@ class Asked:
         return None
 
 
-async def reply(fabric: Fabric, messages: Sequence[Said], say: Say) -> None:
+async def reply(
+    fabric: Fabric, messages: Sequence[Said], say: Say, traceparent: str | None = None
+) -> None:
     """Do what the last message asks for, or take it as an answer; tell what follows.
 
     It ends when the constellation has ended or asks. What the fabric refuses is said, too.
@@ -76,13 +78,14 @@ async def reply(fabric: Fabric, messages: Sequence[Said], say: Say) -> None:
     Args:
         messages: the chat, of which the last message is the person's.
         say: takes the pieces of the reply, in Markdown.
+        traceparent: of who asks.
     """
     before = next((each for each in reversed(messages) if each.role == "assistant"), None)
     asked = Asked.read(before.text) if before else None
     text = messages[-1].text
     try:
         if asked is None:
-            work = await fabric.submit(text)
+            work = await fabric.submit(text, traceparent=traceparent)
             await say(f"{_line(work.title)} (`{work.id}`)\n\n")
             for note in work.notes:
                 await say(f"- {_line(note)}\n")

@@ -18,6 +18,7 @@ from uuid import uuid4
 import anyio
 from pydantic import BaseModel, Field, ValidationError
 from starlette.applications import Starlette
+from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
@@ -59,7 +60,7 @@ class Message(BaseModel):
 class Chat(BaseModel):
     """The body of a request; settings of language models mean nothing here and are ignored."""
 
-    model: Literal["constellation"]
+    model: str
     messages: list[Message] = Field(min_length=1)
     stream: bool = False
 
@@ -80,7 +81,10 @@ class Completions:
         try:
             chat = Chat.model_validate_json(await request.body())
         except ValidationError as error:
-            await _refusal(400, "invalid_request_error", _first(error))(scope, receive, send)
+            await _refusal(400, "invalid_request_error", _flaw(error))(scope, receive, send)
+            return
+        if chat.model != MODEL:
+            await _no_model(chat.model)(scope, receive, send)
             return
         messages = [each.said() for each in chat.messages]
         if messages[-1].role != "user" or not messages[-1].text.strip():
@@ -90,10 +94,7 @@ class Completions:
         answer = _Answer(scope, receive, send)
         try:
             async with connect(self._url, token=_credential(request)) as fabric:
-                if chat.stream:
-                    await answer.stream(fabric, messages)
-                else:
-                    await answer.whole(fabric, messages)
+                await answer.give(fabric, messages, stream=chat.stream)
         except ConstellationError as error:
             if answer.started:
                 raise
@@ -109,6 +110,7 @@ class _Answer:
 
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self._connection = (scope, receive, send)
+        self._traceparent = Headers(scope=scope).get("traceparent")
         self._envelope = {
             "id": f"chatcmpl-{uuid4().hex}",
             "created": int(time.time()),
@@ -116,25 +118,15 @@ class _Answer:
         }
         self.started = False
 
-    async def whole(self, fabric: Fabric, messages: list[Said]) -> None:
-        """Send it at its end."""
-        said: list[str] = []
+    async def give(self, fabric: Fabric, messages: list[Said], *, stream: bool) -> None:
+        """Send it, as long as somebody listens.
 
-        async def say(text: str) -> None:
-            said.append(text)
-
-        await reply(fabric, messages, say)
-        message = {"role": "assistant", "content": "".join(said)}
-        choice = {"index": 0, "message": message, "finish_reason": "stop"}
-        self.started = True
-        answer = {**self._envelope, "object": "chat.completion", "choices": [choice]}
-        await JSONResponse(answer)(*self._connection)
-
-    async def stream(self, fabric: Fabric, messages: list[Said]) -> None:
-        """Send its pieces as server-sent events, as long as somebody listens."""
+        Args:
+            stream: send its pieces as server-sent events, not all of it at its end.
+        """
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._stop_when_left, tasks.cancel_scope)
-            await self._stream(fabric, messages)
+            await (self._stream if stream else self._whole)(fabric, messages)
             tasks.cancel_scope.cancel()
 
     async def _stop_when_left(self, stop: anyio.CancelScope) -> None:
@@ -142,6 +134,19 @@ class _Answer:
         while (await receive())["type"] != "http.disconnect":
             pass
         stop.cancel()
+
+    async def _whole(self, fabric: Fabric, messages: list[Said]) -> None:
+        said: list[str] = []
+
+        async def say(text: str) -> None:
+            said.append(text)
+
+        await reply(fabric, messages, say, self._traceparent)
+        message = {"role": "assistant", "content": "".join(said)}
+        choice = {"index": 0, "message": message, "finish_reason": "stop"}
+        self.started = True
+        answer = {**self._envelope, "object": "chat.completion", "choices": [choice]}
+        await JSONResponse(answer)(*self._connection)
 
     async def _stream(self, fabric: Fabric, messages: list[Said]) -> None:
         _, _, send = self._connection
@@ -162,7 +167,7 @@ class _Answer:
             await delta({"content": text})
 
         await delta({"role": "assistant", "content": ""})
-        await reply(fabric, messages, say)
+        await reply(fabric, messages, say, self._traceparent)
         await delta({}, "stop")
         await event("[DONE]", more=False)
 
@@ -181,11 +186,15 @@ def chat_app(url: str) -> Starlette:
         except ConstellationError as error:
             return _refused(error)
         model = {"id": MODEL, "object": "model", "created": 0, "owned_by": MODEL}
-        return JSONResponse({"object": "list", "data": [model]})
+        name = request.path_params.get("model")
+        if name is None:
+            return JSONResponse({"object": "list", "data": [model]})
+        return JSONResponse(model) if name == MODEL else _no_model(name)
 
     return Starlette(
         routes=[
             Route("/v1/models", models),
+            Route("/v1/models/{model}", models),
             Route("/v1/chat/completions", Completions(url), methods=["POST"]),
         ]
     )
@@ -220,13 +229,18 @@ def _refused(error: ConstellationError) -> JSONResponse:
             return _refusal(503, "server_error", str(error))
 
 
-def _refusal(status: int, kind: str, message: str) -> JSONResponse:
-    body = {"message": message, "type": kind, "param": None, "code": None}
+def _no_model(name: str) -> JSONResponse:
+    message = f"There is no model {name!r} here; use {MODEL!r}."
+    return _refusal(404, "invalid_request_error", message, "model_not_found")
+
+
+def _refusal(status: int, kind: str, message: str, code: str | None = None) -> JSONResponse:
+    body = {"message": message, "type": kind, "param": None, "code": code}
     return JSONResponse({"error": body}, status_code=status)
 
 
-def _first(error: ValidationError) -> str:
-    """What is wrong first with a body, and where."""
-    found = error.errors()[0]
+def _flaw(error: ValidationError) -> str:
+    """What is wrong with a body, and where; of several ways to read it, the one that fits most."""
+    found = max(error.errors(), key=lambda each: len(each["loc"]))
     where = ".".join(map(str, found["loc"]))
     return f"{where}: {found['msg']}" if where else found["msg"]

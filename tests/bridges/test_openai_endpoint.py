@@ -9,13 +9,16 @@ import sys
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
+import anyio
 import openai
 import pytest
 from anyio.from_thread import start_blocking_portal
 from openai.types.chat import ChatCompletionMessageParam
 
 from constellation import sync
+from constellation.bridges.openai import Completions
 from constellation.cli.embedded import embedded_hub
 from constellation.config import LocalHub, load_settings
 
@@ -74,6 +77,15 @@ def ask(chat: openai.OpenAI, *messages: str) -> str:
 
 def test_a_client_finds_the_model(chat: openai.OpenAI) -> None:
     assert [model.id for model in chat.models.list()] == ["constellation"]
+    assert chat.models.retrieve("constellation").id == "constellation"
+
+
+def test_there_is_no_other_model(chat: openai.OpenAI) -> None:
+    with pytest.raises(openai.NotFoundError, match="'gpt'"):
+        chat.models.retrieve("gpt")
+    with pytest.raises(openai.NotFoundError) as caught:
+        chat.chat.completions.create(model="gpt", messages=[{"role": "user", "content": "hello"}])
+    assert caught.value.code == "model_not_found"
 
 
 def test_a_request_is_answered_with_its_result(chat: openai.OpenAI) -> None:
@@ -156,6 +168,33 @@ def test_a_frontend_that_hangs_up_stops_nothing(chat: openai.OpenAI, hub: LocalH
         assert fabric.work(identifier).result().state == "completed"
 
 
+async def hang_up(hub: LocalHub, body: dict[str, Any]) -> list[Any]:
+    """Make a request and hang up at once; return what was answered."""
+    token = f"Bearer {hub.token.get_secret_value()}"
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "path": "/v1/chat/completions",
+        "headers": [(b"authorization", token.encode())],
+    }
+    sent: list[Any] = []
+    received = iter([{"type": "http.request", "body": json.dumps(body).encode()}])
+
+    async def receive() -> Any:
+        return next(received, {"type": "http.disconnect"})
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    await Completions(hub.url)(scope, receive, send)
+    return sent
+
+
+def test_nobody_is_told_who_hung_up_before_the_end(hub: LocalHub) -> None:
+    request = {"role": "user", "content": "wait for 2 seconds"}
+    assert anyio.run(hang_up, hub, {"model": "constellation", "messages": [request]}) == []
+
+
 def test_a_credential_that_the_hub_does_not_know_is_refused(address: str) -> None:
     with openai.OpenAI(base_url=address, api_key="wrong", max_retries=0) as stranger:
         with pytest.raises(openai.AuthenticationError):
@@ -165,8 +204,12 @@ def test_a_credential_that_the_hub_does_not_know_is_refused(address: str) -> Non
 
 
 def test_what_is_no_chat_is_refused(chat: openai.OpenAI) -> None:
-    with pytest.raises(openai.BadRequestError, match="model"):
-        chat.chat.completions.create(model="gpt", messages=[{"role": "user", "content": "hello"}])
+    picture: ChatCompletionMessageParam = {
+        "role": "user",
+        "content": [{"type": "image_url", "image_url": {"url": "data:image/png;base64,"}}],
+    }
+    with pytest.raises(openai.BadRequestError, match="type: Input should be 'text'"):
+        chat.chat.completions.create(model="constellation", messages=[picture])
     with pytest.raises(openai.BadRequestError, match="user"):
         chat.chat.completions.create(
             model="constellation", messages=[{"role": "assistant", "content": "hello"}]

@@ -11,8 +11,16 @@ import anyio
 import pytest
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
-from opentelemetry.trace import SpanContext, SpanKind, StatusCode
+from opentelemetry.trace import (
+    NonRecordingSpan,
+    SpanContext,
+    SpanKind,
+    StatusCode,
+    TraceFlags,
+    use_span,
+)
 
+import constellation
 from constellation.aip.cards import DeviceCard, SkillCard
 from constellation.aip.client import Link, connect
 from constellation.aip.messages import Message
@@ -210,6 +218,17 @@ async def test_the_trace_of_who_asks_goes_on(fabric: Fabric) -> None:
     parent = spans["request"].parent
     assert parent is not None
     assert f"{parent.span_id:016x}" in ASKER
+
+
+async def test_what_is_submitted_in_a_span_is_a_part_of_it(fabric: Fabric) -> None:
+    here = SpanContext(1, 2, is_remote=False, trace_flags=TraceFlags(TraceFlags.SAMPLED))
+    async with fabric.up() as client:
+        with use_span(NonRecordingSpan(here)):
+            work = await constellation.Fabric(client).submit("sweep")
+        await work.ended()
+    parent = fabric.spans()["request"].parent
+    assert parent is not None
+    assert (parent.trace_id, parent.span_id) == (1, 2)
 
 
 async def test_a_trace_that_nobody_records_is_not_recorded_here(fabric: Fabric) -> None:
