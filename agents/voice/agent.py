@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import AsyncExitStack, ExitStack
+from dataclasses import dataclass
+from functools import partial
+from typing import TypeAlias
 
 import anyio
 from anyio.abc import TaskGroup
 
 from constellation.config import LocalHub
+from constellation.errors import ConfigError
 
 from .dialogue import Dialogue, Hands
 from .hub import connected
@@ -19,52 +23,72 @@ from .page import Page
 from .pipelines import Pipeline
 from .ports import Mind
 
+Address: TypeAlias = tuple[str, int]
 
-def serve(
-    host: str,
-    port: int,
-    local: LocalHub | None,
-    model: str,
-    pipeline: Pipeline,
-    say: Callable[[str], None],
-) -> None:
-    """Serve the page until interrupted.
 
-    Args:
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What to serve.
+
+    Attributes:
+        page: where, as host and port; port 0 takes any.
+        wyoming: where to serve that protocol; None for not at all.
         local: the hub whose devices are the agent's hands; None for none.
         model: a language model behind ``OPENAI_BASE_URL``; empty to do without.
         pipeline: what the model is given of what was said.
+    """
+
+    page: Address
+    wyoming: Address | None
+    local: LocalHub | None
+    model: str
+    pipeline: Pipeline
+
+
+def serve(wanted: Wanted, say: Callable[[str], None]) -> None:
+    """Serve until interrupted.
+
+    Args:
         say: takes a line for the person who started it.
 
     Raises:
-        ConfigError: a model is not installed, or the language model lacks its key.
+        ConfigError: a model or an extra is not installed, or the language model lacks its key.
         HubUnreachable: the hub does not answer.
-        OSError: the port is taken.
+        OSError: a port is taken.
     """
     with ExitStack() as stack:
         shared = stack.enter_context(loaded(lambda name: say(f"Loaded: {name}.")))
-        hands = None if local is None else stack.enter_context(connected(local))
-
-        def mind(dialogue: Dialogue) -> Mind:
-            return mind_of(dialogue, model, pipeline)
-
-        anyio.run(_serve, host, port, shared, hands, mind, say)
+        hands = None if wanted.local is None else stack.enter_context(connected(wanted.local))
+        anyio.run(_serve, wanted, shared, hands, say)
 
 
 async def _serve(
-    host: str,
-    port: int,
-    shared: Loaded,
-    hands: Hands | None,
-    mind: Callable[[Dialogue], Mind],
-    say: Callable[[str], None],
+    wanted: Wanted, shared: Loaded, hands: Hands | None, say: Callable[[str], None]
 ) -> None:
+    mind = partial(mind_of, model=wanted.model, pipeline=wanted.pipeline)
+
     def make(tasks: TaskGroup) -> Talk:
         dialogue = Dialogue(hands)
         return Talk(shared.detector, shared.models, mind(dialogue), tasks, news=dialogue.ended)
 
-    async with anyio.create_task_group() as tasks:
-        page = Page(make, tasks)
-        async with page.served(host, port):
-            say(f"Talk to the agent at {page.url}")
-            await anyio.sleep_forever()
+    async with AsyncExitStack() as stack:
+        if wanted.wyoming is not None:
+            await _serve_wyoming(stack, wanted.wyoming, shared, mind(Dialogue(hands)), say)
+        page = Page(make, await stack.enter_async_context(anyio.create_task_group()))
+        await stack.enter_async_context(page.served(*wanted.page))
+        say(f"Talk to the agent at {page.url}")
+        await anyio.sleep_forever()
+
+
+async def _serve_wyoming(
+    stack: AsyncExitStack, at: Address, shared: Loaded, mind: Mind, say: Callable[[str], None]
+) -> None:
+    try:
+        from .wyoming import Assistant, served
+    except ImportError as error:
+        raise ConfigError(
+            f"The Wyoming protocol lacks a package: {error.name}.",
+            remedy="Install the extra: pip install 'constellation-fabric[wyoming]'.",
+        ) from None
+    port = await stack.enter_async_context(served(Assistant(shared.models, mind), *at))
+    say(f"The Wyoming protocol is at tcp://{at[0]}:{port}, for whoever reaches it.")

@@ -49,6 +49,14 @@ def voice(
             "said them; or with the sound, for a model that takes input_audio."
         ),
     ] = Pipeline.CASCADED,
+    wyoming: Annotated[
+        str | None,
+        typer.Option(
+            metavar="HOST:PORT",
+            help="Serve the Wyoming protocol there too, for Home Assistant. It knows no passwords: "
+            "whoever reaches it can have your devices do things.",
+        ),
+    ] = None,
     port: Annotated[int, typer.Option(help="Of the page; 0 takes any.", min=0, max=65535)] = 8765,
 ) -> None:
     """Talk to the agent on a page of this machine, or run a recording through it.
@@ -58,6 +66,7 @@ def voice(
     \b
     Examples:
       constellation voice
+      constellation voice --wyoming 127.0.0.1:10400
       constellation voice --wav question.wav --out conversation.wav --enrol me.wav
     """
     try:
@@ -70,7 +79,9 @@ def voice(
         ) from None
     local = LocalHub.find(load_settings().state_dir)
     if wav is None:
-        agent.serve("127.0.0.1", port, local, model, pipeline, typer.echo)
+        page = ("127.0.0.1", port)
+        home = None if wyoming is None else _address(wyoming)
+        agent.serve(agent.Wanted(page, home, local, model, pipeline), typer.echo)
         return
     enrolments = [read_wav(path) for path in enrol or []]
     outcome = recorded.run(read_wav(wav), enrolments, local, model, pipeline)
@@ -80,3 +91,12 @@ def voice(
         return
     for line in outcome.timeline.lines():
         typer.echo(line)
+
+
+def _address(text: str) -> tuple[str, int]:
+    host, _, port = text.rpartition(":")
+    if not host or not port.isdigit() or int(port) > 65535:
+        raise typer.BadParameter(
+            f"{text!r} is no address such as 127.0.0.1:10400.", param_hint="--wyoming"
+        )
+    return host, int(port)
