@@ -13,11 +13,12 @@ Tasks are kept in memory: after a restart the constellations go on, and are show
 from __future__ import annotations
 
 import hashlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
+from typing import Any
 
-from a2a.helpers import new_data_part, new_task_from_user_message, new_text_part
+from a2a.helpers import new_data_part, new_task, new_text_part
 from a2a.server.agent_execution import AgentExecutor, RequestContext
 from a2a.server.events import EventQueue
 from a2a.server.request_handlers import DefaultRequestHandler
@@ -34,6 +35,7 @@ from a2a.types import (
     SecurityScheme,
     StringList,
 )
+from a2a.types import TaskState as A2ATaskState
 from starlette.applications import Starlette
 from starlette.authentication import SimpleUser
 from starlette.datastructures import Headers
@@ -49,6 +51,7 @@ from constellation.errors import (
 )
 from constellation.fabric import Ended, Event, Work, connect
 from constellation.graph.task import TaskState
+from constellation.telling.questions import parse_answer
 
 from .http import credential, listening, serving
 
@@ -71,11 +74,13 @@ class Followed:
         constellation: its id.
         after: the number of the last fact that was told.
         asks: the task of the constellation that waits for an answer.
+        question: the id of what it asks.
     """
 
     constellation: str
     after: int = 0
     asks: str | None = None
+    question: str = ""
 
 
 class FabricExecutor(AgentExecutor):
@@ -94,26 +99,27 @@ class FabricExecutor(AgentExecutor):
 
         See `AgentExecutor.execute`.
         """
-        if context.message is None:
+        task, message = context.current_task, context.message
+        if message is None or context.task_id is None or context.context_id is None:
             return
-        task = context.current_task
         if task is None:
-            task = new_task_from_user_message(context.message)
+            begun = A2ATaskState.TASK_STATE_SUBMITTED
+            task = new_task(context.task_id, context.context_id, begun, history=[message])
             await event_queue.enqueue_event(task)
         updater = TaskUpdater(event_queue, task.id, task.context_id)
         said = context.get_user_input()
+        headers = context.call_context.state["headers"]
         try:
-            async with connect(self._url, token=_token(context)) as fabric:
+            async with connect(self._url, token=credential(headers, REMEDY)) as fabric:
                 followed = self._followed.get(task.id)
                 if followed is None:
-                    work = await fabric.submit(said)
+                    work = await fabric.submit(said, traceparent=headers.get("traceparent"))
                     followed = self._followed[task.id] = Followed(work.id)
                     await updater.start_work(_says(updater, "\n".join([work.title, *work.notes])))
                 else:
                     work = fabric.work(followed.constellation)
-                    if followed.asks is not None:
-                        asked, followed.asks = followed.asks, None
-                        await work.answer(asked, said)
+                    if not await _answer(work, followed, said, updater):
+                        return
                     await updater.start_work()
                 if not await _follow(work, followed, updater):
                     return
@@ -132,7 +138,8 @@ class FabricExecutor(AgentExecutor):
         updater = TaskUpdater(event_queue, task.id, task.context_id)
         followed = self._followed.pop(task.id, None)
         if followed is not None:
-            async with connect(self._url, token=_token(context)) as fabric:
+            token = credential(context.call_context.state["headers"], REMEDY)
+            async with connect(self._url, token=token) as fabric:
                 await fabric.work(followed.constellation).cancel()
         await updater.cancel()
 
@@ -220,12 +227,34 @@ async def serve_a2a(url: str, host: str, port: int) -> AsyncIterator[str]:
             yield base
 
 
-def _token(context: RequestContext) -> str:
-    return credential(context.call_context.state["headers"], REMEDY)
-
-
 def _says(updater: TaskUpdater, text: str) -> Message:
     return updater.new_agent_message([new_text_part(text)])
+
+
+async def _answer(work: Work, followed: Followed, said: str, updater: TaskUpdater) -> bool:
+    """Hand in an answer; False if it is none, and was asked for again."""
+    question = await _open_question(work, followed.asks)
+    if question is None or question["id"] != followed.question:
+        # Somebody else answered it meanwhile, or it ended otherwise.
+        return True
+    try:
+        answer = parse_answer(question, said)
+    except ValueError as error:
+        await _ask(question, updater, f"{error}\n")
+        return False
+    await work.answer(str(followed.asks), answer, question=followed.question)
+    return True
+
+
+async def _ask(question: Mapping[str, Any], updater: TaskUpdater, before: str = "") -> None:
+    choices = "".join(f"\n- {each}" for each in question.get("options") or ())
+    await updater.requires_input(_says(updater, f"{before}{question['prompt']}{choices}"))
+
+
+async def _open_question(work: Work, task: str | None) -> Mapping[str, Any] | None:
+    """What a task asks now."""
+    node = (await work.show()).nodes.get(task or "")
+    return None if node is None else node.question
 
 
 async def _follow(work: Work, followed: Followed, updater: TaskUpdater) -> bool:
@@ -235,10 +264,11 @@ async def _follow(work: Work, followed: Followed, updater: TaskUpdater) -> bool:
             if event.seq is not None:
                 followed.after = event.seq
             if event.kind == "asked" and event.body["question"]["kind"] != "approval":
-                followed.asks = event.task
                 question = event.body["question"]
-                choices = "".join(f"\n- {each}" for each in question.get("options", ()))
-                await updater.requires_input(_says(updater, f"{question['prompt']}{choices}"))
+                if await _open_question(work, event.task) != question:
+                    continue
+                followed.asks, followed.question = event.task, question["id"]
+                await _ask(question, updater)
                 return False
             told = _told(event)
             if told is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Annotated
 
 import anyio
@@ -107,6 +108,8 @@ def a2a(
       constellation bridge a2a --listen 127.0.0.1:9000
     """
     host, port = _address(listen)
+    # The spans of its SDK go nowhere from here, and it stumbles over them when a client hangs up.
+    os.environ.setdefault("OTEL_INSTRUMENTATION_A2A_SDK_ENABLED", "false")
     try:
         from constellation.bridges.a2a import serve_a2a
     except ImportError as error:

@@ -10,14 +10,17 @@ from typing import Any
 import httpx
 import pytest
 from a2a.client import Client, ClientConfig, create_client
-from a2a.helpers import get_data_parts, new_text_message
+from a2a.helpers import get_data_parts, new_data_part, new_text_message, new_text_part
 from a2a.types import (
     CancelTaskRequest,
     GetTaskRequest,
+    Message,
+    Part,
     Role,
     SendMessageRequest,
     StreamResponse,
     TaskState,
+    TaskStatusUpdateEvent,
 )
 from a2a.utils.errors import A2AError
 from anyio.from_thread import start_blocking_portal
@@ -181,21 +184,66 @@ async def test_the_tasks_of_one_credential_are_hidden_from_another(hub: LocalHub
             await other.get_task(wanted)
 
 
-async def test_a_question_of_a_task_is_answered_by_the_next_message(
-    hub: LocalHub, tmp_path: Path, state: Path
-) -> None:
+@asynccontextmanager
+async def painter(tmp_path: Path, state: Path) -> AsyncIterator[None]:
+    """A device that asks."""
     skills = tmp_path / "wall_skills.py"
     skills.write_text(ASKING)
     device = ["agent", "--name", "wall", "--kind", "wall", "--skills", str(skills)]
-    settings = load_settings({"state_dir": state})
-    async with child("wall", device, settings) as agent, client_of(hub) as client:
+    async with child("wall", device, load_settings({"state_dir": state})) as agent:
         await agent.ready()
+        yield
+
+
+async def answered(client: Client, asked: TaskStatusUpdateEvent, text: str) -> StreamResponse:
+    """The last of what an answer brings about."""
+    message = new_text_message(
+        text, role=Role.ROLE_USER, task_id=asked.task_id, context_id=asked.context_id
+    )
+    events = [each async for each in client.send_message(SendMessageRequest(message=message))]
+    return events[-1]
+
+
+async def test_a_question_of_a_task_is_answered_by_the_next_message(
+    hub: LocalHub, tmp_path: Path, state: Path
+) -> None:
+    async with painter(tmp_path, state), client_of(hub) as client:
         asked = (await said(client, "paint the wall"))[-1].status_update
         assert asked.status.state == TaskState.TASK_STATE_INPUT_REQUIRED
         assert asked.status.message.parts[0].text == "Which colour?\n- red\n- blue"
-        answer = new_text_message(
-            "blue", role=Role.ROLE_USER, task_id=asked.task_id, context_id=asked.context_id
-        )
-        events = [each async for each in client.send_message(SendMessageRequest(message=answer))]
-        assert events[-1].status_update.status.state == TaskState.TASK_STATE_COMPLETED
-        assert "painted blue" in str(events)
+        again = (await answered(client, asked, "green")).status_update.status
+        assert again.state == TaskState.TASK_STATE_INPUT_REQUIRED
+        text = again.message.parts[0].text
+        assert text == "'green' is not one of red, blue.\nWhich colour?\n- red\n- blue"
+        last = await answered(client, asked, "blue")
+        assert last.status_update.status.state == TaskState.TASK_STATE_COMPLETED
+        task = await client.get_task(GetTaskRequest(id=asked.task_id))
+        assert "painted blue" in str(task.artifacts)
+
+
+async def test_an_answer_that_comes_after_another_one_does_no_harm(
+    hub: LocalHub, tmp_path: Path, state: Path
+) -> None:
+    token = hub.token.get_secret_value()
+    async with painter(tmp_path, state), client_of(hub) as client:
+        asked = (await said(client, "paint the wall"))[-1].status_update
+        async with fabric.connect(hub.url, token=token) as connected:
+            (summary,) = await connected.constellations()
+            work = connected.work(summary["id"])
+            (waiting,) = (await work.show()).nodes
+            await work.answer(waiting, "red")
+            await work.result()
+        last = await answered(client, asked, "blue")
+        assert last.status_update.status.state == TaskState.TASK_STATE_COMPLETED
+        task = await client.get_task(GetTaskRequest(id=asked.task_id))
+        assert "painted red" in str(task.artifacts)
+
+
+@pytest.mark.parametrize("part", [new_text_part(""), new_data_part({"say": "hello"})])
+async def test_a_message_without_words_is_refused(hub: LocalHub, part: Part) -> None:
+    message = Message(message_id="m1", role=Role.ROLE_USER, parts=[part])
+    async with client_of(hub) as client:
+        events = [each async for each in client.send_message(SendMessageRequest(message=message))]
+        told = events[-1].status_update.status
+        assert told.state == TaskState.TASK_STATE_REJECTED
+        assert told.message.parts[0].text
