@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack, ExitStack
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import TypeAlias
 
 import anyio
@@ -14,6 +15,7 @@ from anyio.abc import TaskGroup
 from constellation.config import LocalHub
 from constellation.errors import ConfigError
 
+from .audience import Audience, KeptVoice
 from .dialogue import Dialogue, Hands
 from .hub import connected
 from .language import mind_of
@@ -22,6 +24,8 @@ from .models.loading import Loaded, loaded
 from .page import Page
 from .pipelines import Pipeline
 from .ports import Mind
+from .pvad import enrol, mean_of
+from .sound import Samples
 
 Address: TypeAlias = tuple[str, int]
 
@@ -33,6 +37,8 @@ class Wanted:
     Attributes:
         page: where, as host and port; port 0 takes any.
         wyoming: where to serve that protocol; None for not at all.
+        voice: the file of the voice that may interrupt.
+        enrolments: recordings of it, to begin with.
         local: the hub whose devices are the agent's hands; None for none.
         model: a language model behind ``OPENAI_BASE_URL``; empty to do without.
         pipeline: what the model is given of what was said.
@@ -40,6 +46,8 @@ class Wanted:
 
     page: Address
     wyoming: Address | None
+    voice: Path
+    enrolments: Sequence[Samples]
     local: LocalHub | None
     model: str
     pipeline: Pipeline
@@ -52,6 +60,7 @@ def serve(wanted: Wanted, say: Callable[[str], None]) -> None:
         say: takes a line for the person who started it.
 
     Raises:
+        AudioError: an enrolment has too little voice in it.
         ConfigError: a model or an extra is not installed, or the language model lacks its key.
         HubUnreachable: the hub does not answer.
         OSError: a port is taken.
@@ -65,11 +74,25 @@ def serve(wanted: Wanted, say: Callable[[str], None]) -> None:
 async def _serve(
     wanted: Wanted, shared: Loaded, hands: Hands | None, say: Callable[[str], None]
 ) -> None:
+    voice = KeptVoice(wanted.voice)
+    if wanted.enrolments:
+        voice.keep(mean_of([enrol(shared.detector, sound) for sound in wanted.enrolments]))
+    # A damaged one is better met now than at the first visitor.
+    voice.load()
     mind = partial(mind_of, model=wanted.model, pipeline=wanted.pipeline)
 
     def make(tasks: TaskGroup) -> Talk:
-        dialogue = Dialogue(hands)
-        return Talk(shared.detector, shared.models, mind(dialogue), tasks, news=dialogue.ended)
+        audience = Audience()
+        dialogue = Dialogue(hands, audience)
+        return Talk(
+            shared.detector,
+            shared.models,
+            mind(dialogue),
+            tasks,
+            audience=audience,
+            voice=voice,
+            news=dialogue.ended,
+        )
 
     async with AsyncExitStack() as stack:
         if wanted.wyoming is not None:

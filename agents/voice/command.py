@@ -32,7 +32,7 @@ def voice(
         list[Path] | None,
         typer.Option(
             help="A WAV file with about five seconds of the one person who may interrupt; may be "
-            "given again. Without it everyone may."
+            "given again. Without it everyone may, or whose voice the page has kept."
         ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the timeline as JSON.")] = False,
@@ -77,13 +77,16 @@ def voice(
             f"The voice agent lacks a package: {error.name}.",
             remedy="Install the extra: pip install 'constellation-fabric[voice]'.",
         ) from None
-    local = LocalHub.find(load_settings().state_dir)
+    settings = load_settings()
+    local = LocalHub.find(settings.state_dir)
+    enrolments = [read_wav(path) for path in enrol or []]
     if wav is None:
         page = ("127.0.0.1", port)
         home = None if wyoming is None else _address(wyoming)
-        agent.serve(agent.Wanted(page, home, local, model, pipeline), typer.echo)
+        voice_path = settings.state_dir / "voice" / "voiceprint.npy"
+        wanted = agent.Wanted(page, home, voice_path, enrolments, local, model, pipeline)
+        agent.serve(wanted, typer.echo)
         return
-    enrolments = [read_wav(path) for path in enrol or []]
     outcome = recorded.run(read_wav(wav), enrolments, local, model, pipeline)
     outcome.write(out, picture)
     if as_json:

@@ -15,6 +15,7 @@ from typing import Any, Protocol
 
 from constellation.errors import ConstellationError
 
+from .audience import Audience, Wish
 from .ports import Said, Working
 from .sound import Samples
 from .spoken import result
@@ -104,6 +105,14 @@ _DEVICES = re.compile(
 _PROGRESS = re.compile(
     r"(how far (is it|are you)|is it (done|ready)|what are you doing)( now| yet)?"
 )
+_EVERYONE = re.compile(
+    r"(everyone|everybody|anyone|anybody) (may|can) (interrupt|stop)( you)?( now| again)?|"
+    r"listen to (everyone|everybody)( again)?"
+)
+_ONE = re.compile(
+    r"(only (i|me)|nobody (else|but me))( (may|can))? (interrupt|stop)s?( you)?( now)?|"
+    r"(only listen|listen only) to me|(remember|learn|enroll?) my voice"
+)
 _CANCEL = re.compile(r"(stop|cancel)( (it|that|this|the task|everything))?( please)?")
 
 
@@ -121,21 +130,27 @@ class Dialogue:
 
     Args:
         hands: None if there are none, for which it apologises.
+        audience: takes the person's wish who may interrupt; None if it cannot be changed by words.
 
     Attributes:
         working: work that has not ended when it was last looked at, by id, and what it is called.
     """
 
-    def __init__(self, hands: Hands | None = None) -> None:
+    def __init__(self, hands: Hands | None = None, audience: Audience | None = None) -> None:
         self.working: dict[str, str] = {}
         self._hands = hands
+        self._audience = audience
         self._asked: Asked | None = None
         self._waited: set[str] = set()
 
-    @property
-    def asks(self) -> bool:
-        """Whether some work waits for what the person says next."""
-        return self._asked is not None
+    def owns(self, prompt: str) -> bool:
+        """Whether this is for the dialogue alone, and for no language model in front of it.
+
+        Stopping, the answer to a question of a device, and who may interrupt.
+        """
+        if self._asked is not None or meaning(prompt) is Meaning.COMMAND:
+            return True
+        return self._audience is not None and _wish(prompt) is not None
 
     def answer(
         self, prompt: str, context: Sequence[Said], sound: Samples | None = None
@@ -147,6 +162,8 @@ class Dialogue:
             yield from self._cancel()
         elif self._hands is not None and asked is not None:
             yield from self._answer_question(self._hands, asked, prompt)
+        elif self._audience is not None and (wish := _wish(prompt)) is not None:
+            yield from self._heed(self._audience, wish)
         elif (reply := _small_talk(prompt)) is not None:
             yield reply
         elif self._hands is None:
@@ -252,10 +269,26 @@ class Dialogue:
         hands.cancel(work)
         return _Done(f"I have stopped it: {title}.")
 
+    def _heed(self, audience: Audience, wish: Wish) -> Iterator[str | Working]:
+        yield Working(True)
+        audience.wish = wish
+        yield Working(False)
+        if wish is Wish.EVERYONE:
+            yield "Everyone may interrupt me now."
+        else:
+            yield "Then say something for five seconds, please, so that I know your voice."
+
     def _progress(self) -> str:
         if not self.working:
             return "I am doing nothing at the moment."
         return f"I am still at it: {_listed(list(self.working.values()))}"
+
+
+def _wish(prompt: str) -> Wish | None:
+    said = " ".join(words_of(prompt))
+    if _EVERYONE.fullmatch(said):
+        return Wish.EVERYONE
+    return Wish.ONE if _ONE.fullmatch(said) else None
 
 
 def _small_talk(prompt: str) -> str | None:

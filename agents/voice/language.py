@@ -21,7 +21,6 @@ from .manner import Usual, manner
 from .pipelines import Pipeline
 from .ports import Mind, Said, Working
 from .sound import RATE_HZ, Samples, wav
-from .utterances import Meaning, meaning
 
 if TYPE_CHECKING:
     from openai import OpenAI
@@ -95,7 +94,7 @@ class LanguageMind:
         self, prompt: str, context: Sequence[Said], sound: Samples | None = None
     ) -> Iterator[str | Working]:
         """See `agents.voice.ports.Mind`."""
-        if self._dialogue.asks or meaning(prompt) is Meaning.COMMAND:
+        if self._dialogue.owns(prompt):
             yield from self._dialogue.answer(prompt, context)
             return
         system = _SYSTEM + _MANNERS if self._pipeline is Pipeline.MANNER else _SYSTEM

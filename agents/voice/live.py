@@ -11,6 +11,7 @@ from anyio.abc import TaskGroup
 
 from constellation.errors import AudioError
 
+from .audience import Audience, KeptVoice, Wish
 from .conversation import Conversation, Found, Lane
 from .events import (
     Announce,
@@ -26,6 +27,7 @@ from .events import (
     Tick,
     Transcript,
 )
+from .phases import Phase
 from .ports import Mind, Models
 from .pvad import Listener, Model, enrol
 from .sound import RATE_HZ, Samples
@@ -81,6 +83,8 @@ class Talk:
     """One person at a page.
 
     Args:
+        audience: what the mind is told of who is to be let interrupt.
+        voice: keeps the voice that is enrolled; the one that it has may interrupt from the start.
         news: says what is to be announced; called in a thread.
         clock: seconds; never goes back.
 
@@ -95,12 +99,16 @@ class Talk:
         mind: Mind,
         tasks: TaskGroup,
         *,
+        audience: Audience | None = None,
+        voice: KeptVoice | None = None,
         news: Callable[[], Iterator[str]] = lambda: iter(()),
         clock: Callable[[], float] = anyio.current_time,
     ) -> None:
         self.outbox = Outbox()
         self._detector = detector
-        self._ears = Listener(detector)
+        self._audience = audience or Audience()
+        self._voice = voice or KeptVoice(None)
+        self._ears = Listener(detector, self._voice.load())
         self._tasks = tasks
         self._news = news
         self._time = clock
@@ -109,6 +117,8 @@ class Talk:
         self._entries = 0
         self._frames = 0
         self._enrolling: list[Samples] | None = None
+        self._enrols_next = False
+        self._muted = False
         self._conversation = Conversation(
             self._ears,
             models,
@@ -118,12 +128,13 @@ class Talk:
             told=self._told,
         )
         self._phase = self._conversation.machine.phase
+        if self._ears.voiceprint is not None:
+            self.outbox.tell("enrolled")
 
     def hear(self, samples: Samples) -> None:
         """Take in sound of the microphone."""
         if self._enrolling is not None:
             self._enrol(self._enrolling, samples)
-            return
         self._tick()
         self._conversation.hear(samples, self._now())
         self._show()
@@ -134,13 +145,12 @@ class Talk:
             case PlayedMessage():
                 self._handle(Played(message.answer, message.samples))
             case MuteMessage():
-                self._handle(Mute(message.on))
+                self._muted = message.on
+                self._mute()
             case EnrolMessage():
-                self._enrolling = []
-                self.outbox.tell("enrolling", seconds=_ENROL_S)
+                self._begin_enrolment()
             case EveryoneMessage():
-                self._ears.voiceprint = None
-                self.outbox.tell("everyone")
+                self._let_everyone()
 
     async def run(self) -> None:
         """Let time pass, until canceled."""
@@ -175,20 +185,49 @@ class Talk:
             for text in await anyio.to_thread.run_sync(lambda: list(self._news())):
                 self._handle(Announce(text))
 
-    # ── enrolment ───────────────────────────────────────────────────────────────────────────────
+    # ── who may interrupt ───────────────────────────────────────────────────────────────────────
+
+    def _heed(self) -> None:
+        """Do what the person has asked the mind for."""
+        match self._audience.take():
+            case Wish.EVERYONE:
+                self._let_everyone()
+            case Wish.ONE:
+                self._enrols_next = True
+        # Not before the agent has said what it wants to hear.
+        if self._enrols_next and self._conversation.machine.phase is Phase.LISTENING:
+            self._begin_enrolment()
+
+    def _let_everyone(self) -> None:
+        self._ears.voiceprint = None
+        self._voice.forget()
+        self.outbox.tell("everyone")
+
+    def _begin_enrolment(self) -> None:
+        self._enrols_next = False
+        self._enrolling = []
+        self._mute()
+        self.outbox.tell("enrolling", seconds=_ENROL_S)
+
+    def _mute(self) -> None:
+        """What is said to be known by is no part of the conversation."""
+        self._handle(Mute(self._muted or self._enrolling is not None))
 
     def _enrol(self, heard: list[Samples], samples: Samples) -> None:
         heard.append(samples)
         if sum(map(len, heard)) >= _ENROL_S * RATE_HZ:
             self._enrolling = None
+            self._mute()
             self._tasks.start_soon(self._keep_voice, np.concatenate(heard))
 
     async def _keep_voice(self, sound: Samples) -> None:
         try:
-            self._ears.voiceprint = await anyio.to_thread.run_sync(enrol, self._detector, sound)
+            voiceprint = await anyio.to_thread.run_sync(enrol, self._detector, sound)
         except AudioError as error:
             self.outbox.tell("not enrolled", message=str(error))
         else:
+            self._ears.voiceprint = voiceprint
+            self._voice.keep(voiceprint)
             self.outbox.tell("enrolled")
 
     # ── what the page shows ─────────────────────────────────────────────────────────────────────
@@ -212,6 +251,7 @@ class Talk:
 
     def _show(self) -> None:
         """Tell the page what has changed."""
+        self._heed()
         phase = self._conversation.machine.phase
         if phase is not self._phase:
             self._phase = phase

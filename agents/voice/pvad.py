@@ -23,7 +23,7 @@ from .sound import RATE_HZ, Samples
 
 PATH = Path(__file__).parent / "models" / "pvad.onnx"
 
-_SIZE = 256
+SIZE = 256
 _COSINE_STEPS = 15  # the model sees the likeness of 300 ms ago too
 _WARM_STEPS = 40  # of an enrolment are not used: the encoder has not heard enough
 _SHORTEST_S = 2.0
@@ -89,8 +89,8 @@ class _Stepper:
     def __init__(self, model: Model) -> None:
         self._model = model
         self._features = FeatureStream()
-        self._h = np.zeros((3, 1, _SIZE), np.float32)
-        self._c = np.zeros((3, 1, _SIZE), np.float32)
+        self._h = np.zeros((3, 1, SIZE), np.float32)
+        self._c = np.zeros((3, 1, SIZE), np.float32)
         self._g = np.zeros((2, 1, 128), np.float32)
         self._cosines = deque([0.0] * _COSINE_STEPS, maxlen=_COSINE_STEPS)
 
@@ -114,7 +114,7 @@ class _Stepper:
         self._h, self._c, self._g = out["h_next"], out["c_next"], out["g_next"]
         self._cosines.append(out["cosine"].item())
         judgement = Judgement(out["anyone"].item(), out["primary"].item())
-        return judgement, out["embedding"].reshape(_SIZE), seen
+        return judgement, out["embedding"].reshape(SIZE), seen
 
 
 class Listener:
@@ -189,4 +189,4 @@ def _print_of(vector: NDArray[np.float32]) -> Voiceprint:
     return Voiceprint((vector / max(float(np.linalg.norm(vector)), 1e-6)).astype(np.float32))
 
 
-_NOBODY = np.zeros(_SIZE, np.float32)
+_NOBODY = np.zeros(SIZE, np.float32)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 
+from agents.voice.audience import Audience, Wish
 from agents.voice.dialogue import Asked, Dialogue, Outcome
 from agents.voice.ports import Working
 from agents.voice.spoken import result
@@ -181,6 +182,38 @@ def test_stop_takes_back_the_question(fabric: Fabric) -> None:
 
 def test_stop_with_nothing_to_stop(fabric: Fabric) -> None:
     assert said(Dialogue(fabric), "stop") == "Okay."
+
+
+@pytest.mark.parametrize(
+    ("prompt", "wish"),
+    [
+        ("Everyone may interrupt you.", Wish.EVERYONE),
+        ("Anybody can interrupt you now.", Wish.EVERYONE),
+        ("Listen to everyone again!", Wish.EVERYONE),
+        ("Only I may interrupt you.", Wish.ONE),
+        ("Nobody else can interrupt.", Wish.ONE),
+        ("Listen only to me.", Wish.ONE),
+        ("Learn my voice.", Wish.ONE),
+    ],
+)
+def test_who_may_interrupt_is_changed_by_words(prompt: str, wish: Wish) -> None:
+    audience = Audience()
+    dialogue = Dialogue(audience=audience)
+    assert dialogue.owns(prompt)
+    pieces = dialogue.answer(prompt, [])
+    # Not before the turn is over for certain.
+    assert next(pieces) == Working(True)
+    assert audience.wish is None
+    assert isinstance(list(pieces)[-1], str)
+    assert audience.take() is wish
+    assert audience.take() is None
+
+
+def test_who_may_interrupt_is_not_guessed() -> None:
+    dialogue = Dialogue(audience=Audience())
+    for prompt in ("Can everyone hear you?", "Did I interrupt you?", "Interrupt the download."):
+        assert not dialogue.owns(prompt)
+    assert not Dialogue().owns("Only I may interrupt you.")
 
 
 def test_devices_are_named(fabric: Fabric) -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import struct
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from threading import current_thread, main_thread
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
@@ -18,13 +20,15 @@ from voices import Voice, silence
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
+from agents.voice.audience import Audience, KeptVoice
+from agents.voice.dialogue import Dialogue
 from agents.voice.events import Duck, Pause, Play, Restore, Resume, StopPlayback
 from agents.voice.features import BLOCK
 from agents.voice.live import Talk
 from agents.voice.page import Page
 from agents.voice.player import Player
-from agents.voice.ports import Models
-from agents.voice.pvad import Model
+from agents.voice.ports import Mind, Models, Said, Working
+from agents.voice.pvad import Model, enrol
 from agents.voice.sound import Samples, from_pcm, to_pcm
 
 pytestmark = pytest.mark.anyio
@@ -32,23 +36,47 @@ pytestmark = pytest.mark.anyio
 ME = Voice(pitch_hz=110, tract=0.92)
 QUESTION = ME.says(1.0, seed=1)
 LATER = ME.says(1.0, seed=2)
+ONLY_ME = ME.says(1.0, seed=4)
+EVERYONE = ME.says(1.0, seed=5)
 # As they are after the way through 16 bits.
 KNOWN = {
     text: from_pcm(to_pcm(sound))
-    for text, sound in {"How full is the disk?": QUESTION, "No, of the desk": LATER}.items()
+    for text, sound in {
+        "How full is the disk?": QUESTION,
+        "No, of the desk": LATER,
+        "Only I may interrupt you.": ONLY_ME,
+        "Everyone may interrupt.": EVERYONE,
+    }.items()
 }
 ANSWER = "the disk of the server is half full and forty gigabytes are left for you"
 ORDERS = {"play": Play, "duck": Duck, "restore": Restore, "pause": Pause, "stop": StopPlayback}
 
 
 class CountingModel(Model):
-    """Counts the blocks that it heard: by them, time goes on as fast as sound comes."""
+    """Counts the blocks that it heard: by them, time goes on as fast as sound comes.
+
+    Enrolment, in another thread, hears what was heard already.
+    """
 
     heard = 0
 
     def step(self, inputs: dict[str, Any]) -> dict[str, Any]:
-        self.heard += 1
+        self.heard += current_thread() is main_thread()
         return super().step(inputs)
+
+
+class Obliging:
+    """Has one answer to everything, but for who may interrupt."""
+
+    def __init__(self, audience: Audience) -> None:
+        self._dialogue = Dialogue(audience=audience)
+        self._other = Answers(ANSWER)
+
+    def answer(
+        self, prompt: str, context: Sequence[Said], sound: Samples | None = None
+    ) -> Iterator[str | Working]:
+        mind: Mind = self._dialogue if self._dialogue.owns(prompt) else self._other
+        return mind.answer(prompt, context, sound)
 
 
 class Browser:
@@ -130,12 +158,22 @@ class Browser:
 
 
 @pytest.fixture
-async def browser() -> AsyncIterator[Browser]:
+async def browser(tmp_path: Path) -> AsyncIterator[Browser]:
     model = CountingModel()
     models = Models(KnownUtterances(KNOWN), AlwaysComplete(), Tones())
+    voice = KeptVoice(tmp_path / "state" / "voiceprint.npy")
 
     def make(tasks: TaskGroup) -> Talk:
-        return Talk(model, models, Answers(ANSWER), tasks, clock=lambda: model.heard * 0.02)
+        audience = Audience()
+        return Talk(
+            model,
+            models,
+            Obliging(audience),
+            tasks,
+            audience=audience,
+            voice=voice,
+            clock=lambda: model.heard * 0.02,
+        )
 
     with anyio.fail_after(20):
         async with anyio.create_task_group() as tasks:
@@ -213,6 +251,30 @@ async def test_enrolment_by_the_page(browser: Browser) -> None:
         await link.send(json.dumps({"type": "everyone"}))
         while not browser.has("everyone"):
             await browser.told.wait()
+
+
+async def test_enrolment_by_words(browser: Browser, tmp_path: Path) -> None:
+    kept = KeptVoice(tmp_path / "state" / "voiceprint.npy")
+    async with browser.linked() as link:
+        await browser.speak(link, silence(0.5))
+        await browser.speak(link, ONLY_ME)
+        # Not before the agent has asked for it.
+        await browser.quiet_until(link, "enrolling")
+        assert browser.said()[-1][0] == "agent"
+        await browser.speak(link, ME.says(5.0, seed=3))
+        while not browser.has("enrolled"):
+            await browser.told.wait()
+        assert kept.load() is not None
+        await browser.speak(link, silence(0.5))
+        await browser.speak(link, EVERYONE)
+        await browser.quiet_until(link, "everyone")
+    assert kept.load() is None
+
+
+async def test_kept_voice_is_known_to_the_next_page(browser: Browser, tmp_path: Path) -> None:
+    KeptVoice(tmp_path / "state" / "voiceprint.npy").keep(enrol(Model(), ME.says(5, seed=3)))
+    async with browser.linked() as link:
+        await browser.quiet_until(link, "enrolled")
 
 
 async def test_enrolment_of_silence_is_refused(browser: Browser) -> None:

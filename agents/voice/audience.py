@@ -1,0 +1,88 @@
+"""Who may interrupt: what the person wants, and the voice that is kept for it."""
+
+from __future__ import annotations
+
+import io
+import os
+from enum import Enum, auto
+from pathlib import Path
+from zipfile import BadZipFile
+
+import numpy as np
+
+from constellation.errors import ConfigError
+
+from .pvad import SIZE, Voiceprint
+
+
+class Wish(Enum):
+    """Who is to be let interrupt from now on."""
+
+    EVERYONE = auto()
+    ONE = auto()
+
+
+class Audience:
+    """Carries a wish from the dialogue, in its thread, to the conversation.
+
+    Attributes:
+        wish: what was wanted last and is not done yet.
+    """
+
+    def __init__(self) -> None:
+        self.wish: Wish | None = None
+
+    def take(self) -> Wish | None:
+        """What is to be done now."""
+        wish, self.wish = self.wish, None
+        return wish
+
+
+class KeptVoice:
+    """The voiceprint of the one person who may interrupt, in a file that only its owner can read.
+
+    Args:
+        path: of the file; None keeps nothing.
+    """
+
+    def __init__(self, path: Path | None) -> None:
+        self._path = path
+
+    def load(self) -> Voiceprint | None:
+        """The voiceprint that was kept last, if there is one.
+
+        Raises:
+            ConfigError: the file is damaged.
+        """
+        if self._path is None or not self._path.exists():
+            return None
+        try:
+            vector = np.load(io.BytesIO(self._path.read_bytes()), allow_pickle=False)
+        except (ValueError, EOFError, BadZipFile) as error:
+            raise self._damaged() from error
+        if not isinstance(vector, np.ndarray) or vector.shape != (SIZE,):
+            raise self._damaged()
+        return Voiceprint(vector.astype(np.float32))
+
+    def keep(self, voiceprint: Voiceprint) -> None:
+        """Keep it for the next time."""
+        if self._path is None:
+            return
+        data = io.BytesIO()
+        np.save(data, voiceprint.vector)
+        self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        part = self._path.with_suffix(".part")
+        part.unlink(missing_ok=True)
+        with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            file.write(data.getvalue())
+        part.replace(self._path)
+
+    def forget(self) -> None:
+        """Keep none."""
+        if self._path is not None:
+            self._path.unlink(missing_ok=True)
+
+    def _damaged(self) -> ConfigError:
+        return ConfigError(
+            f"{self._path} is no voiceprint.", remedy="Remove it, and enrol your voice again."
+        )
