@@ -6,15 +6,15 @@ it is imported when it is called.
 
 from __future__ import annotations
 
-import logging
-import sys
 from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from constellation.config import load_settings
 from constellation.errors import ConfigError
+from constellation.logs import log_to_stderr
 
 from ..bridged import device_settings, read_secret, say
 from ..service import serve
@@ -71,9 +71,6 @@ def a2a_agent(
     settings = device_settings(
         "a2a", name=name, hub=hub, pair=pair, ca=ca, policy=policy, state_dir=state_dir
     )
-    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(message)s")
-    for chatty in ("a2a", "httpx"):
-        # They tell of each look at the card.
-        logging.getLogger(chatty).setLevel(logging.WARNING)
+    log_to_stderr(load_settings().log_format)
     ready = partial(say, f"{name} is connected to {settings.hub}.")
     raise typer.Exit(serve(settings, skills=[reached], sources=[agent.run], ready=ready))

@@ -6,15 +6,15 @@ it is imported when it is called.
 
 from __future__ import annotations
 
-import logging
-import sys
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from constellation.config import load_settings
 from constellation.errors import ConfigError
+from constellation.logs import log_to_stderr
 
 from ..bridged import device_settings, read_secret, say
 from ..service import serve
@@ -89,7 +89,7 @@ def ufo3(
     settings = device_settings(
         "ufo3", name=name, hub=hub, pair=pair, ca=ca, policy=policy, state_dir=state_dir
     )
-    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(message)s")
+    log_to_stderr(load_settings().log_format)
     ready = partial(say, f"{name} is connected to {settings.hub}.")
     raise typer.Exit(serve(settings, skills=skills, sources=sources, ready=ready))
 
