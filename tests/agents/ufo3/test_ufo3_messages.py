@@ -5,7 +5,19 @@ from __future__ import annotations
 import json
 
 import pytest
-from ufo3_frames import COMMAND, REGISTER, RESULTS, TASK_END, TOOLS
+from ufo3_frames import (
+    COMMAND,
+    GALAXY_HEARTBEAT,
+    GALAXY_REGISTER,
+    GALAXY_TASK,
+    INFO_REQUEST,
+    INFO_RESPONSE,
+    REGISTER,
+    RESULTS,
+    TASK_ACCEPTED,
+    TASK_END,
+    TOOLS,
+)
 
 from agents.ufo3.messages import ClientMessage, ServerMessage, read, read_tools
 from agents.ufo3.tools import effect_of
@@ -17,7 +29,13 @@ from constellation.errors import RemoteProtocolError
     [
         (ClientMessage, REGISTER),
         (ClientMessage, RESULTS),
+        (ClientMessage, GALAXY_REGISTER),
+        (ClientMessage, GALAXY_HEARTBEAT),
+        (ClientMessage, GALAXY_TASK),
+        (ClientMessage, INFO_REQUEST),
         (ServerMessage, COMMAND),
+        (ServerMessage, TASK_ACCEPTED),
+        (ServerMessage, INFO_RESPONSE),
         (ServerMessage, TASK_END),
     ],
 )

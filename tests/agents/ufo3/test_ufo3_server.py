@@ -9,6 +9,7 @@ from typing import Any
 
 import anyio
 import pytest
+from ufo3_frames import GALAXY_REGISTER, GALAXY_TASK
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.http11 import Request, Response
 
@@ -18,6 +19,7 @@ from agents.ufo3.server import device_skills
 
 pytestmark = pytest.mark.anyio
 
+SAME = ("type", "status", "client_type")
 Said = dict[str, Any]
 Play = Callable[[ServerConnection, Said], Awaitable[None]]
 
@@ -53,6 +55,11 @@ async def ends(connection: ServerConnection, message: Said, **fields: Any) -> No
     await tell(connection, type="task_end", session_id=session, **fields)
 
 
+def empty(message: Said) -> list[str]:
+    """The fields that are there and say nothing."""
+    return [name for name, value in message.items() if value is None]
+
+
 async def run(url: str, trial: Trial | None = None) -> Any:
     do, _ = device_skills(url, "win")
     with anyio.fail_after(20):
@@ -74,6 +81,11 @@ async def test_a_task_runs_as_a_constellation_client_of_the_server() -> None:
     assert register["client_id"] == f"{register['metadata']['task_name']}@win"
     assert (task["client_id"], task["request"]) == (register["client_id"], "say hi")
     assert other["client_id"] != register["client_id"]
+    for ours, golden in ((register, GALAXY_REGISTER), (task, GALAXY_TASK)):
+        theirs = json.loads(golden)
+        assert [ours[each] for each in SAME] == [theirs[each] for each in SAME]
+        assert empty(ours) == empty(theirs)
+    assert task["session_id"].partition("@")[0] == register["metadata"]["task_name"]
 
 
 async def test_what_a_device_is_is_asked_of_the_server() -> None:

@@ -26,6 +26,44 @@ TASK_END = """{"type":"task_end","status":"failed","user_request":null,"agent_na
 because target device disconnected","session_id":"task1@t-002","task_name":null,\
 "timestamp":"2026-11-23T04:59:13.689726+00:00","response_id":"b246535b","result":null}"""
 
+GALAXY_REGISTER = """{"type":"register","status":"ok","client_type":"constellation",\
+"session_id":null,"task_name":null,"client_id":"galaxytask@real_dev","target_id":"real_dev",\
+"request":null,"action_results":null,"timestamp":"2026-11-23T05:01:36.335950+00:00",\
+"request_id":null,"prev_response_id":null,"error":null,"metadata":{"type":"constellation_client",\
+"task_name":"galaxytask","targeted_device_id":"real_dev","capabilities":["task_distribution",\
+"session_management","device_coordination"],"version":"2.0"}}"""
+
+INFO_REQUEST = """{"type":"device_info_request","status":"ok","client_type":"constellation",\
+"session_id":null,"task_name":null,"client_id":"galaxytask@real_dev","target_id":"real_dev",\
+"request":null,"action_results":null,"timestamp":"2026-11-23T05:01:36.338489+00:00",\
+"request_id":"device_info_real_dev_1795410096.33846","prev_response_id":null,"error":null,\
+"metadata":null}"""
+
+GALAXY_HEARTBEAT = """{"type":"heartbeat","status":"ok","client_type":"device","session_id":null,\
+"task_name":null,"client_id":"galaxytask@real_dev","target_id":null,"request":null,\
+"action_results":null,"timestamp":"2026-11-23T05:01:36.339583+00:00","request_id":null,\
+"prev_response_id":null,"error":null,"metadata":{"device_id":"real_dev"}}"""
+
+INFO_RESPONSE = """{"type":"device_info_response","status":"ok","user_request":null,\
+"agent_name":null,"process_name":null,"root_name":null,"actions":null,"messages":null,\
+"error":null,"session_id":null,"task_name":null,"timestamp":"2026-11-23T05:01:36.339135+00:00",\
+"response_id":"device_info_real_dev_1795410096.33846","result":{"device_id":"real_dev",\
+"platform":"linux","os_version":"#1 SMP PREEMPT_DYNAMIC @0","cpu_count":2,"memory_total_gb":23.54,\
+"hostname":"host","ip_address":"192.0.2.2","supported_features":["gui","cli","browser",\
+"file_system","office","linux_apps"],"platform_type":"computer","schema_version":"1.0",\
+"custom_metadata":{}}}"""
+
+GALAXY_TASK = """{"type":"task","status":"continue","client_type":"constellation",\
+"session_id":"galaxytask@t-1","task_name":"galaxy/galaxytask/t-1",\
+"client_id":"galaxytask@real_dev","target_id":"real_dev","request":"hello from galaxy",\
+"action_results":null,"timestamp":"2026-11-23T05:01:36.340711+00:00","request_id":null,\
+"prev_response_id":null,"error":null,"metadata":null}"""
+
+TASK_ACCEPTED = """{"type":"heartbeat","status":"ok","user_request":null,"agent_name":null,\
+"process_name":null,"root_name":null,"actions":null,"messages":null,"error":null,\
+"session_id":"galaxytask@t-1","task_name":null,"timestamp":"2026-11-23T05:01:36.341784+00:00",\
+"response_id":"f2f48d49-4e48-4a0a-bc72-72a099eb22cb","result":null}"""
+
 TOOLS = [
     {
         "tool_key": f"action::{name}",
