@@ -34,13 +34,20 @@ PLUGINS = "constellation.skills"
 log = logging.getLogger("constellation.agent")
 
 
-def load_skills(kind: str, files: Iterable[Path] = (), given: Iterable[AnySkill] = ()) -> Registry:
+def load_skills(
+    kind: str,
+    files: Iterable[Path] = (),
+    given: Iterable[AnySkill] = (),
+    *,
+    others_follow: bool = False,
+) -> Registry:
     """All skills of a device.
 
     Args:
         kind: name of an installed set; if none has that name, only the others count.
         files: Python files.
         given: skills that are already here.
+        others_follow: there may be none yet, for tool servers bring theirs.
 
     Raises:
         ConfigError: a file or the kind cannot be loaded, or nothing was found.
@@ -59,7 +66,7 @@ def load_skills(kind: str, files: Iterable[Path] = (), given: Iterable[AnySkill]
                 registry.add(found)
         except ConstellationError as error:
             log.error("The skills of %r are left out: %s", point.name, error.message)
-    if not len(registry):
+    if not len(registry) and not others_follow:
         known = ", ".join(sorted(entry_points(group=KINDS).names)) or "none"
         raise ConfigError(
             f"There are no skills of the kind {kind!r}.",

@@ -209,7 +209,9 @@ async def run_agent(
         AgentError: the agent's memory cannot be written.
     """
     settings.check_roots()
-    registry = load_skills(settings.kind, settings.skills, skills)
+    registry = load_skills(
+        settings.kind, settings.skills, skills, others_follow=bool(settings.mcp_servers)
+    )
     if settings.assistant.model:
         folder = settings.folder / "trajectories"
         registry.add(make_assistant(settings.assistant, registry, folder))

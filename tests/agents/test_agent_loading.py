@@ -129,3 +129,4 @@ def test_other_files_are_no_skills(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="no skills of the kind 'toaster'") as caught:
         load_skills("toaster")
     assert "computer" in caught.value.remedy
+    assert not len(load_skills("toaster", others_follow=True))
