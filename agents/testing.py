@@ -31,6 +31,7 @@ class Trial:
         roots: folders that skills may use.
         policy: what the device allows.
         answers: what a person answers, question by question.
+        traceparent: the span that skills run in.
 
     Attributes:
         context: of the last run.
@@ -46,6 +47,7 @@ class Trial:
         roots: Sequence[Path] = (),
         policy: Policy | None = None,
         answers: Iterable[Any] = (),
+        traceparent: str | None = None,
     ) -> None:
         self.reports: list[tuple[float | None, str]] = []
         self.outputs: list[tuple[str, Any]] = []
@@ -55,6 +57,7 @@ class Trial:
         self._roots = Roots(roots)
         self._policy = policy or Policy()
         self._answers = iter(answers)
+        self._traceparent = traceparent
 
     async def run(self, skill: AnySkill, **arguments: Any) -> Any:
         """Call a skill with arguments as they come from a hub.
@@ -65,7 +68,12 @@ class Trial:
         """
         loop = asyncio.get_running_loop()
         self.context = Context(
-            f"trial/{skill.name}/1", self, loop, roots=self._roots, policy=self._policy
+            f"trial/{skill.name}/1",
+            self,
+            loop,
+            roots=self._roots,
+            policy=self._policy,
+            traceparent=self._traceparent,
         )
         return await skill.run(skill.bind(arguments), self.context)
 

@@ -92,7 +92,10 @@ class A2AAgent:
             raise ToolServerLost(
                 f"The A2A agent {self.name!r} is not there.", remedy="Retry the task when it is."
             )
-        async with httpx.AsyncClient(headers=self._headers, timeout=TIMEOUT) as http:
+        headers = dict(self._headers)
+        if context.traceparent is not None:
+            headers["traceparent"] = context.traceparent
+        async with httpx.AsyncClient(headers=headers, timeout=TIMEOUT) as http:
             client = await create_client(self._card, ClientConfig(httpx_client=http))
             return await RemoteTask(client, self.name).run(request, context)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import random
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, cast
 
 import anyio
 from mcp import Client, MCPError
@@ -16,6 +16,7 @@ from mcp_types import (
     CONNECTION_CLOSED,
     CallToolResult,
     Implementation,
+    RequestParamsMeta,
     Tool,
     ToolListChangedNotification,
 )
@@ -180,7 +181,12 @@ class ToolServer:
     # ── calls ───────────────────────────────────────────────────────────────────────────────────
 
     async def _call(
-        self, skill: SkillCard, tool: str, arguments: dict[str, Any], progress: ProgressFnT
+        self,
+        skill: SkillCard,
+        tool: str,
+        arguments: dict[str, Any],
+        progress: ProgressFnT,
+        traceparent: str | None,
     ) -> CallToolResult:
         """See `agents.mcp.tools.Call`. Canceling it cancels the call on the server."""
         if self._client is None:
@@ -189,8 +195,12 @@ class ToolServer:
                 remedy="It is started again: retry the task.",
                 skill=skill.name,
             )
+        # Open to any key, as type checkers cannot be told yet.
+        meta = {} if traceparent is None else {"traceparent": traceparent}
         try:
-            return await self._client.call_tool(tool, arguments, progress_callback=progress)
+            return await self._client.call_tool(
+                tool, arguments, progress_callback=progress, meta=cast(RequestParamsMeta, meta)
+            )
         except MCPError as error:
             self._stir()
             if error.code == CONNECTION_CLOSED:

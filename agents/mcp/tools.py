@@ -26,7 +26,12 @@ class Call(Protocol):
     """How a tool is called; raises `ToolFailed` or `ToolServerLost`."""
 
     async def __call__(
-        self, skill: SkillCard, tool: str, arguments: dict[str, Any], progress: ProgressFnT
+        self,
+        skill: SkillCard,
+        tool: str,
+        arguments: dict[str, Any],
+        progress: ProgressFnT,
+        traceparent: str | None,
     ) -> CallToolResult: ...
 
 
@@ -71,7 +76,8 @@ class ToolSkill:
             fraction = min(1.0, max(0.0, progress / total)) if total else None
             context.progress(fraction, message or "")
 
-        result = await self._call(self.card, self._tool, dict(bound), report)
+        arguments = dict(bound)
+        result = await self._call(self.card, self._tool, arguments, report, context.traceparent)
         return await read_result(self.name, result, context)
 
 

@@ -238,6 +238,17 @@ async def test_a_trace_that_nobody_records_is_not_recorded_here(fabric: Fabric) 
     assert "traceparent" not in fabric.desk.assigned["sweep/1"]
 
 
+async def test_the_sampler_of_the_environment_decides_where_a_trace_begins(
+    fabric: Fabric, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OTEL_TRACES_SAMPLER", "parentbased_always_off")
+    async with fabric.up() as client:
+        await ended(client, await submitted(client, request="sweep"))
+        assert "traceparent" not in fabric.desk.assigned["sweep/1"]
+        await ended(client, await submitted(client, request="mop", traceparent=ASKER))
+    assert set(fabric.spans()) == {"request", "plan", "task work: mop"}
+
+
 async def test_a_hub_without_traces_says_nothing_of_them(fabric: Fabric) -> None:
     async with fabric.up(traced=False) as client:
         work = await submitted(client, request="sweep", traceparent=ASKER)

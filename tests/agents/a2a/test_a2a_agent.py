@@ -55,6 +55,11 @@ class Baker(AgentExecutor):
             case "wait":
                 await updater.start_work()
                 await anyio.sleep_forever()
+            case "trace":
+                headers = context.call_context.state["headers"]
+                said = [new_text_part(headers["traceparent"])]
+                await updater.add_artifact(said)
+                await updater.complete()
             case request:
                 message = updater.new_agent_message([new_text_part("kneading")])
                 await updater.start_work(message)
@@ -159,6 +164,13 @@ async def test_an_agent_does_a_task(streaming: bool) -> None:
             assert trial.outputs == [("bread", "rye: "), ("artifact", "done")]
         with pytest.raises(SkillError, match="'request' is a required property"):
             world.skill().bind({})
+
+
+async def test_a_task_says_for_which_span_it_is_done() -> None:
+    span = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    async with running() as world:
+        result = await Trial(traceparent=span).run(world.skill(), request="trace")
+        assert result["text"] == span
 
 
 @pytest.mark.parametrize(

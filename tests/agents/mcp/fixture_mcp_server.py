@@ -42,6 +42,12 @@ def odd() -> int:
     return os.getpid()
 
 
+@server.tool(annotations=ToolAnnotations(read_only_hint=True))
+def span(context: Context) -> str:
+    meta = context.request_context.meta or {}
+    return str(meta.get("traceparent"))
+
+
 @server.tool()
 def picture() -> Image:
     return Image(data=b"pixels", format="png")

@@ -28,6 +28,7 @@ from constellation.errors import SkillError
 
 pytestmark = pytest.mark.anyio
 
+SPAN = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 HERE = Path(__file__).parent
 NEW, OLD = HERE / "fixture_mcp_server.py", HERE / "fixture_old_server.py"
 
@@ -123,6 +124,12 @@ async def test_results_of_every_kind(device: Device) -> None:
     assert device.trial.artifacts[digest] == b"pixels"
     with pytest.raises(ToolFailed, match="base64"):
         await device.run("shop.mixed")
+
+
+async def test_a_call_says_for_which_span_it_is_made(device: Device) -> None:
+    assert await device.run("shop.span") == {"result": "None"}
+    device.trial = Trial(traceparent=SPAN)
+    assert await device.run("shop.span") == {"result": SPAN}
 
 
 async def test_failures_are_typed_and_the_server_goes_on(device: Device) -> None:
