@@ -16,6 +16,7 @@ from constellation.config import LocalHub
 from constellation.errors import ConfigError
 
 from .audience import Audience, KeptVoice
+from .console import Card, converse, sound_card
 from .dialogue import Dialogue, Hands
 from .hub import connected
 from .language import mind_of
@@ -23,7 +24,7 @@ from .live import Talk
 from .models.loading import Loaded, loaded
 from .page import Page
 from .pipelines import Pipeline
-from .ports import Mind
+from .ports import Loudspeaker, Mind
 from .pvad import enrol, mean_of
 from .sound import Samples
 
@@ -35,7 +36,7 @@ class Wanted:
     """What to serve.
 
     Attributes:
-        page: where, as host and port; port 0 takes any.
+        page: where, as host and port; port 0 takes any. None talks at the sound card instead.
         wyoming: where to serve that protocol; None for not at all.
         voice: the file of the voice that may interrupt.
         enrolments: recordings of it, to begin with.
@@ -44,7 +45,7 @@ class Wanted:
         pipeline: what the model is given of what was said.
     """
 
-    page: Address
+    page: Address | None
     wyoming: Address | None
     voice: Path
     enrolments: Sequence[Samples]
@@ -65,14 +66,19 @@ def serve(wanted: Wanted, say: Callable[[str], None]) -> None:
         HubUnreachable: the hub does not answer.
         OSError: a port is taken.
     """
+    card = sound_card() if wanted.page is None else None
     with ExitStack() as stack:
         shared = stack.enter_context(loaded(lambda name: say(f"Loaded: {name}.")))
         hands = None if wanted.local is None else stack.enter_context(connected(wanted.local))
-        anyio.run(_serve, wanted, shared, hands, say)
+        anyio.run(_serve, wanted, shared, hands, card, say)
 
 
 async def _serve(
-    wanted: Wanted, shared: Loaded, hands: Hands | None, say: Callable[[str], None]
+    wanted: Wanted,
+    shared: Loaded,
+    hands: Hands | None,
+    card: Card | None,
+    say: Callable[[str], None],
 ) -> None:
     voice = KeptVoice(wanted.voice)
     if wanted.enrolments:
@@ -81,7 +87,7 @@ async def _serve(
     voice.load()
     mind = partial(mind_of, model=wanted.model, pipeline=wanted.pipeline)
 
-    def make(tasks: TaskGroup) -> Talk:
+    def make(tasks: TaskGroup, speaker: Loudspeaker | None = None) -> Talk:
         audience = Audience()
         dialogue = Dialogue(hands, audience)
         return Talk(
@@ -89,6 +95,7 @@ async def _serve(
             shared.models,
             mind(dialogue),
             tasks,
+            speaker=speaker,
             audience=audience,
             voice=voice,
             news=dialogue.ended,
@@ -97,10 +104,14 @@ async def _serve(
     async with AsyncExitStack() as stack:
         if wanted.wyoming is not None:
             await _serve_wyoming(stack, wanted.wyoming, shared, mind(Dialogue(hands)), say)
-        page = Page(make, await stack.enter_async_context(anyio.create_task_group()))
-        await stack.enter_async_context(page.served(*wanted.page))
-        say(f"Talk to the agent at {page.url}")
-        await anyio.sleep_forever()
+        if card is not None:
+            say("Speak. Ctrl-C ends it.")
+            await converse(card, make, say)
+        elif wanted.page is not None:
+            page = Page(make, await stack.enter_async_context(anyio.create_task_group()))
+            await stack.enter_async_context(page.served(*wanted.page))
+            say(f"Talk to the agent at {page.url}")
+            await anyio.sleep_forever()
 
 
 async def _serve_wyoming(

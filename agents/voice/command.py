@@ -57,15 +57,19 @@ def voice(
             "whoever reaches it can have your devices do things.",
         ),
     ] = None,
+    console: Annotated[
+        bool, typer.Option("--console", help="Talk at this machine's sound card, not on a page.")
+    ] = False,
     port: Annotated[int, typer.Option(help="Of the page; 0 takes any.", min=0, max=65535)] = 8765,
 ) -> None:
-    """Talk to the agent on a page of this machine, or run a recording through it.
+    """Talk to the agent on a page or at this machine's sound card, or run a recording through it.
 
     The devices of the hub that runs on this machine are its hands; without one it only talks.
 
     \b
     Examples:
       constellation voice
+      constellation voice --console
       constellation voice --wyoming 127.0.0.1:10400
       constellation voice --wav question.wav --out conversation.wav --enrol me.wav
     """
@@ -81,7 +85,7 @@ def voice(
     local = LocalHub.find(settings.state_dir)
     enrolments = [read_wav(path) for path in enrol or []]
     if wav is None:
-        page = ("127.0.0.1", port)
+        page = None if console else ("127.0.0.1", port)
         home = None if wyoming is None else _address(wyoming)
         voice_path = settings.state_dir / "voice" / "voiceprint.npy"
         wanted = agent.Wanted(page, home, voice_path, enrolments, local, model, pipeline)

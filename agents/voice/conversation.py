@@ -122,11 +122,15 @@ class Conversation:
         self._canceled: set[int] = set()
         self._stopped: set[int] = set()
 
-    def hear(self, samples: Samples, now: float) -> None:
-        """Take in sound of the microphone that ended at ``now``."""
+    def hear(self, samples: Samples, now: float, echo: float = 0.0) -> None:
+        """Take in sound of the microphone that ended at ``now``.
+
+        Args:
+            echo: how likely it is the agent's own voice.
+        """
         self._memory.push(samples, now)
         for judged in self._ears.push(samples):
-            self.handle(Frame(judged.anyone, judged.primary), now)
+            self.handle(Frame(judged.anyone, judged.primary, echo), now)
         turn = self._turn
         if turn is not None and now >= self._partial and not self._desk.busy("recogniser"):
             self._partial = now + _PARTIAL_S

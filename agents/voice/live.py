@@ -28,7 +28,7 @@ from .events import (
     Transcript,
 )
 from .phases import Phase
-from .ports import Mind, Models
+from .ports import Loudspeaker, Mind, Models
 from .pvad import Listener, Model, enrol
 from .sound import RATE_HZ, Samples
 from .timeline import Timeline
@@ -83,6 +83,7 @@ class Talk:
     """One person at a page.
 
     Args:
+        speaker: what the person hears; None for the page's own.
         audience: what the mind is told of who is to be let interrupt.
         voice: keeps the voice that is enrolled; the one that it has may interrupt from the start.
         news: says what is to be announced; called in a thread.
@@ -99,6 +100,7 @@ class Talk:
         mind: Mind,
         tasks: TaskGroup,
         *,
+        speaker: Loudspeaker | None = None,
         audience: Audience | None = None,
         voice: KeptVoice | None = None,
         news: Callable[[], Iterator[str]] = lambda: iter(()),
@@ -123,7 +125,7 @@ class Talk:
             self._ears,
             models,
             mind,
-            PageSpeaker(self.outbox),
+            speaker or PageSpeaker(self.outbox),
             Lanes(tasks, self._handle),
             told=self._told,
         )
@@ -131,12 +133,12 @@ class Talk:
         if self._ears.voiceprint is not None:
             self.outbox.tell("enrolled")
 
-    def hear(self, samples: Samples) -> None:
-        """Take in sound of the microphone."""
+    def hear(self, samples: Samples, echo: float = 0.0) -> None:
+        """Take in sound of the microphone, and how likely it is the agent's own voice."""
         if self._enrolling is not None:
             self._enrol(self._enrolling, samples)
         self._tick()
-        self._conversation.hear(samples, self._now())
+        self._conversation.hear(samples, self._now(), echo)
         self._show()
 
     def take(self, message: FromPage) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
+from statistics import median
 
 from agents.voice.models.loading import loaded
 from agents.voice.ports import Models
@@ -12,12 +13,13 @@ from bench.harness import Options, Report, figure, quantile
 from constellation.errors import ConfigError
 
 from .conversations import Cached
+from .echoes import listen
 from .endings import HESITATION_S, Verdict, cases, judge
 from .interruptions import Events, Figures, Judge
-from .load import listen
+from .load import cost_of_listening
 from .mixtures import Condition, streams
 from .speakers import BABBLE, SOUNDS, TEST, people
-from .television import Disturbed, disturb
+from .television import STORY, Disturbed, disturb
 
 _RULES = {
     "duck": "plays softly",
@@ -183,9 +185,48 @@ def _cached(models: Models) -> Models:
     return Models(models.recogniser, models.turn_ends, Cached(models.speaker))
 
 
+def _echo(options: Options, report: Report) -> None:
+    sounds = Path(options.extra.get("sounds", SOUNDS))
+    tested = people(TEST, sounds)[: options.size(len(TEST), 2)]
+    with loaded() as shared:
+        answer = shared.models.speaker.say(STORY).samples
+    report.data["echo"] = {}
+    for echo_db in (-10.0, 0.0):
+        table = report.table(
+            f"An answer that comes back {echo_db:+.0f} dB beside the person's voice",
+            "canceller",
+            "echo loss dB",
+            "T90 ms",
+            "median ms",
+            "honoured %",
+            "interrupts itself in 10 min",
+            "processor s/s",
+        )
+        effects = listen(tested, answer, shared.detector, echo_db)
+        for name, effect in effects.items():
+            found = effect.events.figures()
+            own = 10 * effect.own / effect.minutes
+            table.add_row(
+                name,
+                figure(median(effect.loss_db)),
+                found.t90_s.ms(),
+                found.median_s.ms(),
+                found.honoured.percent(),
+                figure(own),
+                f"{median(effect.took_s):.3f}",
+            )
+            report.data["echo"][f"{name}, {echo_db:+.0f} dB"] = {
+                "loss_db": median(effect.loss_db),
+                "t90_s": found.t90_s.value,
+                "median_s": found.median_s.value,
+                "honoured": found.honoured.value,
+                "own_per_10_min": own,
+            }
+
+
 def _load(options: Options, report: Report) -> None:
     minutes = options.size(60, 10)
-    cost = listen(minutes)
+    cost = cost_of_listening(minutes)
     table = report.table(f"One stream that listens for {minutes} min", "", "")
     table.add_row("processor seconds a second", f"{cost.real_time_factor:.3f}")
     table.add_row("memory of a stream, KiB", figure(cost.stream_bytes / 1024))
@@ -203,5 +244,6 @@ _PARTS = {
     "barge-in": _barge_in,
     "television": _television,
     "endings": _endings,
+    "echo": _echo,
     "load": _load,
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from importlib.util import find_spec
+from itertools import repeat
 from pathlib import Path
 
 import numpy as np
@@ -20,16 +21,19 @@ from constellation.errors import ConfigError
 MEAN_FRAMES = 5
 
 
-def ours(judged: Sequence[Judgement]) -> dict[str, NDArray[np.bool_]]:
+def ours(judged: Sequence[Judgement], echoes: Sequence[float] = ()) -> dict[str, NDArray[np.bool_]]:
     """When the agent ducks, when it is silent, and when words alone would still be missing.
+
+    Args:
+        echoes: for each frame, how likely it is the agent's own voice; none if it cannot be.
 
     Returns:
         (n,) decisions, a frame of 20 ms each.
     """
     evidence = Evidence()
     found = np.zeros((3, len(judged)), np.bool_)
-    for number, each in enumerate(judged):
-        evidence.hear(Frame(each.anyone, each.primary), SPEAKING, number * FRAME_S)
+    for number, (each, echo) in enumerate(zip(judged, echoes or repeat(0.0), strict=False)):
+        evidence.hear(Frame(each.anyone, each.primary, echo), SPEAKING, number * FRAME_S)
         believed = evidence.settled and evidence.belief >= SPEAKING.belief
         found[:, number] = evidence.voice, evidence.primary, believed and evidence.primary
     return dict(zip(("duck", "silent", "believed"), found, strict=True))

@@ -60,9 +60,14 @@ class Events:
 
     def _of(self, names: Sequence[str]) -> tuple[float, float, float, float]:
         waits = np.concatenate([self.waits_s[name] for name in names])
-        false = np.concatenate([self.false[name] for name in names])
+        false = np.array([each for name in names for each in self.false[name]])
         t90, median = np.quantile(waits, [0.9, 0.5], method="higher")
-        return float(t90), float(median), float(np.isfinite(waits).mean()), float(false.mean())
+        return (
+            float(t90),
+            float(median),
+            float(np.isfinite(waits).mean()),
+            float(false.mean()) if len(false) else 0.0,
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,7 +32,7 @@ class Cost:
     slower: float
 
 
-def listen(minutes: int) -> Cost:
+def cost_of_listening(minutes: int) -> Cost:
     """Hear so many minutes, at least ten, in pieces as a microphone gives them."""
     model = Model()
     minute = _minute()

@@ -10,11 +10,11 @@ import pytest
 
 from agents.voice.models.loading import loaded
 from bench.voice.endings import COMPLETE, cases, judge
-from bench.voice.load import listen
+from bench.voice.load import cost_of_listening
 
 
 def test_listening_costs_little_and_does_not_grow() -> None:
-    cost = listen(1)
+    cost = cost_of_listening(1)
     assert 0 < cost.stream_bytes < 1_000_000
     assert cost.grown_bytes == 0
 

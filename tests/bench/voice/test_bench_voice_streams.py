@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from agents.voice.events import FRAME_S
-from agents.voice.pvad import Judgement
+from agents.voice.pvad import Judgement, Model
 from agents.voice.sound import RATE_HZ, Samples, write_wav
 from bench.voice.deciders import held_for, ours
+from bench.voice.echoes import listen
 from bench.voice.interruptions import Events
 from bench.voice.mixtures import Condition, Stream, Turn, noise, streams
 from bench.voice.speakers import Person, Where, people
@@ -88,6 +89,17 @@ def test_rules_of_the_agent_come_in_their_order() -> None:
     judged = [Judgement(0.0, 0.0)] * 50 + [Judgement(0.99, 0.99)] * 50
     first = {name: int(np.argmax(fires)) for name, fires in ours(judged).items()}
     assert 50 <= first["duck"] < first["silent"] < first["believed"]
+
+
+def test_echo_is_measured_without_and_with_a_canceller() -> None:
+    rng = np.random.default_rng(0)
+    # Syllables of noise: what an echo is made of does not matter to a filter.
+    answer = rng.standard_normal(29 * RATE_HZ) * np.repeat(rng.random(145) > 0.4, RATE_HZ // 5)
+    found = listen([person("a", 300)], answer.astype(np.float32), Model(), -6.0)
+    assert found["none"].loss_db[0] == pytest.approx(0, abs=0.5)
+    assert found["linear, ours"].loss_db[0] > 6
+    assert [len(each.events.waits_s["a"]) for each in found.values()] == [4] * len(found)
+    assert found["none"].minutes == pytest.approx(29 / 60)
 
 
 def test_waits_and_false_alarms_are_counted_by_person() -> None:

@@ -1,0 +1,137 @@
+"""A conversation at a sound card: what is heard, freed of the agent's voice, and what is played.
+
+The card runs by its own clock and asks from its own thread. It is given sound that lies ready, so
+that it never waits for the agent, and what it heard is taken in whenever the agent comes to it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import TypeAlias
+
+import anyio
+import numpy as np
+from anyio.abc import TaskGroup
+from anyio.from_thread import BlockingPortal
+
+from constellation.errors import ConfigError
+
+from .echo import EchoCanceller
+from .events import Played
+from .features import BLOCK
+from .live import Talk
+from .player import Player
+from .ports import Loudspeaker
+from .sound import RATE_HZ, Samples
+from .wire import PlayedMessage
+
+Card: TypeAlias = Callable[[Callable[[Samples], Samples]], AbstractContextManager[None]]
+"""Opens a sound card: gives each block that it heard to a function, and plays what that returns."""
+
+# What lies ready for the card: it may be late by one block.
+_AHEAD = 2
+
+
+class _Console:
+    """What goes to and fro between the card's thread and the talk's."""
+
+    def __init__(self, portal: BlockingPortal, talk: Talk, player: Player) -> None:
+        self._portal = portal
+        self._talk = talk
+        self._player = player
+        self._canceller = EchoCanceller()
+        self._ready: deque[tuple[Samples, Played | None]] = deque([(_SILENCE, None)] * _AHEAD)
+
+    def exchange(self, heard: Samples) -> Samples:
+        """In the card's thread: a block was heard, and another is wanted."""
+        sound, played = self._ready.popleft() if self._ready else (_SILENCE, None)
+        self._portal.start_task_soon(self._take, heard.copy(), sound, played)
+        return sound
+
+    def _take(self, heard: Samples, sound: Samples, played: Played | None) -> None:
+        if played is not None:
+            message = PlayedMessage(type="played", answer=played.answer, samples=played.samples)
+            self._talk.take(message)
+        left = self._canceller.push(heard, sound)
+        self._talk.hear(left, self._canceller.residue)
+        if len(self._ready) < _AHEAD:
+            self._ready.append(self._player.render(BLOCK))
+
+
+async def converse(
+    card: Card, make: Callable[[TaskGroup, Loudspeaker], Talk], say: Callable[[str], None]
+) -> None:
+    """Talk until canceled.
+
+    Args:
+        make: makes the talk, which is heard by the loudspeaker that it is given.
+        say: takes a line for the person.
+    """
+    async with BlockingPortal() as portal, anyio.create_task_group() as tasks:
+        player = Player()
+        talk = make(tasks, player)
+        talk.outbox.resume(lambda message: _tell(message, say), after=0)
+        console = _Console(portal, talk, player)
+        try:
+            with card(console.exchange):
+                await talk.run()
+        finally:
+            talk.hang_up()
+
+
+def _tell(message: str | bytes, say: Callable[[str], None]) -> None:
+    """What a person at a terminal wants to know of what a page is told."""
+    if isinstance(message, bytes):
+        return
+    match json.loads(message):
+        case {"type": "said", "who": who, "text": text, "cut": cut}:
+            say(f"{'You' if who == 'person' else 'Agent'}: {text}{' —' if cut else ''}")
+        case {"type": "enrolling", "seconds": seconds}:
+            say(f"Speak for {seconds:.0f} seconds, please.")
+        case {"type": "enrolled"}:
+            say("Only you may interrupt.")
+        case {"type": "not enrolled", "message": problem}:
+            say(problem)
+        case {"type": "everyone"}:
+            say("Everyone may interrupt.")
+
+
+def sound_card() -> Card:
+    """The default microphone and loudspeaker of this machine, by PortAudio.
+
+    Raises:
+        ConfigError: the extra, PortAudio or a sound card is missing.
+    """
+    try:
+        import sounddevice
+    except (ImportError, OSError) as error:
+        raise ConfigError(
+            f"Sound cards cannot be used: {error}.",
+            remedy="Install the extra, pip install 'constellation-fabric[console]', and PortAudio "
+            "(on Debian, apt-get install libportaudio2).",
+        ) from None
+    form = {"samplerate": RATE_HZ, "channels": 1, "dtype": "float32"}
+    try:
+        sounddevice.check_input_settings(**form)
+        sounddevice.check_output_settings(**form)
+    except (sounddevice.PortAudioError, ValueError) as error:
+        raise ConfigError(
+            f"There is no sound card to talk at: {error}.",
+            remedy="Connect a microphone and a loudspeaker, or talk on the page.",
+        ) from None
+
+    @contextmanager
+    def card(exchange: Callable[[Samples], Samples]) -> Iterator[None]:
+        def callback(heard: Samples, play: Samples, *_: object) -> None:
+            play[:, 0] = exchange(heard[:, 0])
+
+        with sounddevice.Stream(**form, blocksize=BLOCK, latency="low", callback=callback):
+            yield
+
+    return card
+
+
+_SILENCE = np.zeros(BLOCK, np.float32)
