@@ -19,7 +19,8 @@ from .audience import Audience, Wish
 from .ports import Said, Working
 from .sound import Samples
 from .spoken import result
-from .utterances import Meaning, meaning, words_of
+from .utterances import words_of
+from .wishes import Elsewhere, Stop, asked_about, elsewhere, to_stop
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,15 +96,14 @@ _SMALL_TALK: tuple[tuple[str, str], ...] = (
 )
 _SMALL = tuple((re.compile(pattern), reply) for pattern, reply in _SMALL_TALK)
 _GREETING = re.compile(r"^(wait|hi|hello|hey|okay|ok|well|so)( there)? ")
+# "Stop the server" and "wait until it is there" are requests.
 _OPENING = re.compile(
-    r"^((stop|wait|hold on|no|ok|okay|well|so|hi|hello|hey|thanks|thank you|please)[,.!]*\s+)+",
+    r"^((stop|wait|hold on)[,.!]+\s+|"
+    r"(no|ok|okay|well|so|hi|hello|hey|thanks|thank you|please)[,.!]*\s+)+",
     re.IGNORECASE,
 )
 _DEVICES = re.compile(
     r"(which|what) (devices|machines|computers)( do you (have|know)| are (there|up|connected))?"
-)
-_PROGRESS = re.compile(
-    r"(how far (is it|are you)|is it (done|ready)|what are you doing)( now| yet)?"
 )
 _EVERYONE = re.compile(
     r"(everyone|everybody|anyone|anybody) (may|can) (interrupt|stop)( you)?( now| again)?|"
@@ -113,7 +113,6 @@ _ONE = re.compile(
     r"(only (i|me)|nobody (else|but me))( (may|can))? (interrupt|stop)s?( you)?( now)?|"
     r"(only listen|listen only) to me|(remember|learn|enroll?) my voice"
 )
-_CANCEL = re.compile(r"(stop|cancel)( (it|that|this|the task|everything))?( please)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,17 +139,21 @@ class Dialogue:
         self.working: dict[str, str] = {}
         self._hands = hands
         self._audience = audience
+        self._last: tuple[str, str] | None = None
         self._asked: Asked | None = None
         self._waited: set[str] = set()
 
     def owns(self, prompt: str) -> bool:
         """Whether this is for the dialogue alone, and for no language model in front of it.
 
-        Stopping, the answer to a question of a device, and who may interrupt.
+        Stopping, the answer to a question of a device, who may interrupt, and where the last
+        request should have been done.
         """
-        if self._asked is not None or meaning(prompt) is Meaning.COMMAND:
+        if self._asked is not None or to_stop(prompt, self.working) is not None:
             return True
-        return self._audience is not None and _wish(prompt) is not None
+        if self._audience is not None and _wish(prompt) is not None:
+            return True
+        return self._elsewhere(prompt) is not None
 
     def answer(
         self, prompt: str, context: Sequence[Said], sound: Samples | None = None
@@ -158,8 +161,8 @@ class Dialogue:
         """See `agents.voice.ports.Mind`."""
         said = " ".join(words_of(prompt))
         asked = self._asked
-        if meaning(prompt) is Meaning.COMMAND or _CANCEL.fullmatch(said):
-            yield from self._cancel()
+        if (stop := to_stop(prompt, self.working)) is not None:
+            yield from self._cancel(stop)
         elif self._hands is not None and asked is not None:
             yield from self._answer_question(self._hands, asked, prompt)
         elif self._audience is not None and (wish := _wish(prompt)) is not None:
@@ -170,8 +173,10 @@ class Dialogue:
             yield _NO_HANDS
         elif _DEVICES.fullmatch(said):
             yield _listed(self._hands.devices())
-        elif _PROGRESS.fullmatch(said):
-            yield self._progress()
+        elif (works := asked_about(prompt, self.working)) is not None:
+            yield self._progress(works)
+        elif (meant := self._elsewhere(prompt)) is not None:
+            yield from self._do_elsewhere(self._hands, meant)
         else:
             yield from self.do(_request(prompt))
 
@@ -209,6 +214,7 @@ class Dialogue:
 
     def _start(self, hands: Hands, request: str) -> _Done:
         work, title = hands.submit(request)
+        self._last = work, request
         self._waited.add(work)
         self.working[work] = title
         return self._wait(hands, work)
@@ -256,18 +262,51 @@ class Dialogue:
         hands.reply(asked, answer)
         return self._wait(hands, asked.work)
 
-    def _cancel(self) -> Iterator[str | Working]:
-        if not self.working or self._hands is None:
+    def _cancel(self, stop: Stop) -> Iterator[str | Working]:
+        if not stop.works or self._hands is None:
             yield "Okay."
+        elif stop.unclear:
+            yield f"Which one: {_listed([self.working[work] for work in stop.works])}"
         else:
-            yield from self._doing(partial(self._stop, self._hands))
+            yield from self._doing(partial(self._stop, self._hands, stop.works))
 
-    def _stop(self, hands: Hands) -> _Done:
-        work, title = self.working.popitem()
+    def _stop(self, hands: Hands, works: Sequence[str]) -> _Done:
+        titles = [self.working[work] for work in works]
+        for work in works:
+            self._let_go(hands, work)
+        return _Done(f"I have stopped it: {_listed(titles)}")
+
+    def _let_go(self, hands: Hands, work: str) -> None:
+        """Stop some work, if it still goes on."""
+        if self.working.pop(work, None) is None:
+            return
         if self._asked is not None and self._asked.work == work:
             self._asked = None
         hands.cancel(work)
-        return _Done(f"I have stopped it: {title}.")
+
+    def _progress(self, works: Sequence[str]) -> str:
+        if not works:
+            return "I am doing nothing at the moment."
+        return f"I am still at it: {_listed([self.working[work] for work in works])}"
+
+    def _elsewhere(self, prompt: str) -> Elsewhere | None:
+        """What the last request becomes, if it should have been done elsewhere."""
+        if self._hands is None or self._last is None:
+            return None
+        return elsewhere(prompt, self._last[1], self._hands.devices())
+
+    def _do_elsewhere(self, hands: Hands, meant: Elsewhere) -> Iterator[str | Working]:
+        if meant.device:
+            yield from self._doing(partial(self._start_elsewhere, hands, meant))
+        elif meant.choices:
+            yield f"Which one do you mean: {_listed(meant.choices)}"
+        else:
+            yield "There is no other one."
+
+    def _start_elsewhere(self, hands: Hands, meant: Elsewhere) -> _Done:
+        if self._last is not None:
+            self._let_go(hands, self._last[0])
+        return self._start(hands, meant.request)
 
     def _heed(self, audience: Audience, wish: Wish) -> Iterator[str | Working]:
         yield Working(True)
@@ -277,11 +316,6 @@ class Dialogue:
             yield "Everyone may interrupt me now."
         else:
             yield "Then say something for five seconds, please, so that I know your voice."
-
-    def _progress(self) -> str:
-        if not self.working:
-            return "I am doing nothing at the moment."
-        return f"I am still at it: {_listed(list(self.working.values()))}"
 
 
 def _wish(prompt: str) -> Wish | None:

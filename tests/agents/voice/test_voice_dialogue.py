@@ -88,6 +88,8 @@ def test_request_is_done_and_its_result_told(fabric: Fabric) -> None:
 def test_words_that_take_the_floor_are_no_part_of_a_request(fabric: Fabric) -> None:
     said(Dialogue(fabric), "Stop. No, wait, please take a quick look!")
     assert fabric.submitted == ["take a quick look"]
+    said(Dialogue(fabric), "Wait until it is quick.")
+    assert fabric.submitted[-1] == "Wait until it is quick"
 
 
 def test_request_that_cannot_be_planned_starts_nothing(fabric: Fabric) -> None:
@@ -127,7 +129,7 @@ def test_result_of_an_answer_that_was_cut_is_announced(fabric: Fabric) -> None:
     assert list(dialogue.ended()) == []
 
 
-@pytest.mark.parametrize("prompt", ["Stop!", "cancel that", "Stop everything, please"])
+@pytest.mark.parametrize("prompt", ["Stop!", "cancel that", "Stop it, please", "Stop the backup."])
 def test_stop_cancels_what_was_started_last(fabric: Fabric, prompt: str) -> None:
     dialogue = Dialogue(fabric)
     said(dialogue, "a slow copy")
@@ -178,6 +180,73 @@ def test_stop_takes_back_the_question(fabric: Fabric) -> None:
     assert said(dialogue, "stop").startswith("I have stopped it")
     assert said(dialogue, "Yes.") == "All right."
     assert fabric.replies == []
+
+
+def test_work_is_referred_to_by_name(fabric: Fabric) -> None:
+    dialogue = Dialogue(fabric)
+    for request in ("a slow copy of the pictures", "a slow backup", "a slow copy of the letters"):
+        said(dialogue, request)
+    assert said(dialogue, "How far is the backup?") == "I am still at it: a slow backup on desk."
+    # Two fit: nothing is guessed.
+    assert said(dialogue, "Stop the copy.").startswith("Which one: a slow copy of the pictures on")
+    assert fabric.canceled == []
+    assert said(dialogue, "Stop the copy of the pictures.").startswith("I have stopped it")
+    assert fabric.canceled == ["c-1"]
+    said(dialogue, "Stop everything.")
+    assert fabric.canceled == ["c-1", "c-2", "c-3"]
+    # What runs on a device is the device's matter, and is stopped by it.
+    said(dialogue, "Stop the quick web server on desk.")
+    assert fabric.submitted[-1] == "Stop the quick web server on desk"
+
+
+@pytest.mark.parametrize(
+    ("request_", "correction", "becomes"),
+    [
+        ("a slow copy on desk", "No, the other machine!", "a slow copy on server"),
+        ("a slow copy on desk", "Not that one, the other machine.", "a slow copy on server"),
+        ("a slow copy on the Server", "I meant desk.", "a slow copy on the desk"),
+        ("a slow copy on desk", "On the server instead, please.", "a slow copy on server"),
+        ("a slow copy", "No, on the server.", "a slow copy on server"),
+    ],
+)
+def test_work_is_moved_to_the_machine_that_was_meant(
+    fabric: Fabric, request_: str, correction: str, becomes: str
+) -> None:
+    dialogue = Dialogue(fabric)
+    said(dialogue, request_)
+    assert dialogue.owns(correction)
+    answer = dialogue.answer(correction, ())
+    assert next(answer) == Working(True)
+    assert fabric.canceled == []
+    list(answer)
+    assert fabric.canceled == ["c-1"]
+    assert fabric.submitted == [request_, becomes]
+    assert list(dialogue.working) == ["c-2"]
+
+
+def test_machine_that_is_not_clear_is_asked_for(fabric: Fabric) -> None:
+    dialogue = Dialogue(fabric)
+    assert not dialogue.owns("No, the other machine.")
+    said(dialogue, "a slow copy")
+    assert said(dialogue, "No, the other one.") == "Which one do you mean: desk and server."
+    assert fabric.canceled == []
+
+
+@pytest.mark.parametrize(
+    "prompt", ["On the server.", "No.", "Not now.", "I meant well.", "No, the laptop."]
+)
+def test_not_every_no_is_about_a_machine(fabric: Fabric, prompt: str) -> None:
+    dialogue = Dialogue(fabric)
+    said(dialogue, "a slow copy on desk")
+    assert not dialogue.owns(prompt)
+
+
+def test_work_that_has_ended_is_done_again_elsewhere_and_not_stopped(fabric: Fabric) -> None:
+    dialogue = Dialogue(fabric)
+    said(dialogue, "a quick look on desk")
+    said(dialogue, "No, the other one.")
+    assert fabric.canceled == []
+    assert fabric.submitted[-1] == "a quick look on server"
 
 
 def test_stop_with_nothing_to_stop(fabric: Fabric) -> None:
