@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Literal
 from uuid import uuid4
@@ -19,6 +19,7 @@ import anyio
 from pydantic import BaseModel, Field, ValidationError
 from starlette.applications import Starlette
 from starlette.datastructures import Headers
+from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
@@ -172,11 +173,12 @@ class _Answer:
         await event("[DONE]", more=False)
 
 
-def chat_app(url: str) -> Starlette:
+def chat_app(url: str, origins: Sequence[str] = ()) -> Starlette:
     """The endpoint as an ASGI application.
 
     Args:
         url: of the hub.
+        origins: of web pages whose scripts may use it, such as ``https://chat.example``.
     """
 
     async def models(request: Request) -> JSONResponse:
@@ -191,27 +193,33 @@ def chat_app(url: str) -> Starlette:
             return JSONResponse({"object": "list", "data": [model]})
         return JSONResponse(model) if name == MODEL else _no_model(name)
 
-    return Starlette(
+    app = Starlette(
         routes=[
             Route("/v1/models", models),
             Route("/v1/models/{model}", models),
             Route("/v1/chat/completions", Completions(url), methods=["POST"]),
         ]
     )
+    if origins:
+        app.add_middleware(CORSMiddleware, allow_origins=origins, allow_headers=["*"])
+    return app
 
 
 @asynccontextmanager
-async def serve_chat(url: str, host: str, port: int) -> AsyncIterator[str]:
+async def serve_chat(
+    url: str, host: str, port: int, origins: Sequence[str] = ()
+) -> AsyncIterator[str]:
     """Serve the endpoint for as long as the context is open; yields its base address.
 
     Args:
         url: of the hub.
         host, port: where to listen; 0 takes a free port.
+        origins: see `chat_app`.
 
     Raises:
         ConfigError: the address cannot be bound.
     """
-    async with listening(host, port) as listener, serving(chat_app(url), listener):
+    async with listening(host, port) as listener, serving(chat_app(url, origins), listener):
         yield f"http://{host}:{listener.getsockname()[1]}/v1"
 
 

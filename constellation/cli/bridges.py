@@ -57,6 +57,12 @@ def openai(
     listen: Annotated[
         str, typer.Option(metavar="HOST:PORT", help="Where to listen; port 0 takes a free one.")
     ] = "127.0.0.1:8472",
+    allow_origin: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="ORIGIN", help="Let scripts of this web page use it; may be given again."
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Offer the fabric to chat frontends: an endpoint that is compatible with OpenAI's.
@@ -68,6 +74,7 @@ def openai(
     Examples:
       constellation bridge openai
       constellation bridge openai --listen 127.0.0.1:9000
+      constellation bridge openai --allow-origin https://chat.example
     """
     host, port = _address(listen)
     try:
@@ -83,7 +90,7 @@ def openai(
     url = load_settings().client.url or find_hub(load_settings())[0]
 
     async def serve() -> None:
-        async with serve_chat(url, host, port) as base:
+        async with serve_chat(url, host, port, allow_origin or ()) as base:
             emit({"url": base}, f"Chat frontends find the fabric at {base}.", as_json=as_json)
             await anyio.sleep_forever()
 

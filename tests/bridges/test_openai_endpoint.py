@@ -6,19 +6,20 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import anyio
+import httpx
 import openai
 import pytest
 from anyio.from_thread import start_blocking_portal
 from openai.types.chat import ChatCompletionMessageParam
 
 from constellation import sync
-from constellation.bridges.openai import Completions
+from constellation.bridges.openai import Completions, chat_app
 from constellation.cli.embedded import embedded_hub
 from constellation.config import LocalHub, load_settings
 
@@ -166,6 +167,26 @@ def test_a_frontend_that_hangs_up_stops_nothing(chat: openai.OpenAI, hub: LocalH
     identifier = told.split("`")[1]
     with sync.connect(hub.url, token=hub.token.get_secret_value()) as fabric:
         assert fabric.work(identifier).result().state == "completed"
+
+
+async def preflight(origins: Sequence[str]) -> httpx.Headers:
+    """What a browser is told that asks on behalf of a page of chat.example."""
+    transport = httpx.ASGITransport(chat_app("ws://127.0.0.1:1/aip", origins))
+    headers = {
+        "origin": "https://chat.example",
+        "access-control-request-method": "POST",
+        "access-control-request-headers": "authorization,content-type",
+    }
+    async with httpx.AsyncClient(transport=transport, base_url="http://bridge") as browser:
+        return (await browser.options("/v1/chat/completions", headers=headers)).headers
+
+
+def test_only_a_page_that_is_named_may_use_it_from_a_browser() -> None:
+    allowed = anyio.run(preflight, ["https://chat.example"])
+    assert allowed["access-control-allow-origin"] == "https://chat.example"
+    assert "authorization" in allowed["access-control-allow-headers"]
+    for origins in ([], ["https://other.example"]):
+        assert "access-control-allow-origin" not in anyio.run(preflight, origins)
 
 
 async def hang_up(hub: LocalHub, body: dict[str, Any]) -> list[Any]:
