@@ -191,6 +191,7 @@ async def run_agent(
     *,
     skills: Sequence[AnySkill] = (),
     sources: Sequence[SkillSource] = (),
+    policy: Policy | None = None,
     ready: Callable[[], None] = lambda: None,
     linked: Callable[[bool], None] = lambda up: None,
 ) -> None:
@@ -200,6 +201,7 @@ async def run_agent(
         settings: what to be.
         skills: to publish beside those that the settings name.
         sources: of skills that come and go while the agent runs.
+        policy: what holds if the settings name no file; None for the defaults.
         ready: called when the hub has first taken the device in.
         linked: called when the hub can be reached, and when it no longer can; on the event loop.
 
@@ -215,7 +217,7 @@ async def run_agent(
     if settings.assistant.model:
         folder = settings.folder / "trajectories"
         registry.add(make_assistant(settings.assistant, registry, folder))
-    policy = Policy() if settings.policy is None else load_policy(settings.policy)
+    rules = (policy or Policy()) if settings.policy is None else load_policy(settings.policy)
     card = make_card(settings, registry)
     credential = settings.find_credential()
     is_tls = settings.hub.startswith("wss:")
@@ -236,7 +238,7 @@ async def run_agent(
             artifacts,
             capacity=settings.capacity,
             roots=Roots(settings.roots),
-            policy=policy,
+            policy=rules,
             hub_time=hub_time,
             traces=AttemptTraces(tracer, settings.name, hub_time) if tracer else None,
         )
