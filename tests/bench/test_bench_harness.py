@@ -23,6 +23,16 @@ def bench(*arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.full
+def test_faults_cost_nothing() -> None:
+    found = json.loads(bench("faults", "--quick", "--json").stdout)
+    for fault in ("hub killed", "link cut", "device stopped beyond its grace", "hub stopped"):
+        toll = found[fault]
+        assert toll["times"] > 0
+        assert toll["tasks"] >= 180
+        assert toll["lost"] == toll["wrong"] == toll["repeated"] == 0
+
+
 def test_they_are_listed_with_what_they_measure() -> None:
     listed = bench().stdout
     assert "dispatch" in names()

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests_e2e_helpers import Processes
+
+from bench.processes import Processes
 
 
 @pytest.fixture

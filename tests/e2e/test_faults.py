@@ -13,7 +13,8 @@ from typing import Any
 import anyio
 import anyio.lowlevel
 import pytest
-from tests_e2e_helpers import layered, ledger_counts
+
+from bench.processes import layered, ledger_counts
 
 pytestmark = [pytest.mark.anyio, pytest.mark.full, pytest.mark.timeout(300)]
 

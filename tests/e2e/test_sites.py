@@ -7,8 +7,8 @@ from typing import Any
 
 import anyio
 import pytest
-from tests_e2e_helpers import layered, ledger_counts
 
+from bench.processes import layered, ledger_counts
 from constellation.cli.processes import child
 from constellation.client import open_hub
 from constellation.config import LocalHub, load_settings
