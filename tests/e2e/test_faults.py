@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import random
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
 import anyio
 import anyio.lowlevel
+import psutil
 import pytest
 
 from bench.processes import layered, ledger_counts
@@ -188,3 +190,29 @@ async def test_many_constellations_survive_a_killed_hub_each_in_its_own_state(
         for name in paused:
             check(await processes.ended(name), set(ledger_counts(ledger(name))))
             assert len(ledger_counts(ledger(name))) == 18
+
+
+async def test_a_hub_without_file_descriptors_goes_on_and_recovers(
+    fabric: Any, tmp_path: Path
+) -> None:
+    ledger = tmp_path / "ledger"
+    edits = layered(ledger, "ledger.once", 30, 6, 0.02)
+    async with fabric() as processes:
+        await processes.start_agent("one")
+        async with processes.client() as client, AsyncExitStack() as crowd:
+            hub = psutil.Process(processes.hub.process.pid)
+            room = hub.num_fds() + 4
+            hub.rlimit(psutil.RLIMIT_NOFILE, (room, room))
+            # More than it can take; the system takes them for it.
+            for _ in range(20):
+                stream = await anyio.connect_tcp("127.0.0.1", processes.port)
+                await crowd.enter_async_context(stream)
+            submitted = await client.ask("submit", edits=edits)
+            with anyio.fail_after(60):
+                async for event in await client.follow(submitted["constellation"]):
+                    state = event["body"].get("state")
+            assert state == "completed"
+        # Who comes when the crowd has gone is let in.
+        shown = await processes.ended(submitted["constellation"])
+    check(shown, names(edits))
+    assert set(ledger_counts(ledger).values()) == {1}
