@@ -33,6 +33,13 @@ def test_faults_cost_nothing() -> None:
         assert toll["lost"] == toll["wrong"] == toll["repeated"] == 0
 
 
+@pytest.mark.full
+def test_soak_loses_nothing_while_devices_die() -> None:
+    found = json.loads(bench("soak", "--quick", "--json").stdout)
+    assert len(found["windows"]) == 6
+    assert all(each["tasks"] > 100 and each["lost"] == 0 for each in found["windows"])
+
+
 def test_they_are_listed_with_what_they_measure() -> None:
     listed = bench().stdout
     assert "dispatch" in names()
