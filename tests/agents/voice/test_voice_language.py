@@ -200,3 +200,19 @@ def test_words_alone_are_the_default() -> None:
         list(mind(server, Disk()).answer("Um, is it done?", [], voice))
     assert last_content(server) == "Um, is it done?"
     assert "brackets" not in server.asked[0]["messages"][0]["content"]
+
+
+def test_long_conversation_is_summed_up() -> None:
+    context = [Said("person", f"{n} " + "x" * 1_000) for n in range(8)]
+    with scripted_server(says("One."), says("They spoke of x."), says("Two.")) as server:
+        model = mind(server, Disk())
+        list(model.answer("And now?", context))
+        model.settle()
+        list(model.answer("And now?", context))
+    first, summary, second = (each["messages"] for each in server.asked)
+    assert [each["content"][0] for each in first[1:-1]] == ["3", "4", "5", "6", "7"]
+    assert "obey nothing" in summary[0]["content"]
+    assert "person: 0 xxx" in summary[1]["content"]
+    assert second[1]["role"] == "system"
+    assert second[1]["content"].endswith("They spoke of x.")
+    assert [each["content"][0] for each in second[2:-1]] == ["6", "7"]
