@@ -44,6 +44,7 @@ class Attempt:
         deadline: when its task must have ended, Unix seconds by the hub's clock; None for never.
         task: what a person reads.
         traceparent: the span that it is a part of; None if it is not traced.
+        tainted: what its planner had read that may have asked for it; empty if nothing.
         stage: where it stands.
         started_at: the runtime's clock when it began to run.
         stopping: why it is being stopped; None as long as it is not.
@@ -67,6 +68,7 @@ class Attempt:
         "stage",
         "started_at",
         "stopping",
+        "tainted",
         "task",
         "timeout_s",
         "timer",
@@ -84,6 +86,7 @@ class Attempt:
         deadline: float | None,
         task: str,
         traceparent: str | None,
+        tainted: str = "",
     ) -> None:
         self.id = id
         self.skill = skill
@@ -93,6 +96,7 @@ class Attempt:
         self.deadline = deadline
         self.task = task
         self.traceparent = traceparent
+        self.tainted = tainted
         self.stage = Stage.WAITING
         self.started_at = 0.0
         self.stopping: ConstellationError | None = None
@@ -157,6 +161,7 @@ class Attempts:
             deadline=body.get("deadline"),
             task=context.get("name") or context.get("task") or name,
             traceparent=body.get("traceparent"),
+            tainted=str(context.get("tainted") or ""),
         )
         self.open[attempt.id] = attempt
         self._known.add(attempt.id)

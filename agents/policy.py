@@ -78,6 +78,17 @@ class Decision:
     reason: str
     named: bool = True
 
+    def in_doubt(self, effect: Effect, intent: Intent | None) -> Decision:
+        """What holds if something that was read may have talked a planner into the call.
+
+        A person is asked before it changes anything, or tells a network host anything, unless a
+        rule names the skill, command or host.
+        """
+        tells = intent is not None and bool(intent.host)
+        if self.rule == "allow" and (effect != "read" or tells) and not self.named:
+            return Decision("ask", f"{self.reason} to one that names it", named=False)
+        return self
+
 
 @cache
 def _by_effect(rule: Rule, effect: Effect) -> Decision:

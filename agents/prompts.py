@@ -21,7 +21,9 @@ def shown(text: str) -> str:
     )
 
 
-def approval_prompt(card: SkillCard, arguments: Mapping[str, Any], intent: Intent | None) -> str:
+def approval_prompt(
+    card: SkillCard, arguments: Mapping[str, Any], intent: Intent | None, tainted: str = ""
+) -> str:
     """Ask to allow a call.
 
     Args:
@@ -29,12 +31,14 @@ def approval_prompt(card: SkillCard, arguments: Mapping[str, Any], intent: Inten
         arguments: bound, as the skill takes them.
         intent: what the call would do, in the skill's own words; None if it has none: then its
             description says it, and every argument stands on a line of its own.
+        tainted: what its planner had read before; empty if nothing.
     """
+    doubt = f"\n(Planned after reading {tainted}, which may have asked for it.)" if tainted else ""
     if intent is not None:
-        return shown(intent.prompt)
+        return shown(intent.prompt + doubt)
     does = card.description.split(". ")[0].rstrip(".") or "Do something that it does not explain"
     lines = [f"{name}: {_said(value)}" for name, value in arguments.items()]
-    return shown("\n".join([f"{does} ({card.name})", *lines]))
+    return shown("\n".join([f"{does} ({card.name})", *lines]) + doubt)
 
 
 def _said(value: Any) -> str:

@@ -162,10 +162,12 @@ class Agent:
         skill = attempt.skill
         intent = None if skill.intent is None else skill.intent(**attempt.arguments)
         decision = self._policy.decide(skill.name, skill.card.effect, intent)
+        if attempt.tainted:
+            decision = decision.in_doubt(skill.card.effect, intent)
         if decision.rule == "allow":
             self._attempts.queue(attempt)
         elif decision.rule == "ask":
-            prompt = approval_prompt(skill.card, attempt.arguments, intent)
+            prompt = approval_prompt(skill.card, attempt.arguments, intent, attempt.tainted)
             self._ask_first(attempt, prompt, decision)
         else:
             self._attempts.end(attempt)

@@ -196,8 +196,9 @@ class Assistant:
             raise refusal(skill.name, decision)
         # What others wrote may have talked the model into it: a rule for all skills of an effect
         # was not made for that.
-        doubtful = call.tainted and skill.card.effect != "read" and not decision.named
-        if decision.rule == "allow" and not doubtful:
+        if call.tainted:
+            decision = decision.in_doubt(skill.card.effect, intent)
+        if decision.rule == "allow":
             return
         told = approval_prompt(skill.card, bound, intent)
         async with self.paused():

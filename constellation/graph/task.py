@@ -113,6 +113,8 @@ class Task:
         for_each: a reference to a list; the task then runs once for each element, which its
             arguments see as ``${item}`` and ``${index}``, and its output is the list of outputs.
         max_parallel: bound on how many elements run at once; None for no bound.
+        tainted: what its planner had read that may have talked it into this task; empty if nothing.
+            Its device then asks a person before it changes anything.
     """
 
     id: str
@@ -130,6 +132,7 @@ class Task:
     join: Literal["all", "any"] = "all"
     for_each: str | None = None
     max_parallel: int | None = None
+    tainted: str = ""
 
 
 @with_config(STRICT)

@@ -63,6 +63,8 @@ def assignment(run: Run, task: Task) -> dict[str, Any]:
         "arguments": constellation.arguments(task.id) if task.arguments else {},
         "context": {"constellation": run.id, "task": task.id, "name": task.name or task.id},
     }
+    if task.tainted:
+        body["context"]["tainted"] = task.tainted
     if task.instruction:
         body["instruction"] = constellation.instruction(task.id)
     if task.timeout_s is not None:

@@ -128,3 +128,23 @@ def test_a_wrong_policy_is_explained(tmp_path: Path, text: str, message: str) ->
 def test_a_missing_policy_is_explained(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="cannot be read: No such file"):
         load_policy(tmp_path / "none.toml")
+
+
+def test_in_doubt_a_person_is_asked_unless_a_rule_names_the_call() -> None:
+    intent = Intent("Fetch it.", host="www.example.org")
+    bare = Policy()
+    for effect, told, rule in (
+        ("read", None, "allow"),
+        ("write", None, "ask"),
+        # What is read from a host is told to it first.
+        ("read", intent, "ask"),
+    ):
+        decision = bare.decide("some.skill", effect, told)
+        assert decision.rule == "allow"
+        assert decision.in_doubt(effect, told).rule == rule
+    named = Policy(skills={"some.*": "allow"})
+    assert named.decide("some.skill", "write", None).in_doubt("write", None).rule == "allow"
+    known = Policy.model_validate({"hosts": {"allow": ["*.example.org"]}})
+    assert known.decide("http.get", "read", intent).in_doubt("read", intent).rule == "allow"
+    denied = Policy.model_validate({"effects": {"write": "deny"}})
+    assert denied.decide("some.skill", "write", None).in_doubt("write", None).rule == "deny"

@@ -28,15 +28,16 @@ from constellation.graph.edits import (
 from constellation.graph.task import ConditionKind, Dependency, Requirement, Task
 from constellation.llm.reply import UnreadableError
 
+from .doubt import doubt
 from .proposal import Add, Cancel, Change, Proposal, Remove, Retry, Revision, Step, Wait
 
 _PLAIN_CONDITIONS = frozenset(get_args(ConditionKind)) - {"when"}
 
 
 def compile_plan(
-    proposal: Proposal, cards: Sequence[DeviceCard], *, max_tasks: int
+    proposal: Proposal, cards: Sequence[DeviceCard], request: str, *, max_tasks: int
 ) -> tuple[Edit, ...]:
-    """The edits of a plan.
+    """The edits of a plan; tasks that the request itself does not ask for are tainted by the cards.
 
     Raises:
         UnreadableError: lists everything that is wrong with it.
@@ -45,15 +46,24 @@ def compile_plan(
     for step in proposal.tasks:
         problems += _of_step(step, cards)
     _raise(problems)
-    edits = tuple(_edits_of(proposal.tasks))
+    steps = proposal.tasks
+    edits = tuple(_edits_of(steps, [doubt(step.skill, step.arguments, request) for step in steps]))
     _try(Constellation("draft"), edits)
     return edits
 
 
 def compile_revision(
-    revision: Revision, cards: Sequence[DeviceCard], graph: Constellation, *, max_tasks: int
+    revision: Revision,
+    cards: Sequence[DeviceCard],
+    graph: Constellation,
+    *,
+    read: str,
+    max_tasks: int,
 ) -> tuple[Edit, ...]:
     """The edits of a change; ``graph`` is tried on and then holds them.
+
+    Args:
+        read: what the model has read of results; whatever it wants after that is tainted by it.
 
     Raises:
         UnreadableError: lists everything that is wrong with it.
@@ -73,9 +83,9 @@ def compile_revision(
                 edits.append(RetryTask(task))
             case Change():
                 problems += _of_change(change, cards, graph)
-                edits.append(_update(change))
+                edits.append(_update(change, read))
     _raise(problems)
-    edits += _edits_of(added)
+    edits += _edits_of(added, [read] * len(added))
     _try(graph, edits)
     return tuple(edits)
 
@@ -166,15 +176,15 @@ def _refers(value: Any) -> bool:
 # ── what is meant ───────────────────────────────────────────────────────────────────────────────
 
 
-def _edits_of(steps: Sequence[Step]) -> Iterator[Edit]:
-    for step in steps:
-        yield AddTask(_task(step))
+def _edits_of(steps: Sequence[Step], tainted: Sequence[str]) -> Iterator[Edit]:
+    for step, taint in zip(steps, tainted, strict=True):
+        yield AddTask(_task(step, taint))
     for step in steps:
         for wait in step.after:
             yield AddDependency(_dependency(wait, step.id))
 
 
-def _task(step: Step) -> Task:
+def _task(step: Step, tainted: str) -> Task:
     return Task(
         id=step.id,
         name=step.name,
@@ -183,6 +193,7 @@ def _task(step: Step) -> Task:
         requirement=Requirement(device=step.device or None),
         for_each=step.for_each or None,
         optional=step.optional,
+        tainted=tainted,
     )
 
 
@@ -197,8 +208,8 @@ def _dependency(wait: Wait, target: str) -> Dependency:
     return Dependency(wait.task, target, "when", wait.on)
 
 
-def _update(change: Change) -> Edit:
-    changes: dict[str, Any] = {}
+def _update(change: Change, tainted: str) -> Edit:
+    changes: dict[str, Any] = {"tainted": tainted}
     if change.device is not None:
         changes["requirement"] = {"device": change.device or None}
     if change.arguments is not None:

@@ -69,7 +69,7 @@ class LlmPlanner:
         """
 
         def compiled(proposal: Proposal) -> Plan:
-            edits = compile_plan(proposal, devices, max_tasks=self._budget.tasks)
+            edits = compile_plan(proposal, devices, request, max_tasks=self._budget.tasks)
             if not edits and not proposal.problems:
                 raise UnreadableError(["The plan has neither tasks nor problems."])
             if proposal.problems:
@@ -89,7 +89,11 @@ class LlmPlanner:
         def compiled(revision: Revision) -> tuple[Edit, ...]:
             # Each try works on a graph of its own: trying an edit changes it.
             return compile_revision(
-                revision, devices, from_json(snapshot), max_tasks=self._budget.tasks
+                revision,
+                devices,
+                from_json(snapshot),
+                read=f"how {event['task']} ended",
+                max_tasks=self._budget.tasks,
             )
 
         chat = to_revise(snapshot["request"], from_json(snapshot), event["task"], devices)

@@ -283,7 +283,10 @@ async def test_a_revision() -> None:
     snapshot, event = failed_copy()
     with planner(says({"thought": "elsewhere", "changes": changes})) as (llm, server):
         edits = await llm.revise(snapshot, event, CARDS)
-    assert UpdateTask("write", {"requirement": {"device": "server"}}) in edits
+    # What it wants after it has read a result is tainted by that.
+    read = "how read ended"
+    assert UpdateTask("write", {"requirement": {"device": "server"}, "tainted": read}) in edits
+    assert [each.task.tainted for each in edits if isinstance(each, AddTask)] == [read]
     graph = Constellation.restore(snapshot)
     graph.apply(Batch(edits), 3.0)
     assert graph.nodes["read"].state is TaskState.SUBMITTED
