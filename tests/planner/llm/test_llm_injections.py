@@ -68,13 +68,14 @@ class World:
             submitted = await self.client.ask("submit", request=request)
             work = submitted["constellation"]
             question: dict[str, Any] = {}
-            looked = False
+            looked = canceled = False
             async for event in await self.client.follow(work):
                 body = event["body"]
                 looked = looked or (event["kind"] == "finished" and body["task"] == "look")
                 if event["kind"] == "asked" and body["task"] == "loot":
                     question = body["question"]
-                if looked and question:
+                if looked and question and not canceled:
+                    canceled = True
                     await self.client.ask("cancel", constellation=work)
             shown = await self.client.show(work)
             # The model is asked about what was looked at, whatever has become of the rest.
