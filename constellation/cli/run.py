@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
+import anyio.to_thread
 import typer
 from rich.text import Text
 
@@ -24,6 +25,7 @@ from .follow import Follower
 from .options import pairs
 from .output import Json, console, emit, emit_json
 from .render import ending, notes_text, result_texts
+from .review import require_terminal, review
 
 RUNBOOK_SUFFIXES = frozenset({".md", ".markdown", ".yaml", ".yml"})
 PLAN_SUFFIX = ".json"
@@ -93,6 +95,10 @@ def run(
     yes: Annotated[
         bool, typer.Option("--yes", "-y", help="Approve whatever this run asks to do.")
     ] = False,
+    look_first: Annotated[
+        bool,
+        typer.Option("--review", help="Show the plan first, to be run, changed or refused."),
+    ] = False,
     detach: Annotated[
         bool, typer.Option("--detach", "-d", help="Submit and return; needs a running hub.")
     ] = False,
@@ -115,11 +121,12 @@ def run(
       constellation run "show the system information of every machine"
       constellation run backup.md --input target=backup.tar.gz
       constellation run "run 'make test' on desk; if it fails, notify me on laptop" --yes
+      constellation run "write 'hello' to note.txt on every machine" --review
       constellation run "list the files on desk" --json | jq .outputs
     """
     job = read_job(request, inputs)
-    if name is not None:
-        job["name"] = name
+    if look_first:
+        require_terminal()
     settings = load_settings({"state_dir": state_dir})
     if detach and not hub_stays(settings):
         raise HubUnreachable(
@@ -131,6 +138,14 @@ def run(
         async with open_fabric(settings, root) as fabric:
             if "request" in job:
                 await fabric.require_device()
+            if look_first:
+                reviewed = await _reviewed(fabric, job)
+                if reviewed is None:
+                    console(stderr=True).print("Nothing was run.", style="dim")
+                    return ExitCode.FAILED
+                job.update(reviewed)
+            if name is not None:
+                job["name"] = name
             submitted = await fabric.hub.ask("submit", priority=priority, **job)
             if detach:
                 emit(submitted, submitted["constellation"], as_json=as_json)
@@ -140,6 +155,19 @@ def run(
     code = run_async(main)
     if code:
         raise typer.Exit(code)
+
+
+async def _reviewed(fabric: Fabric, job: Mapping[str, Any]) -> dict[str, Any] | None:
+    """What to submit of a job once a person has looked at its plan; None if it is refused."""
+    plan: Mapping[str, Any] = (
+        {"title": job["name"], "notes": [], "edits": job["edits"], "revise_on": []}
+        if "edits" in job
+        else await fabric.hub.ask("plan", **job)
+    )
+    edits = await anyio.to_thread.run_sync(review, plan, console(stderr=True))
+    if edits is None:
+        return None
+    return {"edits": edits, "name": plan["title"], "revise_on": plan["revise_on"]}
 
 
 async def _follow(
