@@ -39,6 +39,7 @@ class Toll:
         repeated: those that ran twice though they must not.
         hub_bytes: memory of the hub, in the end.
         took_s: all in all.
+        causes: why tasks were lost.
     """
 
     faults: int = 0
@@ -48,21 +49,19 @@ class Toll:
     repeated: int = 0
     hub_bytes: int = 0
     took_s: float = 0.0
-    ledgers: list[Path] = field(default_factory=list)
+    causes: Counter[str] = field(default_factory=Counter)
 
-    def judge(self, shown: dict[str, Any]) -> None:
-        """Take in a constellation that has ended."""
+    def judge(self, shown: dict[str, Any], ledger: Path) -> None:
+        """Take in a constellation that has ended, and what of it ran."""
         for node in shown["graph"]["nodes"]:
             self.tasks += 1
             if node["state"] != "completed":
                 self.lost += 1
+                self.causes[(node.get("error") or {}).get("message", node["state"])] += 1
             elif node["output"] != {"name": node["task"]["id"]}:
                 self.wrong += 1
-
-    def count(self) -> None:
-        """Take in what ran."""
-        ran = sum((ledger_counts(each) for each in self.ledgers), Counter[str]())
-        self.repeated = sum(n > 1 for name, n in ran.items() if "once" in name)
+        ran = ledger_counts(ledger)
+        self.repeated += sum(n > 1 for name, n in ran.items() if "once" in name)
 
 
 Fault = Callable[[Processes, str, int], Awaitable[int]]
@@ -118,8 +117,14 @@ async def _measure(options: Options) -> Report:
             "lost": toll.lost,
             "wrong": toll.wrong,
             "repeated": toll.repeated,
+            "causes": dict(toll.causes),
             "hub_bytes": toll.hub_bytes,
         }
+    report.notes += [
+        f"{name}, {count} tasks: {cause}"
+        for name, toll in found.items()
+        for cause, count in toll.causes.most_common(3)
+    ]
     report.notes.append(
         "Tasks write a line into a file each time they run. Those that must not be repeated run "
         "once; where a device is stopped for longer than its hub waits for it they may be "
@@ -137,16 +142,16 @@ async def _suffer(fault: Fault, times: int, skill: str, grace_s: float) -> Toll:
         async with Processes(Path(folder) / "state", grace_s, "normal") as fabric:
             for name in ("one", "two"):
                 await fabric.start_agent(name)
+            number = 0
             while toll.faults < times:
-                number = len(toll.ledgers)
-                toll.ledgers.append(Path(folder) / f"ledger-{number}")
-                edits = layered(toll.ledgers[-1], skill, LAYERS, WIDTH, TASK_S)
+                number += 1
+                ledger = Path(folder) / f"ledger-{number}"
+                edits = layered(ledger, skill, LAYERS, WIDTH, TASK_S)
                 async with fabric.client() as client:
                     await client.ask("submit", edits=edits, id=f"run-{number}")
                 toll.faults += await fault(fabric, f"run-{number}", times - toll.faults)
-                toll.judge(await fabric.ended(f"run-{number}", within_s=300))
+                toll.judge(await fabric.ended(f"run-{number}", within_s=300), ledger)
             toll.hub_bytes = psutil.Process(fabric.hub.process.pid).memory_info().rss
-            toll.count()
     toll.took_s = time.monotonic() - began
     return toll
 
