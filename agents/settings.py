@@ -39,7 +39,8 @@ class AgentSettings:
         mcp_servers: MCP servers by name whose tools are skills as well.
         assistant: the model that does tasks in plain words; none if it has no name.
         drain_timeout_s: how long attempts may still run once the agent shall stop.
-        redial_s: the longest wait before it tries to reach its hub again.
+        redial_s: the longest wait before it tries to reach its hub again; to be well below the
+            time that the hub waits for its devices.
     """
 
     hub: str
@@ -57,7 +58,7 @@ class AgentSettings:
     mcp_servers: Mapping[str, McpServerSettings] = field(default_factory=dict)
     assistant: AssistantSettings = field(default_factory=AssistantSettings)
     drain_timeout_s: float = 30.0
-    redial_s: float = 30.0
+    redial_s: float = 5.0
 
     def __post_init__(self) -> None:
         """Refuse a name that is none.

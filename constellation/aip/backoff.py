@@ -10,6 +10,9 @@ from collections.abc import Callable
 class Backoff:
     """Delays drawn evenly from zero up to a bound that doubles at each failure.
 
+    The largest bound is well below the time that a hub waits for its devices: who dials more rarely
+    would be given up by a hub that is back.
+
     Args:
         random: draws from [0, 1).
         first_s: the first bound.
@@ -17,7 +20,7 @@ class Backoff:
     """
 
     def __init__(
-        self, random: Callable[[], float], *, first_s: float = 0.1, most_s: float = 30.0
+        self, random: Callable[[], float], *, first_s: float = 0.1, most_s: float = 5.0
     ) -> None:
         self._random = random
         self._first_s = first_s

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from constellation.aip.backoff import Backoff
+from constellation.config import load_settings
 
 
 def test_bounds_double_up_to_the_largest() -> None:
@@ -20,3 +21,9 @@ def test_success_starts_anew() -> None:
     backoff.next_s()
     backoff.reset()
     assert backoff.next_s() == 0.1
+
+
+def test_a_hub_that_is_back_is_dialed_long_before_it_gives_a_device_up() -> None:
+    backoff = Backoff(lambda: 1.0)
+    longest = max(backoff.next_s() for _ in range(20))
+    assert 4 * longest < load_settings().hub.grace_s
