@@ -180,7 +180,8 @@ async def test_waits_longer_after_each_failure(hub) -> None:
             enough.set()
             await anyio.sleep_forever()
 
-    async with client(hub, url, backoff=Backoff(lambda: 1.0, first_s=1.0, most_s=16.0), sleep=sleep) as link:
+    backoff = Backoff(lambda: 1.0, first_s=1.0, most_s=16.0)
+    async with client(hub, url, backoff=backoff, sleep=sleep) as link:
         with anyio.fail_after(30):
             await enough.wait()
         assert isinstance(link.trouble, HubUnreachable)
