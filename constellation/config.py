@@ -160,6 +160,7 @@ class PlannerSettings(ModelSettings):
         max_tokens: of all answers to one request together, prompts included.
         max_tasks: how many tasks a plan may have.
         revise_on: task states after which the model is asked whether the plan should change.
+        revise_within_s: how long what depends on such a task waits for the answer.
     """
 
     kind: Literal["offline", "llm"] = "offline"
@@ -169,6 +170,7 @@ class PlannerSettings(ModelSettings):
     revise_on: frozenset[Literal["completed", "failed", "rejected", "canceled"]] = frozenset(
         {"failed", "rejected"}
     )
+    revise_within_s: float = Field(default=30.0, gt=0)
 
 
 class AssistantSettings(ModelSettings):

@@ -13,13 +13,11 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-import anyio
 from anyio.abc import TaskGroup
 from pydantic import ValidationError
 
 from constellation.aip.auth import StoreAuthenticator
 from constellation.aip.cards import DeviceCard
-from constellation.aip.endpoint import Guard
 from constellation.aip.messages import Hello, Message
 from constellation.aip.server import Peer
 from constellation.errors import (
@@ -28,8 +26,6 @@ from constellation.errors import (
     ProtocolError,
     RemoteProtocolError,
 )
-from constellation.graph.edits import Batch
-from constellation.graph.export import to_json
 from constellation.graph.task import Outcome, TaskState
 from constellation.planner.ports import Planner
 from constellation.tracing import Tracer
@@ -51,28 +47,24 @@ from .events import (
     DeviceLost,
     DeviceReturned,
     DeviceUpdated,
-    EditRequested,
     Event,
     Fact,
     InputRequired,
     Instruction,
     Notify,
     Revise,
-    RevisionClosed,
 )
 from .journal import Journal
 from .observers import Observers
 from .pipeline import Pipeline
+from .revising import Revising
 from .scheduler import Scheduler
 from .telemetry import Telemetry
 from .traces import Traces, Untraced
 from .tracing import TracedHub
-from .views import check_size
 
 CATCH_UP_S = 0.05
 _STATES = {state.value: state for state in TaskState}
-# Revisions of which planners are asked at the same time; others wait their turn.
-MAX_REVISIONS = 16
 # Characters of a reason that a device is told: every device takes so much.
 MAX_REASON = 200
 # Messages of a frame after which what follows from them is sent: devices work while we go on.
@@ -89,6 +81,7 @@ class Hub:
         planner: turns requests into edits.
         access: who may connect.
         new_id: makes the id of a constellation.
+        revise_within_s: how long the dependents of an outcome wait for the planner's answer.
         tracer: where spans go; None for nowhere.
 
     Attributes:
@@ -107,6 +100,7 @@ class Hub:
         planner: Planner,
         access: StoreAuthenticator,
         new_id: Callable[[], str],
+        revise_within_s: float = 30.0,
         tracer: Tracer | None = None,
     ) -> None:
         self.scheduler = scheduler
@@ -114,6 +108,7 @@ class Hub:
         self.planner = planner
         self.access = access
         self.new_id = new_id
+        self.revise_within_s = revise_within_s
         self.url = ""
         self.metrics_port: int | None = None
         self.started_at = time.time()
@@ -135,7 +130,7 @@ class Hub:
         self._catching_up = False
         self._requests = RequestDesk(self)
         self._delivery = Delivery(self._send_now, self.start, self.pipeline.flush)
-        self._revising = anyio.CapacityLimiter(MAX_REVISIONS)
+        self._revising = Revising(self)
 
     async def run(self, tasks: TaskGroup) -> None:
         """Serve until canceled.
@@ -195,9 +190,9 @@ class Hub:
             case Answer(device, body):
                 self._send(device, "answer", body)
             case Notify():
-                self._notify(instruction)
+                self.notify(instruction)
             case Revise():
-                self.start(self._revise, instruction)
+                self.start(self._revising.answer, instruction)
 
     def _send(self, device: str, type: str, body: Mapping[str, Any]) -> None:
         peer = self._devices.get(device)
@@ -223,7 +218,8 @@ class Hub:
             self.observers.publish(facts, last_seq)
             self.serve_observers()
 
-    def _notify(self, notice: Notify) -> None:
+    def notify(self, notice: Notify) -> None:
+        """Tell observers something that need not be remembered."""
         self.observers.notify(notice)
         self.serve_observers()
 
@@ -240,35 +236,6 @@ class Hub:
                 await asyncio.sleep(0 if moved else CATCH_UP_S)
         finally:
             self._catching_up = False
-
-    async def _revise(self, asked: Revise) -> None:
-        """Let the planner answer an outcome; whatever happens, the dependents are released."""
-        with Guard(partial(self.report, f"A revision of {asked.constellation}")):
-            try:
-                async with self._revising:
-                    with self.traces.revising(asked) as notes:
-                        notes["constellation.edits"] = await self._ask_planner(asked)
-            except ConstellationError as error:
-                self._notify(
-                    Notify(self.pipeline.now(), asked.constellation, "revision", error.to_wire())
-                )
-            finally:
-                if asked.constellation in self.scheduler.runs:
-                    self.feed(RevisionClosed(asked.constellation, asked.task))
-                self.pipeline.flush()
-
-    async def _ask_planner(self, asked: Revise) -> int:
-        """Let the planner edit; return how many edits it made."""
-        run = self.scheduler.runs.get(asked.constellation)
-        if run is None:
-            return 0
-        snapshot = {**to_json(run.constellation), "request": run.request}
-        edits = await self.planner.revise(snapshot, _told(asked), self.cards())
-        if edits:
-            check_size(edits)
-            batch = Batch(tuple(edits), author="planner", note=f"after {asked.task}")
-            self.feed(EditRequested(asked.constellation, batch))
-        return len(edits)
 
     # ── sessions ────────────────────────────────────────────────────────────────────────────────
 
@@ -382,17 +349,7 @@ class Hub:
             if attempt in running:
                 constellation, task, _ = attempt.split("/")
                 event = {**body, "attempt": attempt, "task": task, "device": peer.name}
-                self._notify(Notify(self.pipeline.now(), constellation, type, event))
-
-
-def _told(asked: Revise) -> dict[str, Any]:
-    outcome = asked.outcome
-    return {
-        "task": asked.task,
-        "state": str(outcome.state),
-        "output": outcome.output,
-        "error": outcome.error,
-    }
+                self.notify(Notify(self.pipeline.now(), constellation, type, event))
 
 
 def _finished(device: str, body: Mapping[str, Any]) -> AttemptFinished:

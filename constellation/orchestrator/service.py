@@ -70,6 +70,7 @@ async def open_hub(
             scheduler=Scheduler(settings=Limits(grace_s=options.grace_s)),
             journal=journal,
             planner=planner or make_planner(settings.planner),
+            revise_within_s=settings.planner.revise_within_s,
             access=StoreAuthenticator(CredentialStore(state / "credentials.json"), PairingDesk()),
             new_id=new_constellation_id,
             tracer=tracer or found,

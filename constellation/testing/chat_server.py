@@ -63,6 +63,16 @@ def babbles(handler: BaseHTTPRequestHandler) -> None:
     handler.wfile.write(b"data: {not json\n\n")
 
 
+def waits(until: Event, reply: Reply) -> Reply:
+    """Answer once an event is set."""
+
+    def later(handler: BaseHTTPRequestHandler) -> None:
+        until.wait(60)
+        reply(handler)
+
+    return later
+
+
 class Hangs:
     """Begin an answer and never end it; ``left`` is set when the client has gone."""
 

@@ -80,6 +80,7 @@ async def _submit_traced(
             priority=params.priority,
             weight=params.weight,
             revise_on=revise_on,
+            revise_within_s=hub.revise_within_s,
             paused=params.paused,
             trace=trace,
         )
