@@ -80,8 +80,8 @@ class Constellation:
         """The state of the whole.
 
         Failed if a task failed that is not optional and whose failure no other task took care of
-        (a task that completed although, or because, it failed); else canceled if a task was
-        canceled on request; else completed.
+        (a task that completed although, or because, it failed); else canceled if a task that is
+        not optional was canceled on request; else completed.
         """
         counts = self.counts
         if not self.done:
@@ -356,4 +356,5 @@ class Constellation:
 
 def _canceled_on_request(node: Node) -> bool:
     # What became of elements is told by their map task.
-    return node.state is CANCELED and not node.skipped and node.member_of is None
+    needed = not node.task.optional and node.member_of is None
+    return node.state is CANCELED and not node.skipped and needed

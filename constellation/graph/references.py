@@ -12,6 +12,7 @@ import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from constellation.errors import GraphError
@@ -143,6 +144,28 @@ def _resolve_text(text: str, lookup: Lookup) -> Any:
         return found if isinstance(found, str) else json.dumps(found, ensure_ascii=False)
 
     return _PATTERN.sub(fill, text)
+
+
+def rename(value: Any, names: Mapping[str, str]) -> Any:
+    """The data with its references naming tasks by other ids; those not in ``names`` keep theirs.
+
+    Raises:
+        ReferenceSyntaxError: a reference cannot be read.
+    """
+    if isinstance(value, str):
+        return _PATTERN.sub(partial(_rename, names), value) if "${" in value else value
+    if isinstance(value, Mapping):
+        return {key: rename(each, names) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [rename(each, names) for each in value]
+    return value
+
+
+def _rename(names: Mapping[str, str], match: re.Match[str]) -> str:
+    reference = None if match[1] is None else parse_reference(match[1])
+    if reference is None or reference.task not in names:
+        return match[0]
+    return f"${{{names[reference.task]}{reference.text[len(reference.task):]}}}"
 
 
 def _no_field(part: str | int) -> Any:

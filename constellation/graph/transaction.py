@@ -150,7 +150,9 @@ class Transaction:
         self._undo_with(AddTask(node.task))
 
     def _update_task(self, name: str, changes: dict[str, Any]) -> None:
-        node = self._changeable(name, "changed")
+        node = self._own(name)
+        if not (node.started and not node.ended and changes.keys() <= _ABOUT_ITS_END):
+            self._refuse_started(node, "changed")
         if changes.get("id", name) != name:
             raise EditConflictError(
                 f"The id of task {name} cannot be changed.",
@@ -316,9 +318,12 @@ class Transaction:
 
     def _changeable(self, name: str, verb: str) -> Node:
         node = self._own(name)
+        self._refuse_started(node, verb)
+        return node
+
+    def _refuse_started(self, node: Node, verb: str) -> None:
         if node.started or (node.ended and not node.skipped):
             raise refusals.immutable(node, verb)
-        return node
 
     def _own(self, name: str) -> Node:
         """The node of that id, noted in the ledger, unless it is the map task's that made it."""
@@ -357,6 +362,8 @@ class Transaction:
             self._undo.append(step)
 
 
+# What nobody asks before a task ends, so that it may be changed while it runs.
+_ABOUT_ITS_END = frozenset({"name", "optional"})
 _RETRIED = frozenset({TaskState.FAILED, TaskState.REJECTED, TaskState.CANCELED})
 
 

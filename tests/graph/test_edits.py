@@ -318,6 +318,27 @@ def test_started_work_is_immutable() -> None:
         graph.apply(Batch((RemoveDependency("a", "b"),)), 4.0)
 
 
+def test_whether_a_task_is_needed_may_change_while_it_runs_and_not_afterwards() -> None:
+    graph = build(task("a", optional=True), task("b"), edge("a", "b"))
+    graph.start("a", "d", 1.0)
+    needed = UpdateTask("a", {"optional": False, "name": "A"})
+    graph.apply(Batch((needed,)), 2.0)
+    with pytest.raises(ImmutableTaskError, match="can no longer be changed"):
+        graph.apply(Batch((UpdateTask("a", {"optional": False, "timeout_s": 1.0}),)), 2.0)
+    graph.finish("a", Outcome(TaskState.FAILED, None, {"code": "x", "message": "no"}), 3.0)
+    assert graph.nodes["b"].skipped
+    with pytest.raises(ImmutableTaskError, match="can no longer be changed"):
+        graph.apply(Batch((UpdateTask("a", {"optional": True}),)), 4.0)
+
+
+def test_an_optional_task_that_is_canceled_leaves_the_whole_complete() -> None:
+    graph = build(task("a", optional=True), task("b"))
+    graph.apply(Batch((CancelTask("a"),)), 1.0)
+    graph.start("b", "d", 1.0)
+    graph.finish("b", Outcome(TaskState.COMPLETED), 2.0)
+    assert graph.state is TaskState.COMPLETED
+
+
 @pytest.mark.parametrize(
     ("state", "remedy"),
     [

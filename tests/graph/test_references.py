@@ -15,6 +15,7 @@ from constellation.graph.references import (
     ReferenceSyntaxError,
     parse_reference,
     references,
+    rename,
     resolve,
 )
 
@@ -169,3 +170,22 @@ def test_following_a_path_finds_what_lies_at_its_end(path: list[str | int], leaf
         value = {part: value} if isinstance(part, str) else [None] * part + [value]
     text = "".join(f".{part}" if isinstance(part, str) else f"[{part}]" for part in path)
     assert resolve(f"${{a.output{text}}}", lambda found: found.follow(value)) == leaf
+
+
+def test_references_may_name_tasks_by_other_ids() -> None:
+    before = {
+        "whole": "${a.output.x}",
+        "among": ["$${a.output} of ${ a.output[0] }, ${b.state} and ${item.a}"],
+        "count": 3,
+    }
+    assert rename(before, {"a": "one.two", "item": "never"}) == {
+        "whole": "${one.two.output.x}",
+        "among": ["$${a.output} of ${one.two.output[0]}, ${b.state} and ${item.a}"],
+        "count": 3,
+    }
+
+
+@pytest.mark.parametrize("text", ["${a}", "${a.b}"])
+def test_what_is_no_reference_cannot_be_renamed(text: str) -> None:
+    with pytest.raises(ReferenceSyntaxError):
+        rename(text, {"a": "b"})

@@ -108,7 +108,14 @@ edits: st.SearchStrategy[Edit] = st.one_of(
     st.builds(
         UpdateTask,
         names,
-        st.sampled_from([{"priority": 9}, {"skill": "look"}, {"requirement": {"device": "c"}}]),
+        st.sampled_from(
+            [
+                {"priority": 9},
+                {"skill": "look"},
+                {"requirement": {"device": "c"}},
+                {"optional": True},
+            ]
+        ),
     ),
     st.builds(CancelTask, names, st.just("enough"), st.booleans()),
     names.map(RetryTask),

@@ -18,6 +18,7 @@ from constellation.graph.edits import (
     UpdateTask,
 )
 from constellation.graph.plain import task_from_plain
+from constellation.graph.references import rename
 from constellation.graph.task import Dependency, Task
 
 _FAILED = frozenset({"failed", "rejected"})
@@ -68,20 +69,10 @@ def _wanted(task: Task, planned: Sequence[Edit]) -> Task | None:
 def _repointed(old: str, new: str, target: Task) -> list[Edit]:
     """A dependent, waiting for the stand-in and using its result."""
     edits: list[Edit] = [UpdateDependency(old, target.id, new_source=new)]
-    arguments = _renamed(target.arguments, f"${{{old}.", f"${{{new}.")
+    arguments = rename(target.arguments, {old: new})
     if arguments != target.arguments:
         edits.append(UpdateTask(target.id, {"arguments": arguments}))
     return edits
-
-
-def _renamed(value: Any, old: str, new: str) -> Any:
-    if isinstance(value, str):
-        return value.replace(old, new)
-    if isinstance(value, Mapping):
-        return {key: _renamed(item, old, new) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_renamed(item, old, new) for item in value]
-    return value
 
 
 def _fresh_id(wanted: str, taken: Mapping[str, Any]) -> str:
