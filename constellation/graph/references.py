@@ -165,7 +165,7 @@ def _rename(names: Mapping[str, str], match: re.Match[str]) -> str:
     reference = None if match[1] is None else parse_reference(match[1])
     if reference is None or reference.task not in names:
         return match[0]
-    return f"${{{names[reference.task]}{reference.text[len(reference.task):]}}}"
+    return f"${{{names[reference.task]}{reference.text[len(reference.task) :]}}}"
 
 
 def _no_field(part: str | int) -> Any:

@@ -17,6 +17,7 @@ from .events import (
     InputAnswered,
     InputRequired,
     Paused,
+    Planned,
     Reopened,
     Resumed,
     RevisionClosed,
@@ -63,16 +64,30 @@ class Control:
         state.fact(run, "created", body, now)
         self._applied(run, event.batch, applied.version, now)
 
+    def planned(self, event: Planned, now: float) -> None:
+        """The plan of a constellation is whole; its last edits are applied or refused."""
+        run = self._state.open_run(event.constellation)
+        if not run.planning:
+            raise InvalidTransition(f"Constellation {run.id}", "planned", "the end of its plan")
+        if event.batch.edits:
+            self._edit(run, event.batch, now)
+        body = {"name": event.name, "revise_on": sorted(event.revise_on)}
+        run.planned(body)
+        self._state.fact(run, "planned", body, now)
+        self._state.changed[run.id] = run
+
     def edited(self, event: EditRequested, now: float) -> None:
         """Edits, applied whole or refused."""
-        run = self._state.open_run(event.constellation)
-        self._check_size(run.constellation, event.batch)
-        applied = run.constellation.apply(event.batch, now)
-        self._applied(run, event.batch, applied.version, now)
+        self._edit(self._state.open_run(event.constellation), event.batch, now)
+
+    def _edit(self, run: Run, batch: Batch, now: float) -> None:
+        self._check_size(run.constellation, batch)
+        applied = run.constellation.apply(batch, now)
+        self._applied(run, batch, applied.version, now)
         for attempt in run.edited():
             error = run.constellation.nodes[attempt.task].error or {}
             self._outcomes.stop(attempt, str(error.get("message", "it was canceled")), now)
-        for edit in event.batch.edits:
+        for edit in batch.edits:
             if isinstance(edit, UpdateTask) and self._is_queued(run, edit.id):
                 self._dispatch.enqueue(run, edit.id, now)
 

@@ -33,6 +33,7 @@ class Submitted:
         revise_on: task states after which a planner is asked before dependents are released.
         revise_within_s: how long dependents are held for the planner's answer at most.
         paused: True holds back all of its tasks until `Resumed`.
+        planning: True if its plan is still being made: it does not end before `Planned`.
         trace: its place in a trace, as `OpenTrace` reads it; empty if it is not traced.
     """
 
@@ -46,7 +47,24 @@ class Submitted:
     revise_on: frozenset[str] = frozenset()
     revise_within_s: float = 30.0
     paused: bool = False
+    planning: bool = False
     trace: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """The plan of a constellation that was begun before it was whole.
+
+    Attributes:
+        constellation: submitted with ``planning``.
+        batch: the edits that make it what was planned; refused with a `GraphError`.
+        name, revise_on: in place of what was submitted.
+    """
+
+    constellation: str
+    batch: Batch
+    name: str
+    revise_on: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,6 +233,7 @@ class Tick:
 
 Event = (
     Submitted
+    | Planned
     | EditRequested
     | Reopened
     | RevisionClosed
@@ -245,9 +264,10 @@ class Fact(NamedTuple):
     Attributes:
         time: the machine's ``now``, seconds.
         constellation: which one it is about.
-        kind: ``created``, ``edited``, ``started``, ``raced``, ``withdrawn``, ``finished``,
-            ``requeued``, ``asked``, ``answered``, ``settled``, ``paused``, ``resumed``,
-            ``canceled``, ``ended``, ``reopened``; docs/protocol.md lists the body of each.
+        kind: ``created``, ``planned``, ``edited``, ``started``, ``raced``, ``withdrawn``,
+            ``finished``, ``requeued``, ``asked``, ``answered``, ``settled``, ``paused``,
+            ``resumed``, ``canceled``, ``ended``, ``reopened``; docs/protocol.md lists the body of
+            each.
         body: plain data that msgpack and JSON can carry.
     """
 

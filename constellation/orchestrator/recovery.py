@@ -8,11 +8,13 @@ from constellation.graph.constellation import Constellation
 from .attempts import Attempt
 from .control import Control
 from .dispatch import Dispatch
-from .events import Fact
+from .events import CancelRequested, Fact
 from .outcomes import Outcomes
 from .presence import PresenceDesk
 from .run import Run, Stopped
 from .state import State
+
+NOT_PLANNED = "the hub was restarted before its plan was whole; ask for it again"
 
 
 class Recovery:
@@ -66,6 +68,8 @@ class Recovery:
         for run in runs:
             run.constellation.take_changes()
             self._take_up(run, now)
+            if run.planning:
+                self._control.canceled(CancelRequested(run.id, NOT_PLANNED), now)
         for run in runs:
             for resource, stopped in run.stopped.items():
                 if resource not in self._state.resources:
@@ -133,6 +137,8 @@ def replay(run: Run, fact: Fact) -> None:
             run.finish(body["task"], held=not body["settle"], stopped=stopped)
         case "settled":
             del run.revisions[body["task"]]
+        case "planned":
+            run.planned(body)
         case "paused":
             run.paused = True
         case "resumed":

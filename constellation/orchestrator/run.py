@@ -78,6 +78,7 @@ class Run:
         id, name, request, owner, priority, weight, revise_on, revise_within_s, trace: as submitted.
         constellation: its graph.
         paused: nothing more is started.
+        planning: its plan is still being made.
         created_at, ended_at: the machine's seconds.
         reason: why it was canceled, if it was.
         live: the attempts that may still decide a task, by task. Of two that race it is the first;
@@ -99,6 +100,7 @@ class Run:
         "name",
         "owner",
         "paused",
+        "planning",
         "priority",
         "reason",
         "request",
@@ -122,6 +124,7 @@ class Run:
         self.revise_on: frozenset[str] = frozenset()
         self.revise_within_s = 0.0
         self.paused = False
+        self.planning = False
         self.trace: Mapping[str, Any] = {}
         self.reason = ""
         self.created_at = created_at
@@ -141,8 +144,8 @@ class Run:
 
     @property
     def finished(self) -> bool:
-        """True when there is nothing left to do or to ask a planner about."""
-        return self.constellation.done and not self.revisions
+        """True when there is nothing left to do, to plan or to ask a planner about."""
+        return self.constellation.done and not self.revisions and not self.planning
 
     # ── what facts do ───────────────────────────────────────────────────────────────────────────
 
@@ -256,10 +259,21 @@ class Run:
     def cancel(self, reason: str) -> list[Attempt]:
         """The whole was canceled; return the attempts that were live."""
         self.reason = reason
+        self.planning = False
         self.revisions.clear()
         self.trouble.clear()
         self.former.clear()
         return self._stop_all(list(self.live))
+
+    def planned(self, body: Mapping[str, Any]) -> None:
+        """Its plan is whole; the body of the fact is given."""
+        self.planning = False
+        self.name = body["name"]
+        self.ask_after(body["revise_on"])
+
+    def ask_after(self, states: Iterable[str]) -> None:
+        """Set after which outcomes a planner is asked."""
+        self.revise_on = self.constellation.progress.held = frozenset(states)
 
     def reopen(self) -> None:
         """Edits were applied after the whole had ended: it goes on."""
@@ -280,8 +294,9 @@ class Run:
         run = cls(constellation, created_at)
         for field in _SUBMITTED:
             setattr(run, field, body[field])
+        run.planning = body.get("planning", False)
         run.trace = body.get("trace", {})
-        run.revise_on = constellation.progress.held = frozenset(body["revise_on"])
+        run.ask_after(body["revise_on"])
         return run
 
     def snapshot(self) -> dict[str, Any]:
@@ -335,6 +350,8 @@ def describe(submitted: Submitted | Run) -> dict[str, Any]:
     """What was submitted, but for the graph, as plain data."""
     body: dict[str, Any] = {field: getattr(submitted, field) for field in _SUBMITTED}
     body["revise_on"] = sorted(submitted.revise_on)
+    if submitted.planning:
+        body["planning"] = True
     if submitted.trace:
         body["trace"] = submitted.trace
     return body

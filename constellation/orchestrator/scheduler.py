@@ -37,6 +37,7 @@ from .events import (
     InputRequired,
     Instruction,
     Paused,
+    Planned,
     Reopened,
     Resumed,
     RevisionClosed,
@@ -77,6 +78,7 @@ class Scheduler:
         self._recovery = Recovery(state, outcomes, self._dispatch, self._presence, self._control)
         self._handlers: dict[type[Event], Callable[[Any, float], None]] = {
             Submitted: self._control.submitted,
+            Planned: self._control.planned,
             EditRequested: self._control.edited,
             Reopened: self._control.reopened,
             RevisionClosed: self._control.revision_closed,

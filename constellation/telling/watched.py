@@ -95,6 +95,8 @@ class Watched:
                 self.name, self.request = body.get("name", ""), body.get("request", "")
                 self.created_at = time
                 self.constellation.replay(kind, body, time)
+            case "planned":
+                self.name = body["name"]
             case "paused" | "resumed":
                 self.paused = kind == "paused"
                 yield f"{kind.capitalize()}.", "yellow"

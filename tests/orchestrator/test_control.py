@@ -24,6 +24,7 @@ from constellation.orchestrator.events import (
     InputRequired,
     Instruction,
     Paused,
+    Planned,
     Reopened,
     Revise,
     RevisionClosed,
@@ -355,3 +356,65 @@ def test_a_question_of_a_canceled_attempt_is_not_asked() -> None:
     kit.submit(work("x"))
     kit.send(CancelRequested("c"))
     assert kit.send(InputRequired("a", "c/x/1", QUESTION)) == []
+
+
+# ── plans in the making ─────────────────────────────────────────────────────────────────────────
+
+
+def planned(*edits: Edit) -> Planned:
+    return Planned("c", Batch(edits), "The whole", FAILED)
+
+
+def test_what_is_planned_while_it_runs_does_not_end_before_its_plan_is_whole() -> None:
+    kit = Kit()
+    kit.join("a")
+    kit.submit(look("x"), planning=True)
+    kit.finish("c/x/1", 5)
+    assert kit.run().ended_at is None
+    kit.send(planned(AddTask(work("y", arguments={"n": "${x.output}"}))))
+    assert kit.on("a") == ["c/y/1"]
+    kit.finish("c/y/1")
+    assert (kit.run().name, str(kit.run().state)) == ("The whole", "completed")
+    assert kit.run().ended_at is not None
+
+
+def test_a_plan_that_adds_nothing_ends_what_is_done() -> None:
+    kit = Kit()
+    kit.join("a")
+    kit.submit(look("x"), planning=True)
+    kit.finish("c/x/1")
+    kit.send(planned())
+    assert kit.run().ended_at is not None
+
+
+def test_planners_are_asked_about_outcomes_once_the_plan_is_whole() -> None:
+    kit = Kit()
+    kit.join("a")
+    kit.submit(look("x", optional=True), planning=True)
+    kit.fail("c/x/1")
+    assert asked(kit.said) == []
+    kit.send(planned(AddTask(work("y"))))
+    kit.fail("c/y/1")
+    assert [each.task for each in asked(kit.said)] == ["y"]
+
+
+def test_a_plan_is_whole_once() -> None:
+    kit = Kit()
+    kit.join("a")
+    kit.submit(look("x"), planning=True)
+    with pytest.raises(GraphError):
+        kit.send(planned(RemoveTask("x")))
+    kit.send(planned(AddTask(work("y"))))
+    with pytest.raises(InvalidTransition, match="the end of its plan"):
+        kit.send(planned(AddTask(work("z"))))
+
+
+def test_a_plan_in_the_making_can_be_canceled() -> None:
+    kit = Kit()
+    kit.join("a")
+    kit.submit(look("x"), planning=True)
+    kit.finish("c/x/1")
+    kit.send(CancelRequested("c", "never mind"))
+    assert kit.run().ended_at is not None
+    with pytest.raises(UnknownConstellationError):
+        kit.send(planned())

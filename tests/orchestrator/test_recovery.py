@@ -14,6 +14,7 @@ from constellation.graph.task import Dependency, Outcome, Requirement, RetryPoli
 from constellation.orchestrator.events import (
     Answer,
     AttemptFinished,
+    CancelAttempt,
     CancelRequested,
     DeviceLost,
     Fact,
@@ -235,6 +236,17 @@ def test_planners_are_asked_again() -> None:
     assert other.on("a") == []
     other.send(RevisionClosed("c", "x"))
     assert other.on("a") == ["c/y/1"]
+
+
+def test_what_was_begun_before_its_plan_was_whole_is_given_up() -> None:
+    kit = Kit()
+    kit.join("a")
+    kit.submit(look("x"), planning=True)
+    other = kit.restarted()
+    assert str(other.run().state) == "canceled"
+    assert "before its plan was whole" in other.run().reason
+    said = other.rejoin("a", running=["c/x/1"])
+    assert [each.attempt for each in said if isinstance(each, CancelAttempt)] == ["c/x/1"]
 
 
 def test_an_answer_that_may_not_have_arrived_is_given_again() -> None:

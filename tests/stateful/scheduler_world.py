@@ -34,6 +34,7 @@ from constellation.orchestrator.events import (
     InputRequired,
     Instruction,
     Notify,
+    Planned,
     Reopened,
     Resumed,
     RevisionClosed,
@@ -258,14 +259,21 @@ class World:
     # ── what people do ──────────────────────────────────────────────────────────────────────────
 
     def edit(self, constellation: str, batch: Batch) -> None:
+        event: Event = EditRequested(constellation, batch)
+        if self.scheduler.runs[constellation].ended_at is not None:
+            event = Reopened(self.scheduler.snapshot_run(constellation), batch)
+        self._edit(event, constellation, batch)
+
+    def plan(self, constellation: str, batch: Batch, revise_on: frozenset[str]) -> None:
+        event = Planned(constellation, batch, "planned", revise_on)
+        self._edit(event, constellation, batch)
+
+    def _edit(self, event: Event, constellation: str, batch: Batch) -> None:
         before = {key: set(value) for key, value in self.unresolved.items()}
         completed = set(self.completed)
         for edit in batch.edits:
             if isinstance(edit, RetryTask):
                 self._retried(constellation, edit.id)
-        event: Event = EditRequested(constellation, batch)
-        if self.scheduler.runs[constellation].ended_at is not None:
-            event = Reopened(self.scheduler.snapshot_run(constellation), batch)
         if not self.feed(event):
             self.unresolved, self.completed = before, completed
 
@@ -340,6 +348,8 @@ class World:
 
     def _go_on(self) -> bool:
         for run in list(self.scheduler.runs.values()):
+            if run.planning:
+                return self.feed(Planned(run.id, Batch(()), "planned", frozenset()))
             for task in list(run.revisions):
                 return self.feed(RevisionClosed(run.id, task))
             for task, node in run.constellation.nodes.items():

@@ -65,7 +65,9 @@ edits: st.SearchStrategy[Edit] = st.one_of(
     dependencies().map(AddDependency),
     dependencies().map(AddDependency),
     names.map(RemoveTask),
-    st.builds(UpdateTask, names, st.sampled_from([{"priority": 2}, {"join": "any"}, {"optional": True}])),
+    st.builds(
+        UpdateTask, names, st.sampled_from([{"priority": 2}, {"join": "any"}, {"optional": True}])
+    ),
     st.builds(CancelTask, names | elements, st.just("enough"), st.booleans()),
     names.map(RetryTask),
     st.builds(RemoveDependency, names, names),

@@ -207,6 +207,7 @@ class SchedulerMachine(RuleBasedStateMachine):
         weight=st.sampled_from([1.0, 3.0]),
         revise_on=st.sampled_from([[], [], ["failed"], ["completed", "failed"]]),
         paused=st.sampled_from([False, False, False, True]),
+        planning=st.sampled_from([False, False, False, True]),
     )
     def submit(
         self,
@@ -215,6 +216,7 @@ class SchedulerMachine(RuleBasedStateMachine):
         weight: float,
         revise_on: list[str],
         paused: bool,
+        planning: bool,
     ) -> None:
         self.world.feed(
             Submitted(
@@ -224,8 +226,13 @@ class SchedulerMachine(RuleBasedStateMachine):
                 revise_on=frozenset(revise_on),
                 revise_within_s=15.0,
                 paused=paused,
+                planning=planning,
             )
         )
+
+    @rule(constellation=constellations, batch=st.lists(edits, max_size=2))
+    def plan(self, constellation: str, batch: list[Edit]) -> None:
+        self.world.plan(constellation, Batch(tuple(batch)), frozenset({"failed"}))
 
     @precondition(lambda self: self._open())
     @rule(data=st.data(), batch=st.lists(edits, min_size=1, max_size=2))

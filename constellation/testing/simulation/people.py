@@ -23,6 +23,7 @@ from constellation.orchestrator.events import (
     CancelRequested,
     InputAnswered,
     Paused,
+    Planned,
     Resumed,
     Revise,
     RevisionClosed,
@@ -115,6 +116,7 @@ class People:
                 weight=random.choice((1.0, 3.0)),
                 revise_on=revise_on,
                 revise_within_s=4.0,
+                planning=random.random() < 0.2,
             )
             world.after(world.between(0, busy_s / 2), partial(self._submit, submitted))
         for _ in range(random.randint(0, 6)):
@@ -127,6 +129,8 @@ class People:
         hub = self._hub()
         if hub is not None and not hub.journal.known(submitted.constellation):
             hub.guarded(partial(hub.take, submitted))
+            if submitted.planning:
+                self._world.after(self._world.between(0.1, 6.0), partial(self._plan, submitted))
             hub = self._hub()
         if hub is None or not hub.journal.known(submitted.constellation):
             # The hub was away, or died before it answered.
@@ -196,6 +200,21 @@ class People:
         hub.guarded(partial(_if_possible, call))
 
     # ── the planner ─────────────────────────────────────────────────────────────────────────────
+
+    def _plan(self, submitted: Submitted) -> None:
+        """The plan of what was begun before it was whole; now and then there is none.
+
+        A hub that was restarted meanwhile has given it up.
+        """
+        hub, random = self._hub(), self._world.random
+        if hub is None:
+            return
+        self._added += 1
+        late = AddTask(new_task(random, f"late{self._added}", []))
+        planned = Planned(submitted.constellation, Batch((late,)), "planned", submitted.revise_on)
+        given_up = CancelRequested(submitted.constellation, "there is no plan")
+        event = planned if random.random() < 0.8 else given_up
+        self._say(hub, partial(hub.take, event))
 
     def revise(self, asked: Revise) -> None:
         """Think about an outcome for a while; now and then without ever answering."""
