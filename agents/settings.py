@@ -10,8 +10,9 @@ from pathlib import Path
 from pydantic import TypeAdapter, ValidationError
 
 from constellation.aip.cards import Name
-from constellation.config import AssistantSettings, McpServerSettings
+from constellation.config import McpServerSettings
 from constellation.errors import ConfigError
+from constellation.model_settings import AssistantSettings
 
 DEFAULT_CAPACITY = 32
 

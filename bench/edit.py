@@ -20,7 +20,7 @@ from constellation.graph.edits import AddDependency, AddTask, Batch, Edit
 from constellation.graph.plain import batch_to_plain
 from constellation.graph.task import Dependency, Task
 from constellation.orchestrator import service
-from constellation.planner.ports import Plan
+from constellation.planner.ports import Ahead, Plan
 
 from .echo import BACKEND
 from .fabric import bench_settings
@@ -49,7 +49,9 @@ class Thinker:
         self._thinking = 0
         self.fabric: Fabric
 
-    async def plan(self, request: str, devices: Sequence[DeviceCard]) -> Plan:
+    async def plan(
+        self, request: str, devices: Sequence[DeviceCard], ahead: Ahead | None = None
+    ) -> Plan:
         """Nobody asks for one here."""
         raise PlanError("This planner only revises.")
 

@@ -44,7 +44,6 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import (
     AfterValidator,
     BaseModel,
-    ConfigDict,
     Field,
     SecretStr,
     ValidationError,
@@ -60,6 +59,7 @@ from pydantic_settings import (
 
 from .errors import ConfigError
 from .logs import LogFormat
+from .model_settings import AssistantSettings, PlannerSettings, Section
 
 ENV_PREFIX = "CONSTELLATION_"
 DISCOVERY_FILE = "hub.json"
@@ -92,10 +92,6 @@ def default_state_dir() -> Path:
 
 def _xdg(variable: str, fallback: str) -> Path:
     return Path(os.environ.get(variable) or fallback).expanduser() / "constellation"
-
-
-class Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class ClientSettings(Section):
@@ -134,61 +130,6 @@ class HubSettings(Section):
     journal_sync: Literal["normal", "full", "off"] = "normal"
     grace_s: float = Field(default=60.0, gt=0)
     metrics_port: int | None = Field(default=None, ge=0, le=65_535)
-
-
-class ModelSettings(Section):
-    """A language model behind an OpenAI-compatible endpoint.
-
-    Attributes:
-        model: its name on the server.
-        base_url, api_key: None takes ``OPENAI_BASE_URL`` and ``OPENAI_API_KEY``.
-        timeout_s: for one answer of the model.
-    """
-
-    model: str = ""
-    base_url: Annotated[str, Field(pattern=r"^https?://\S+$")] | None = None
-    api_key: SecretStr | None = None
-    timeout_s: float = Field(default=60.0, gt=0)
-
-
-class PlannerSettings(ModelSettings):
-    """Who plans requests in plain words.
-
-    Attributes:
-        kind: ``offline`` needs nothing; ``llm`` asks a language model.
-        repairs: how often an answer that cannot be used is sent back.
-        max_tokens: of all answers to one request together, prompts included.
-        max_tasks: how many tasks a plan may have.
-        revise_on: task states after which the model is asked whether the plan should change.
-        revise_within_s: how long what depends on such a task waits for the answer.
-    """
-
-    kind: Literal["offline", "llm"] = "offline"
-    repairs: int = Field(default=2, ge=0, le=10)
-    max_tokens: int = Field(default=100_000, gt=0)
-    max_tasks: int = Field(default=200, gt=0)
-    revise_on: frozenset[Literal["completed", "failed", "rejected", "canceled"]] = frozenset(
-        {"failed", "rejected"}
-    )
-    revise_within_s: float = Field(default=30.0, gt=0)
-
-
-class AssistantSettings(ModelSettings):
-    """The model with which this machine's agents do tasks in plain words; without one they do not.
-
-    Attributes:
-        steps: how many answers of the model one task may take.
-        tokens: of all answers to one task together, prompts included.
-        answer_tokens: how long one answer may be.
-        time_s: for one task, while it waits for no person.
-        repairs: how often in a row an answer that cannot be used is sent back.
-    """
-
-    steps: int = Field(default=20, gt=0)
-    tokens: int = Field(default=100_000, gt=0)
-    answer_tokens: int = Field(default=4_000, gt=0)
-    time_s: float = Field(default=600.0, gt=0)
-    repairs: int = Field(default=2, ge=0, le=10)
 
 
 class McpServerSettings(Section):

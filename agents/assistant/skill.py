@@ -12,9 +12,9 @@ from typing import Any
 import anyio
 from typing_extensions import TypedDict
 
-from constellation.config import AssistantSettings
 from constellation.errors import ConfigError, ConstellationError
 from constellation.llm import ChatModel, open_model
+from constellation.model_settings import AssistantSettings
 
 from ..attempts import IN_WORDS
 from ..context import Context

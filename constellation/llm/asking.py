@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from math import inf
 from typing import TypeVar
 
 from pydantic import BaseModel
@@ -22,6 +23,8 @@ async def ask_until_usable(
     *,
     repairs: int,
     tokens: int,
+    cost: float = inf,
+    heard: Callable[[str], None] | None = None,
 ) -> T:
     """What `use` makes of an answer.
 
@@ -31,16 +34,20 @@ async def ask_until_usable(
         use: makes something of it, or raises `UnreadableError`, whose problems the model is told.
         repairs: how often an answer that cannot be used is sent back.
         tokens: of all answers together, prompts included.
+        cost: of all answers together.
+        heard: told each piece of the first answer as it comes.
 
     Raises:
         UnreadableError: the last answer could not be used either.
-        ModelUnavailable: there was no answer, or the tokens are spent.
+        ModelUnavailable: there was no answer, or too much is spent.
     """
-    spent = 0
+    spent, paid = 0, 0.0
     asked = list(chat)
     while True:
-        answer = await model.answer(asked, kind)
+        answer = await model.answer(asked, kind, heard)
+        heard = None
         spent += answer.tokens
+        paid += answer.cost
         try:
             return use(read(answer.text, kind))
         except UnreadableError as error:
@@ -52,6 +59,12 @@ async def ask_until_usable(
                 f"The model used {spent} tokens and gave no answer that can be used; "
                 f"{tokens} are allowed.",
                 remedy="Raise its tokens in the settings, or say it in fewer words.",
+            )
+        if paid >= cost:
+            raise ModelUnavailable(
+                f"The model cost {paid:.4g} and gave no answer that can be used; {cost:.4g} is "
+                "allowed.",
+                remedy="Raise its cost in the settings, or say it in fewer words.",
             )
         repairs -= 1
         asked += to_mend(answer.text, problems)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, TypedDict
 
@@ -32,21 +32,29 @@ class Answer:
     Attributes:
         text: all of it.
         tokens: how many were used for it, prompt included; estimated where the server does not say.
+        cost: what they cost, at the model's prices.
     """
 
     text: str
     tokens: int
+    cost: float = 0.0
 
 
 class ChatModel(Protocol):
     """Something that answers a chat with a JSON object."""
 
-    async def answer(self, chat: Sequence[ChatMessage], kind: type[BaseModel]) -> Answer:
+    async def answer(
+        self,
+        chat: Sequence[ChatMessage],
+        kind: type[BaseModel],
+        heard: Callable[[str], None] | None = None,
+    ) -> Answer:
         """The model's answer.
 
         Args:
             chat: the messages so far.
             kind: what the object shall be; servers with structured output are held to its schema.
+            heard: told each piece of the answer as it comes.
 
         Raises:
             ModelUnavailable: there is no answer.

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from json import JSONDecodeError
 from typing import TYPE_CHECKING, cast
 
 from pydantic import BaseModel
 
-from constellation.config import ModelSettings
 from constellation.errors import ConfigError
+from constellation.model_settings import ModelSettings
 
 from .chat import Answer, ChatMessage, ModelUnavailable
 
@@ -34,6 +34,7 @@ class OpenAIModel:
         base_url, api_key: None takes ``OPENAI_BASE_URL`` and ``OPENAI_API_KEY``.
         timeout_s: for one answer.
         max_tokens: how long one answer may be.
+        prices: of a million tokens of prompts, and of answers.
 
     Raises:
         ConfigError: the extra ``llm`` is not installed, or no key is set.
@@ -47,14 +48,21 @@ class OpenAIModel:
         api_key: str | None = None,
         timeout_s: float = 60.0,
         max_tokens: int = MAX_TOKENS,
+        prices: tuple[float, float] = (0.0, 0.0),
     ) -> None:
         self._model = model
         self._max_tokens = max_tokens
+        self._prices = prices
         self._open = partial(_open, base_url, api_key, timeout_s)
         self._open()
         self._takes_schema = True
 
-    async def answer(self, chat: Sequence[ChatMessage], kind: type[BaseModel]) -> Answer:
+    async def answer(
+        self,
+        chat: Sequence[ChatMessage],
+        kind: type[BaseModel],
+        heard: Callable[[str], None] | None = None,
+    ) -> Answer:
         """See `ChatModel.answer`."""
         from openai import APIError, BadRequestError, UnprocessableEntityError
 
@@ -63,21 +71,25 @@ class OpenAIModel:
             async with self._open() as client:
                 if self._takes_schema:
                     try:
-                        return await self._ask(client, chat, kind)
+                        return await self._ask(client, chat, kind, heard)
                     except (BadRequestError, UnprocessableEntityError):
                         # Not every server knows the field; what else is wrong is told again.
                         self._takes_schema = False
-                return await self._ask(client, chat, None)
+                return await self._ask(client, chat, None, heard)
         except (APIError, JSONDecodeError) as error:
             raise _unavailable(self._model, error) from None
 
     async def _ask(
-        self, client: AsyncOpenAI, chat: Sequence[ChatMessage], kind: type[BaseModel] | None
+        self,
+        client: AsyncOpenAI,
+        chat: Sequence[ChatMessage],
+        kind: type[BaseModel] | None,
+        heard: Callable[[str], None] | None,
     ) -> Answer:
         from openai import omit
 
         parts: list[str] = []
-        tokens = 0
+        used: tuple[int, int] | None = None
         async with await client.chat.completions.create(
             model=self._model,
             messages=cast("list[ChatCompletionMessageParam]", list(chat)),
@@ -88,10 +100,16 @@ class OpenAIModel:
         ) as stream:
             async for chunk in stream:
                 if chunk.usage is not None:
-                    tokens = chunk.usage.total_tokens
-                parts += [choice.delta.content or "" for choice in chunk.choices]
+                    used = chunk.usage.prompt_tokens, chunk.usage.completion_tokens
+                for choice in chunk.choices:
+                    piece = choice.delta.content or ""
+                    parts.append(piece)
+                    if heard is not None:
+                        heard(piece)
         text = "".join(parts)
-        return Answer(text, tokens or _estimated_tokens(chat, text))
+        said, answered = used or _estimated_tokens(chat, text)
+        price_in, price_out = self._prices
+        return Answer(text, said + answered, (said * price_in + answered * price_out) / 1e6)
 
 
 def open_model(settings: ModelSettings, *, max_tokens: int = MAX_TOKENS) -> OpenAIModel:
@@ -110,6 +128,7 @@ def open_model(settings: ModelSettings, *, max_tokens: int = MAX_TOKENS) -> Open
         api_key=None if key is None else key.get_secret_value(),
         timeout_s=settings.timeout_s,
         max_tokens=max_tokens,
+        prices=(settings.price_in, settings.price_out),
     )
 
 
@@ -142,8 +161,8 @@ def _response_format(kind: type[BaseModel]) -> ResponseFormatJSONSchema:
     }
 
 
-def _estimated_tokens(chat: Sequence[ChatMessage], text: str) -> int:
-    return (sum(len(message["content"]) for message in chat) + len(text)) // 4
+def _estimated_tokens(chat: Sequence[ChatMessage], text: str) -> tuple[int, int]:
+    return sum(len(message["content"]) for message in chat) // 4, len(text) // 4
 
 
 def _unavailable(model: str, error: Exception) -> ModelUnavailable:

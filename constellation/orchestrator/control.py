@@ -71,10 +71,15 @@ class Control:
             raise InvalidTransition(f"Constellation {run.id}", "planned", "the end of its plan")
         if event.batch.edits:
             self._edit(run, event.batch, now)
-        body = {"name": event.name, "revise_on": sorted(event.revise_on)}
-        run.planned(body)
-        self._state.fact(run, "planned", body, now)
+        run.planned(event.name)
+        self._state.fact(run, "planned", {"name": event.name}, now)
         self._state.changed[run.id] = run
+        for task in list(run.revisions):
+            if run.constellation.nodes[task].state is TaskState.COMPLETED:
+                self._outcomes.ask_planner(run, task, now)
+            else:
+                # It was a head start; the plan has done it anew.
+                self.release(run, task, now)
 
     def edited(self, event: EditRequested, now: float) -> None:
         """Edits, applied whole or refused."""

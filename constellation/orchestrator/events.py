@@ -58,13 +58,12 @@ class Planned:
     Attributes:
         constellation: submitted with ``planning``.
         batch: the edits that make it what was planned; refused with a `GraphError`.
-        name, revise_on: in place of what was submitted.
+        name: in place of the one that was submitted.
     """
 
     constellation: str
     batch: Batch
     name: str
-    revise_on: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)

@@ -118,7 +118,7 @@ def _queued(state: State, run: Run, now: float) -> Iterator[str]:
         if task not in run.constellation.nodes or not run.constellation.nodes[task].ready:
             yield f"{run.id}/{task} is queued and not ready"
     for task in run.revisions:
-        if ("revision", run.id, task) not in state.timers:
+        if not run.planning and ("revision", run.id, task) not in state.timers:
             yield f"{run.id}/{task} waits for a planner without end"
 
 

@@ -220,7 +220,9 @@ class Outcomes:
         state.changed[run.id] = run
 
     def ask_planner(self, run: Run, task: str, now: float) -> None:
-        """Let a planner look at an outcome; its time is limited."""
+        """Let a planner look at an outcome; its time is limited, and begins once it has planned."""
+        if run.planning:
+            return
         node = run.constellation.nodes[task]
         until = now + run.revise_within_s
         outcome = Outcome(node.state, node.output, node.error)

@@ -138,7 +138,7 @@ def replay(run: Run, fact: Fact) -> None:
         case "settled":
             del run.revisions[body["task"]]
         case "planned":
-            run.planned(body)
+            run.planned(body["name"])
         case "paused":
             run.paused = True
         case "resumed":

@@ -265,15 +265,10 @@ class Run:
         self.former.clear()
         return self._stop_all(list(self.live))
 
-    def planned(self, body: Mapping[str, Any]) -> None:
-        """Its plan is whole; the body of the fact is given."""
+    def planned(self, name: str) -> None:
+        """Its plan is whole."""
         self.planning = False
-        self.name = body["name"]
-        self.ask_after(body["revise_on"])
-
-    def ask_after(self, states: Iterable[str]) -> None:
-        """Set after which outcomes a planner is asked."""
-        self.revise_on = self.constellation.progress.held = frozenset(states)
+        self.name = name
 
     def reopen(self) -> None:
         """Edits were applied after the whole had ended: it goes on."""
@@ -296,7 +291,7 @@ class Run:
             setattr(run, field, body[field])
         run.planning = body.get("planning", False)
         run.trace = body.get("trace", {})
-        run.ask_after(body["revise_on"])
+        run.revise_on = constellation.progress.held = frozenset(body["revise_on"])
         return run
 
     def snapshot(self) -> dict[str, Any]:

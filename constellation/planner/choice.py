@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from constellation.config import PlannerSettings
+from math import inf
+
 from constellation.errors import ConfigError
+from constellation.model_settings import PlannerSettings
 
 from .offline import OfflinePlanner
 from .ports import Planner
+from .speculative import SpeculativePlanner
 
 
 def make_planner(settings: PlannerSettings) -> Planner:
@@ -25,6 +28,17 @@ def make_planner(settings: PlannerSettings) -> Planner:
 
     from .llm import Budget, LlmPlanner
 
-    model = open_model(settings)
-    budget = Budget(settings.repairs, settings.max_tokens, settings.max_tasks)
-    return LlmPlanner(model, budget=budget, revise_on=settings.revise_on)
+    budget = Budget(
+        repairs=settings.repairs,
+        tokens=settings.max_tokens,
+        cost=inf if settings.max_cost is None else settings.max_cost,
+        time_s=settings.max_time_s,
+        tasks=settings.max_tasks,
+    )
+    planner = LlmPlanner(
+        open_model(settings),
+        budget=budget,
+        revise_on=settings.revise_on,
+        streams=settings.stream,
+    )
+    return SpeculativePlanner(OfflinePlanner(), planner) if settings.speculate else planner

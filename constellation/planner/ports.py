@@ -30,6 +30,18 @@ class Plan:
     notes: tuple[str, ...] = ()
 
 
+class Ahead(Protocol):
+    """Takes what may run before a plan is whole; whoever calls it need not choose what may."""
+
+    def guess(self, edits: Sequence[Edit]) -> None:
+        """What the plan will probably be."""
+        ...
+
+    def decide(self, edits: Sequence[Edit]) -> None:
+        """The plan as far as it is known; what was said before is in it again."""
+        ...
+
+
 class Planner(Protocol):
     """Turns requests into constellations, and outcomes into changes of them.
 
@@ -41,8 +53,15 @@ class Planner(Protocol):
     @property
     def revise_on(self) -> frozenset[str]: ...
 
-    async def plan(self, request: str, devices: Sequence[DeviceCard]) -> Plan:
+    async def plan(
+        self, request: str, devices: Sequence[DeviceCard], ahead: Ahead | None = None
+    ) -> Plan:
         """The constellation for a request, over the devices that are connected now.
+
+        Args:
+            request: in words.
+            devices: their cards.
+            ahead: told what is known before the plan is whole; None if nothing may begin early.
 
         Raises:
             PlanError: the request cannot be planned as it stands. ``details`` then holds

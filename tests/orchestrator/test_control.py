@@ -362,7 +362,7 @@ def test_a_question_of_a_canceled_attempt_is_not_asked() -> None:
 
 
 def planned(*edits: Edit) -> Planned:
-    return Planned("c", Batch(edits), "The whole", FAILED)
+    return Planned("c", Batch(edits), "The whole")
 
 
 def test_what_is_planned_while_it_runs_does_not_end_before_its_plan_is_whole() -> None:
@@ -390,12 +390,17 @@ def test_a_plan_that_adds_nothing_ends_what_is_done() -> None:
 def test_planners_are_asked_about_outcomes_once_the_plan_is_whole() -> None:
     kit = Kit()
     kit.join("a")
-    kit.submit(look("x", optional=True), planning=True)
+    revise_on = frozenset({"completed", "failed"})
+    tasks = (look("x", optional=True), look("z", optional=True))
+    kit.submit(*tasks, planning=True, revise_on=revise_on)
     kit.fail("c/x/1")
+    kit.finish("c/z/1")
     assert asked(kit.said) == []
+    # What failed before there was a plan needs no other answer than the plan.
     kit.send(planned(AddTask(work("y"))))
+    assert [each.task for each in asked(kit.said)] == ["z"]
     kit.fail("c/y/1")
-    assert [each.task for each in asked(kit.said)] == ["y"]
+    assert [each.task for each in asked(kit.said)] == ["z", "y"]
 
 
 def test_a_plan_is_whole_once() -> None:

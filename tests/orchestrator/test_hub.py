@@ -37,7 +37,7 @@ from constellation.orchestrator.events import Paused, Resumed
 from constellation.orchestrator.hub import STRIDE, Hub
 from constellation.orchestrator.service import open_hub
 from constellation.planner.offline import OfflinePlanner
-from constellation.planner.ports import Plan
+from constellation.planner.ports import Ahead, Plan
 
 pytestmark = pytest.mark.anyio
 
@@ -633,7 +633,9 @@ async def test_requests_that_wait_are_bounded(tmp_path: Path) -> None:
     answer = anyio.Event()
 
     class Slow(OfflinePlanner):
-        async def plan(self, request: str, devices: Sequence[DeviceCard]) -> Plan:
+        async def plan(
+            self, request: str, devices: Sequence[DeviceCard], ahead: Ahead | None = None
+        ) -> Plan:
             await answer.wait()
             return Plan("late", (), ())
 
@@ -658,7 +660,9 @@ async def test_requests_that_wait_are_bounded(tmp_path: Path) -> None:
 
 async def test_a_plan_that_no_client_could_be_told_is_refused(tmp_path: Path) -> None:
     class Verbose(OfflinePlanner):
-        async def plan(self, request: str, devices: Sequence[DeviceCard]) -> Plan:
+        async def plan(
+            self, request: str, devices: Sequence[DeviceCard], ahead: Ahead | None = None
+        ) -> Plan:
             return Plan("much", (self.task("much"),), ())
 
         async def revise(
@@ -682,7 +686,9 @@ async def test_a_mistake_in_a_planner_does_not_stop_the_hub(tmp_path: Path) -> N
     class Faulty(OfflinePlanner):
         revise_on = frozenset({"completed"})
 
-        async def plan(self, request: str, devices: Sequence[DeviceCard]) -> Plan:
+        async def plan(
+            self, request: str, devices: Sequence[DeviceCard], ahead: Ahead | None = None
+        ) -> Plan:
             raise ZeroDivisionError
 
         async def revise(

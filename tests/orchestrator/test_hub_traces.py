@@ -31,7 +31,7 @@ from constellation.errors import PlanError
 from constellation.graph.edits import AddTask, Edit
 from constellation.graph.task import Task
 from constellation.orchestrator.service import open_hub
-from constellation.planner.ports import Plan
+from constellation.planner.ports import Ahead, Plan
 from constellation.tracing.otel import sending
 
 pytestmark = pytest.mark.anyio
@@ -48,7 +48,9 @@ class Words:
 
     revise_on: frozenset[str] = frozenset()
 
-    async def plan(self, request: str, devices: Sequence[DeviceCard]) -> Plan:
+    async def plan(
+        self, request: str, devices: Sequence[DeviceCard], ahead: Ahead | None = None
+    ) -> Plan:
         if not devices:
             raise PlanError("There is nobody to do it.")
         return Plan("words", tuple(AddTask(Task(word, "work")) for word in request.split()))

@@ -264,8 +264,8 @@ class World:
             event = Reopened(self.scheduler.snapshot_run(constellation), batch)
         self._edit(event, constellation, batch)
 
-    def plan(self, constellation: str, batch: Batch, revise_on: frozenset[str]) -> None:
-        event = Planned(constellation, batch, "planned", revise_on)
+    def plan(self, constellation: str, batch: Batch) -> None:
+        event = Planned(constellation, batch, "planned")
         self._edit(event, constellation, batch)
 
     def _edit(self, event: Event, constellation: str, batch: Batch) -> None:
@@ -349,7 +349,7 @@ class World:
     def _go_on(self) -> bool:
         for run in list(self.scheduler.runs.values()):
             if run.planning:
-                return self.feed(Planned(run.id, Batch(()), "planned", frozenset()))
+                return self.feed(Planned(run.id, Batch(()), "planned"))
             for task in list(run.revisions):
                 return self.feed(RevisionClosed(run.id, task))
             for task, node in run.constellation.nodes.items():

@@ -232,7 +232,7 @@ class SchedulerMachine(RuleBasedStateMachine):
 
     @rule(constellation=constellations, batch=st.lists(edits, max_size=2))
     def plan(self, constellation: str, batch: list[Edit]) -> None:
-        self.world.plan(constellation, Batch(tuple(batch)), frozenset({"failed"}))
+        self.world.plan(constellation, Batch(tuple(batch)))
 
     @precondition(lambda self: self._open())
     @rule(data=st.data(), batch=st.lists(edits, min_size=1, max_size=2))

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 from constellation.errors import PlanError
 from constellation.graph.edits import Batch, Edit
 from constellation.graph.plain import batch_from_plain, batch_to_plain
+from constellation.orchestrator.beginning import Beginning
 from constellation.orchestrator.events import Submitted
 from constellation.orchestrator.views import check_size
-from constellation.planner.ports import Plan
+from constellation.planner.ports import Ahead, Plan
 from constellation.planner.runbook import load as load_runbook
 
 from .common import Result, Verb
@@ -24,13 +25,15 @@ if TYPE_CHECKING:
     from constellation.orchestrator.hub import Hub
 
 
-async def _make_plan(hub: Hub, params: PlanParams, traceparent: str | None) -> Plan:
+async def _make_plan(
+    hub: Hub, params: PlanParams, traceparent: str | None, ahead: Ahead | None = None
+) -> Plan:
     with hub.traces.planning(traceparent) as notes:
         cards = hub.cards()
         if params.runbook is not None:
             plan = load_runbook(params.runbook, params.source).plan(params.inputs, cards)
         elif params.request is not None:
-            plan = await hub.planner.plan(params.request, cards)
+            plan = await hub.planner.plan(params.request, cards, ahead)
         else:
             raise PlanError("There is nothing to plan.", remedy="Give a request or a runbook.")
         check_size(plan.edits)
@@ -63,29 +66,36 @@ async def _submit(hub: Hub, peer: Peer, params: SubmitParams) -> Result:
 async def _submit_traced(
     hub: Hub, peer: Peer, params: SubmitParams, trace: Mapping[str, Any]
 ) -> Result:
-    if params.edits is not None:
-        plan = Plan(params.name, batch_from_plain({"edits": params.edits}).edits, ())
-        revise_on = frozenset(params.revise_on)
-    else:
-        plan = await _make_plan(hub, params, trace.get("traceparent"))
-        revise_on = frozenset(params.revise_on) or hub.planner.revise_on
-    identifier = params.id or hub.new_id()
-    hub.feed(
-        Submitted(
-            constellation=identifier,
-            batch=Batch(plan.edits, author=peer.name),
-            name=params.name or plan.title,
-            request=params.request or "",
-            owner=peer.name,
-            priority=params.priority,
-            weight=params.weight,
-            revise_on=revise_on,
-            revise_within_s=hub.revise_within_s,
-            paused=params.paused,
-            trace=trace,
-        )
+    submitted = Submitted(
+        constellation=params.id or hub.new_id(),
+        batch=Batch((), author=peer.name),
+        name=params.name,
+        request=params.request or "",
+        owner=peer.name,
+        priority=params.priority,
+        weight=params.weight,
+        revise_on=frozenset(params.revise_on) or _revise_on(hub, params),
+        revise_within_s=hub.revise_within_s,
+        paused=params.paused,
+        trace=trace,
     )
-    return {"constellation": identifier, "title": plan.title, "notes": list(plan.notes)}
+    with Beginning(hub, submitted, hub.cards()) as beginning:
+        if params.edits is not None:
+            plan = Plan(params.name, batch_from_plain({"edits": params.edits}).edits, ())
+        else:
+            # What shall wait is not begun early.
+            ahead = None if params.paused else beginning
+            plan = await _make_plan(hub, params, trace.get("traceparent"), ahead)
+        beginning.finish(plan)
+    return {
+        "constellation": submitted.constellation,
+        "title": plan.title,
+        "notes": list(plan.notes),
+    }
+
+
+def _revise_on(hub: Hub, params: SubmitParams) -> frozenset[str]:
+    return hub.planner.revise_on if params.edits is None else frozenset()
 
 
 VERBS = {

@@ -42,14 +42,24 @@ def compile_plan(
     Raises:
         UnreadableError: lists everything that is wrong with it.
     """
-    problems = _of_count(len(proposal.tasks), max_tasks)
-    for step in proposal.tasks:
-        problems += _of_step(step, cards)
-    _raise(problems)
-    steps = proposal.tasks
-    edits = tuple(_edits_of(steps, [doubt(step.skill, step.arguments, request) for step in steps]))
+    edits = compile_part(proposal.tasks, cards, request, max_tasks=max_tasks)
     _try(Constellation("draft"), edits)
     return edits
+
+
+def compile_part(
+    steps: Sequence[Step], cards: Sequence[DeviceCard], request: str, *, max_tasks: int
+) -> tuple[Edit, ...]:
+    """The edits of the beginning of a plan; what it waits for may still be missing.
+
+    Raises:
+        UnreadableError: lists what is wrong with the steps, each by itself.
+    """
+    problems = _of_count(len(steps), max_tasks)
+    for step in steps:
+        problems += _of_step(step, cards)
+    _raise(problems)
+    return tuple(_edits_of(steps, [doubt(step.skill, step.arguments, request) for step in steps]))
 
 
 def compile_revision(

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from math import inf
 from typing import Any, TypeVar
 
+import anyio
 from pydantic import BaseModel
 
 from constellation.aip.cards import DeviceCard
@@ -13,11 +15,12 @@ from constellation.errors import PlanError
 from constellation.graph.edits import Edit
 from constellation.graph.export import from_json
 from constellation.llm.asking import ask_until_usable
-from constellation.llm.chat import ChatMessage, ChatModel
+from constellation.llm.chat import ChatMessage, ChatModel, ModelUnavailable
 from constellation.llm.reply import UnreadableError
-from constellation.planner.ports import Plan
+from constellation.planner.ports import Ahead, Plan
 
 from .compiling import compile_plan, compile_revision
+from .listening import Listener
 from .prompts import to_plan, to_revise
 from .proposal import Proposal, Revision
 
@@ -32,11 +35,15 @@ class Budget:
     Attributes:
         repairs: how often an answer that cannot be used is sent back.
         tokens: of all answers together, prompts included.
+        cost: of all answers together, at the model's prices.
+        time_s: for all answers together.
         tasks: how many a plan may have.
     """
 
     repairs: int = 2
     tokens: int = 100_000
+    cost: float = inf
+    time_s: float = inf
     tasks: int = 200
 
 
@@ -47,6 +54,7 @@ class LlmPlanner:
         model: what to ask.
         budget: what it may cost.
         revise_on: task states after which the model is asked whether the plan should change.
+        streams: tell what of a plan may begin while the model still writes.
     """
 
     def __init__(
@@ -55,12 +63,16 @@ class LlmPlanner:
         *,
         budget: Budget | None = None,
         revise_on: frozenset[str] = frozenset({"failed", "rejected"}),
+        streams: bool = True,
     ) -> None:
         self.revise_on = revise_on
         self._model = model
         self._budget = budget or Budget()
+        self._streams = streams
 
-    async def plan(self, request: str, devices: Sequence[DeviceCard]) -> Plan:
+    async def plan(
+        self, request: str, devices: Sequence[DeviceCard], ahead: Ahead | None = None
+    ) -> Plan:
         """See `Planner.plan`.
 
         Raises:
@@ -76,7 +88,10 @@ class LlmPlanner:
                 raise _refusal(proposal)
             return Plan(proposal.title or request[:80], edits, proposal.notes)
 
-        return await self._ask(to_plan(request, devices), Proposal, compiled)
+        heard = None
+        if ahead is not None and self._streams:
+            heard = Listener(ahead, devices, request, self._budget.tasks).hear
+        return await self._ask(to_plan(request, devices), Proposal, compiled, heard)
 
     async def revise(
         self,
@@ -99,16 +114,31 @@ class LlmPlanner:
         chat = to_revise(snapshot["request"], from_json(snapshot), event["task"], devices)
         return await self._ask(chat, Revision, compiled)
 
-    async def _ask(self, chat: list[ChatMessage], kind: type[M], compiled: Callable[[M], T]) -> T:
+    async def _ask(
+        self,
+        chat: list[ChatMessage],
+        kind: type[M],
+        compiled: Callable[[M], T],
+        heard: Callable[[str], None] | None = None,
+    ) -> T:
+        budget = self._budget
         try:
-            return await ask_until_usable(
-                self._model,
-                chat,
-                kind,
-                compiled,
-                repairs=self._budget.repairs,
-                tokens=self._budget.tokens,
-            )
+            with anyio.fail_after(budget.time_s):
+                return await ask_until_usable(
+                    self._model,
+                    chat,
+                    kind,
+                    compiled,
+                    repairs=budget.repairs,
+                    tokens=budget.tokens,
+                    cost=budget.cost,
+                    heard=heard,
+                )
+        except TimeoutError:
+            raise ModelUnavailable(
+                f"The model gave no answer that can be used within {budget.time_s:g} s.",
+                remedy="Raise its time in the settings, or take a faster model.",
+            ) from None
         except UnreadableError as error:
             raise PlanError(
                 f"The model gave no plan that can be used: {error.problems[0]}",

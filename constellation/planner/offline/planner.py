@@ -10,7 +10,7 @@ import anyio.to_thread
 from constellation.aip.cards import DeviceCard
 from constellation.errors import PlanError
 from constellation.graph.edits import Edit
-from constellation.planner.ports import Plan
+from constellation.planner.ports import Ahead, Plan
 
 from .build import Builder
 from .clauses import split
@@ -39,7 +39,9 @@ class OfflinePlanner:
     def __init__(self, revise_on: frozenset[str] = frozenset()) -> None:
         self.revise_on = revise_on
 
-    async def plan(self, request: str, devices: Sequence[DeviceCard]) -> Plan:
+    async def plan(
+        self, request: str, devices: Sequence[DeviceCard], ahead: Ahead | None = None
+    ) -> Plan:
         """See `Planner.plan`; reads in a thread, so that a long request holds up nobody."""
         return await anyio.to_thread.run_sync(plan_request, request, tuple(devices))
 

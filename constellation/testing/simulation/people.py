@@ -211,7 +211,7 @@ class People:
             return
         self._added += 1
         late = AddTask(new_task(random, f"late{self._added}", []))
-        planned = Planned(submitted.constellation, Batch((late,)), "planned", submitted.revise_on)
+        planned = Planned(submitted.constellation, Batch((late,)), "planned")
         given_up = CancelRequested(submitted.constellation, "there is no plan")
         event = planned if random.random() < 0.8 else given_up
         self._say(hub, partial(hub.take, event))

@@ -15,8 +15,8 @@ from agents.assistant.skill import make_assistant
 from agents.assistant.trajectory import replay
 from agents.skills import Registry, skill
 from agents.testing import Trial
-from constellation.config import AssistantSettings
 from constellation.errors import TaskFailed
+from constellation.model_settings import AssistantSettings
 
 pytestmark = [pytest.mark.anyio, pytest.mark.full]
 

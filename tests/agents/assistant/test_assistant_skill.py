@@ -21,8 +21,8 @@ from agents.errors import BudgetSpent, GaveUp, ModelFailed
 from agents.policy import Policy
 from agents.skills import AnySkill, Registry, skill
 from agents.testing import Trial
-from constellation.config import AssistantSettings
 from constellation.errors import ConfigError, TaskFailed, TaskTimedOut
+from constellation.model_settings import AssistantSettings
 from constellation.testing.chat_server import (
     Hangs,
     Reply,
