@@ -47,6 +47,7 @@ class Constellation:
 
     Attributes:
         version: how many batches of edits were applied.
+        called_off: True if the whole was canceled, and not edited since.
         nodes: the tasks by id, in the order in which they were added. Read-only for others.
         counts: how many tasks are in each state. Read-only for others.
         progress, order: how it moves on and how it stays free of cycles; for edits.
@@ -61,6 +62,7 @@ class Constellation:
     ) -> None:
         self.id = id
         self.version = 0
+        self.called_off = False
         self.weights = weights
         self.progress = Progress(max_tasks)
         self.nodes = self.progress.nodes
@@ -80,8 +82,8 @@ class Constellation:
         """The state of the whole.
 
         Failed if a task failed that is not optional and whose failure no other task took care of
-        (a task that completed although, or because, it failed); else canceled if a task that is
-        not optional was canceled on request; else completed.
+        (a task that completed although, or because, it failed); else canceled if the whole was, or
+        a task that is not optional; else completed.
         """
         counts = self.counts
         if not self.done:
@@ -89,6 +91,8 @@ class Constellation:
         failed = counts[FAILED] or counts[REJECTED]
         if failed and any(self._unhandled(node) for node in self.nodes.values()):
             return FAILED
+        if self.called_off:
+            return CANCELED
         stopped = counts[CANCELED] and any(map(_canceled_on_request, self.nodes.values()))
         return CANCELED if stopped else COMPLETED
 
@@ -271,6 +275,7 @@ class Constellation:
 
     def cancel_all(self, reason: str, now: float) -> list[str]:
         """Cancel whatever has not ended; return the tasks whose attempts must be stopped."""
+        self.called_off = True
         running = []
         outcome = canceled(reason)
         for node in self.nodes.values():
@@ -293,6 +298,7 @@ class Constellation:
             "id": self.id,
             "version": self.version,
             "state": str(self.state),
+            "called_off": self.called_off,
             "top": self.order.top,
             "max_tasks": self.progress.max_tasks,
         }
@@ -309,6 +315,7 @@ class Constellation:
         document = read_document(data)
         graph = cls(document.id, weights=weights, max_tasks=document.max_tasks)
         graph.version = document.version
+        graph.called_off = document.called_off
         graph.nodes.update(document.nodes)
         graph.order.rebuild(document.top)
         progress = graph.progress
@@ -351,7 +358,9 @@ class Constellation:
         Raises:
             GraphError: names the task, the rule and the remedy; nothing has changed.
         """
-        return Transaction(self, now).run(batch)
+        applied = Transaction(self, now).run(batch)
+        self.called_off = False
+        return applied
 
 
 def _canceled_on_request(node: Node) -> bool:

@@ -61,6 +61,7 @@ class Document:
     version: int
     top: int
     max_tasks: int
+    called_off: bool
     nodes: dict[str, Node]
 
 
@@ -72,6 +73,7 @@ class _Outer:
     version: int = 0
     top: int = 0
     max_tasks: int = MAX_TASKS
+    called_off: bool = False
     state: TaskState = TaskState.SUBMITTED
 
 
@@ -118,7 +120,7 @@ def read_document(data: Mapping[str, Any]) -> Document:
             node = nodes[saved.task.id]
             node.output = [nodes[element_id(node.id, i)].output for i in range(node.size)]
     _connect(nodes, outer.dependencies)
-    return Document(outer.id, outer.version, outer.top, outer.max_tasks, nodes)
+    return Document(outer.id, outer.version, outer.top, outer.max_tasks, outer.called_off, nodes)
 
 
 def _node_to_plain(node: Node) -> dict[str, Any]:

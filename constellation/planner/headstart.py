@@ -14,14 +14,21 @@ from dataclasses import replace
 
 from constellation.aip.cards import DeviceCard
 from constellation.graph.constellation import Constellation
-from constellation.graph.edits import AddDependency, AddTask, CancelTask, Edit, UpdateTask
+from constellation.graph.edits import (
+    AddDependency,
+    AddTask,
+    CancelTask,
+    Edit,
+    RetryTask,
+    UpdateTask,
+)
 from constellation.graph.node import Node
 from constellation.graph.plain import task_to_plain
 from constellation.graph.references import references, rename
 from constellation.graph.task import ANY_DEVICE, Dependency, Task, TaskState
 
 SPARE = "the plan does without it"
-_USELESS = frozenset({TaskState.FAILED, TaskState.REJECTED, TaskState.CANCELED})
+_FAILED = frozenset({TaskState.FAILED, TaskState.REJECTED})
 # What may still be changed of a task that runs.
 _LATE = frozenset({"name", "optional"})
 
@@ -62,19 +69,28 @@ class HeadStart:
         return tuple(self._begin(graph, edits, self._names))
 
     def settle(self, graph: Constellation, edits: Sequence[Edit]) -> tuple[Edit, ...]:
-        """Bring in the whole plan: keep what fits, add what is missing, cancel the rest."""
+        """Bring in the whole plan: keep what fits, add what is missing, cancel the rest.
+
+        What failed is tried again, as if it had not been begun.
+        """
         names: dict[str, str] = {}
+        again: set[str] = set()
         steps = _Steps(edits)
         settled: list[Edit] = []
         for name in steps.in_order():
             task, incoming = steps.renamed(name, names)
             node = self._find(graph, task, incoming, {*names.values()}, self._names.get(name))
-            if node is None:
+            if node is None or (node.started and again & incoming.keys()):
                 names[name] = _fresh(name, graph, names)
                 settled += _added(replace(task, id=names[name]), incoming)
-            else:
-                names[name] = node.id
-                settled += self._amended(node, replace(task, id=node.id))
+                continue
+            names[name] = node.id
+            if self._is_touched(node):
+                continue
+            if node.state in _FAILED:
+                again.add(node.id)
+                settled.append(RetryTask(node.id))
+            settled += _amended(node, replace(task, id=node.id))
         kept = {*names.values()}
         for name in self._begun:
             spare = graph.nodes.get(name)
@@ -109,7 +125,7 @@ class HeadStart:
         taken: set[str],
         decided: str | None,
     ) -> Node | None:
-        """The task that was begun and does the same work, if it is still of use."""
+        """The task that was begun and does the same work."""
         if decided is not None and decided in graph.nodes:
             node = graph.nodes[decided]
             if self._is_touched(node):
@@ -117,25 +133,13 @@ class HeadStart:
                 return node
         for name in (*([decided] if decided else []), *self._begun):
             found = graph.nodes.get(name)
-            if found is None or name in taken or found.state in _USELESS:
-                continue
-            if _is_same(found, task, incoming):
+            if found is not None and name not in taken and _is_same(found, task, incoming):
                 return found
         return None
 
     def _is_touched(self, node: Node) -> bool:
         """Whether others have edited what was begun."""
         return node.changed != self._begun[node.id]
-
-    def _amended(self, node: Node, task: Task) -> Iterator[Edit]:
-        if node.ended or self._is_touched(node):
-            return
-        now, wanted = task_to_plain(node.task, full=True), task_to_plain(task, full=True)
-        changes = {key: value for key, value in wanted.items() if now[key] != value}
-        if node.started:
-            changes = {key: value for key, value in changes.items() if key in _LATE}
-        if changes:
-            yield UpdateTask(node.id, changes)
 
 
 class _Steps:
@@ -189,11 +193,23 @@ def _added(task: Task, incoming: Mapping[str, Dependency]) -> Iterator[Edit]:
         yield AddDependency(replace(dependency, target=task.id))
 
 
+def _amended(node: Node, task: Task) -> Iterator[Edit]:
+    """What of a task is not yet as the plan has it, and can still be changed."""
+    if node.state is TaskState.COMPLETED:
+        return
+    now, wanted = task_to_plain(node.task, full=True), task_to_plain(task, full=True)
+    changes = {key: value for key, value in wanted.items() if now[key] != value}
+    if node.started:
+        changes = {key: value for key, value in changes.items() if key in _LATE}
+    if changes:
+        yield UpdateTask(node.id, changes)
+
+
 def _only_reads(task: Task, cards: Sequence[DeviceCard]) -> bool:
     device = task.requirement.device
     able = [card.skill(task.skill) for card in cards if device in (None, card.name)]
     skills = [skill for skill in able if skill is not None]
-    return bool(skills) and not task.tainted and all(each.effect == "read" for each in skills)
+    return bool(skills) and all(each.effect == "read" for each in skills)
 
 
 def _is_same(node: Node, task: Task, incoming: Mapping[str, Dependency]) -> bool:

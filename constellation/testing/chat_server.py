@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Event, Thread
+from time import monotonic, sleep
 from typing import Any
 
 Reply = Callable[[BaseHTTPRequestHandler], None]
@@ -61,6 +62,36 @@ def babbles(handler: BaseHTTPRequestHandler) -> None:
     """Send what is no event stream of the kind that was asked for."""
     _begin_stream(handler)
     handler.wfile.write(b"data: {not json\n\n")
+
+
+def halts(content: Any, after: str, until: Event) -> Reply:
+    """Stream an answer, and halt behind a part of it until an event is set."""
+    text = json.dumps(content)
+    place = text.index(after) + len(after)
+
+    def reply(handler: BaseHTTPRequestHandler) -> None:
+        _begin_stream(handler)
+        _send(handler, _delta(text[:place]))
+        until.wait(60)
+        _send(handler, _delta(text[place:]))
+        handler.wfile.write(b"data: [DONE]\n\n")
+
+    return reply
+
+
+def writes(content: Any, *, first_s: float, tokens_per_s: float) -> Reply:
+    """Stream an answer as fast as a model would write it, a token being four characters."""
+    text = json.dumps(content)
+
+    def reply(handler: BaseHTTPRequestHandler) -> None:
+        _begin_stream(handler)
+        begun = monotonic() + first_s
+        for count, start in enumerate(range(0, len(text), 4)):
+            sleep(max(0.0, begun + count / tokens_per_s - monotonic()))
+            _send(handler, _delta(text[start : start + 4]))
+        handler.wfile.write(b"data: [DONE]\n\n")
+
+    return reply
 
 
 def waits(until: Event, reply: Reply) -> Reply:

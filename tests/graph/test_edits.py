@@ -339,6 +339,19 @@ def test_an_optional_task_that_is_canceled_leaves_the_whole_complete() -> None:
     assert graph.state is TaskState.COMPLETED
 
 
+def test_what_is_called_off_as_a_whole_is_canceled_until_it_is_edited() -> None:
+    graph = build(task("a", optional=True))
+    graph.start("a", "d", 1.0)
+    graph.finish("a", Outcome(TaskState.COMPLETED), 2.0)
+    graph.cancel_all("enough", 3.0)
+    assert graph.state is TaskState.CANCELED
+    assert Constellation.restore(graph.snapshot()).state is TaskState.CANCELED
+    graph.apply(Batch((task("b"),)), 4.0)
+    graph.start("b", "d", 5.0)
+    graph.finish("b", Outcome(TaskState.COMPLETED), 6.0)
+    assert graph.state is TaskState.COMPLETED
+
+
 @pytest.mark.parametrize(
     ("state", "remedy"),
     [
