@@ -144,6 +144,14 @@ def test_stream() -> None:
 
 
 @pytest.mark.full
+def test_plan() -> None:
+    (found,) = json.loads(bench("plan", "--quick", "--json").stdout).values()
+    whole = found["whole"]["median"]
+    assert found["streaming"]["median"] < whole
+    assert found["speculating"]["median"] < whole
+
+
+@pytest.mark.full
 def test_edit() -> None:
     found = json.loads(bench("edit", "--quick", "--json").stdout)["0.1"]
     assert found["descendants_s"]["median"] < found["everything_s"]["median"]
