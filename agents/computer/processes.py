@@ -132,7 +132,11 @@ async def run_program(
             **program.printed(),
         ) from None
     finally:
-        await asyncio.shield(_leave_nothing(transport, program, mark))
+        remains = _Remains(transport.get_pid(), program, mark)
+        leaving = asyncio.ensure_future(_leave_nothing(program, remains))
+        # Outside of it: a task that is canceled before it began does nothing at all.
+        leaving.add_done_callback(partial(_close, transport, remains))
+        await asyncio.shield(leaving)
     return Ended(
         exit_code=exit_code,
         **program.printed(),
@@ -235,28 +239,27 @@ def become_subreaper() -> bool:
     return bool(libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0)
 
 
-async def _leave_nothing(
-    transport: asyncio.SubprocessTransport, program: _Program, mark: str
-) -> None:
+async def _leave_nothing(program: _Program, remains: _Remains) -> None:
     """End what is left of a program and read what it wrote."""
-    remains = _Remains(transport.get_pid(), program, mark)
-    try:
-        if program.exited.done():
-            # What it wrote lies in the pipes; what its children still write is not waited for.
-            await asyncio.wait([program.silent], timeout=DRAIN_S)
-        for number in (signal.SIGTERM, signal.SIGKILL):
-            if not remains.signal(number):
-                break
-            await remains.gone(GRACE_S)
-        await asyncio.wait([program.silent], timeout=GRACE_S)
-        await asyncio.wait([program.exited], timeout=GRACE_S)
-        remains.reap()
-    except asyncio.CancelledError:
+    if program.exited.done():
+        # What it wrote lies in the pipes; what its children still write is not waited for.
+        await asyncio.wait([program.silent], timeout=DRAIN_S)
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        if not remains.signal(number):
+            break
+        await remains.gone(GRACE_S)
+    await asyncio.wait([program.silent], timeout=GRACE_S)
+    await asyncio.wait([program.exited], timeout=GRACE_S)
+    remains.reap()
+
+
+def _close(
+    transport: asyncio.SubprocessTransport, remains: _Remains, leaving: asyncio.Future[None]
+) -> None:
+    if leaving.cancelled():
         # The agent itself ends, now.
         remains.signal(signal.SIGKILL)
-        raise
-    finally:
-        transport.close()
+    transport.close()
 
 
 class _Remains:

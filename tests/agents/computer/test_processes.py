@@ -167,7 +167,10 @@ def test_an_agent_that_ends_meanwhile_leaves_nothing_either(folder: Path) -> Non
     take_in_orphans()
 
 
-def test_nor_one_that_ends_while_it_reads_what_an_ended_program_wrote(tmp_path: Path) -> None:
+@pytest.mark.parametrize("steps", range(6))
+def test_nor_one_that_ends_while_it_reads_what_an_ended_program_wrote(
+    tmp_path: Path, steps: int
+) -> None:
     """The program is over and its child holds the pipe, as the event loop ends: both are closed."""
     pids: list[int] = []
 
@@ -182,7 +185,7 @@ def test_nor_one_that_ends_while_it_reads_what_an_ended_program_wrote(tmp_path: 
         with anyio.fail_after(20):
             while not pids or psutil.pid_exists(pids[0]):
                 await anyio.lowlevel.checkpoint()
-        for _ in range(5):
+        for _ in range(steps):
             await anyio.lowlevel.checkpoint()
         assert not run.done()
 
