@@ -145,10 +145,9 @@ def test_stream() -> None:
 
 @pytest.mark.full
 def test_plan() -> None:
-    (found,) = json.loads(bench("plan", "--quick", "--json").stdout).values()
-    whole = found["whole"]["median"]
-    assert found["streaming"]["median"] < whole
-    assert found["speculating"]["median"] < whole
+    found = json.loads(bench("plan", "--quick", "--json").stdout)["0.3/200.0"]
+    assert all(found[way]["median"] > 0 for way in ("whole", "streaming", "speculating", "both"))
+    assert found["saved"] < 1
 
 
 @pytest.mark.full
