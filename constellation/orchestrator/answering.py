@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Awaitable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
+
+from anyio import CancelScope
 
 from constellation.aip.endpoint import Guard
 from constellation.errors import ConstellationError, LimitExceeded, ProtocolError
@@ -30,14 +32,14 @@ class RequestDesk:
 
     def __init__(self, hub: Hub) -> None:
         self._hub = hub
-        self._waiting: Counter[Peer] = Counter()
+        self._waiting: defaultdict[Peer, set[CancelScope]] = defaultdict(set)
 
     def take(self, peer: Peer, body: Mapping[str, Any]) -> None:
         """Do what a ``request`` message asks for; its body is given."""
         request = body["id"]
         try:
             verb, params = read_request(peer, body)
-            if self._waiting[peer] >= MAX_WAITING:
+            if len(self._waiting[peer]) >= MAX_WAITING:
                 raise LimitExceeded(
                     f"{MAX_WAITING} requests of {peer.name} wait for their answers.",
                     remedy="Wait for some of them first.",
@@ -49,22 +51,31 @@ class RequestDesk:
         if isinstance(result, Mapping):
             self._respond(peer, {"id": request, "result": result})
         else:
-            self._waiting[peer] += 1
-            self._hub.start(self._respond_later, peer, request, result)
+            scope = CancelScope()
+            self._waiting[peer].add(scope)
+            self._hub.start(self._respond_later, peer, request, result, scope)
 
     async def _respond_later(
-        self, peer: Peer, request: str, result: Awaitable[Mapping[str, Any]]
+        self,
+        peer: Peer,
+        request: str,
+        result: Awaitable[Mapping[str, Any]],
+        scope: CancelScope,
     ) -> None:
-        with Guard(partial(self._hit_a_fault, peer, request)):
+        with Guard(partial(self._hit_a_fault, peer, request)), scope:
             try:
                 response = {"id": request, "result": await result}
             except ConstellationError as error:
                 response = error_response(request, error)
             self._respond(peer, response)
-        self._waiting[peer] -= 1
-        if not self._waiting[peer]:
-            del self._waiting[peer]
+        if peer in self._waiting:
+            self._waiting[peer].discard(scope)
         self._hub.pipeline.flush()
+
+    def forget(self, peer: Peer) -> None:
+        """Give up what a peer asked that has gone for good: nobody waits for the answers."""
+        for scope in self._waiting.pop(peer, ()):
+            scope.cancel()
 
     def _hit_a_fault(self, peer: Peer, request: str, fault: Exception) -> None:
         self._hub.report(f"A request of {peer.name}", fault)

@@ -55,7 +55,7 @@ class Beginning:
         run = self._run()
         if run is not None and run.planning:
             known = isinstance(error, ConstellationError)
-            reason = f"there is no plan: {error}" if known else "it could not be planned"
+            reason = f"there is no plan: {error}" if known else "nobody waits for its plan"
             self._hub.feed(CancelRequested(run.id, reason))
 
     # ── while it is planned ─────────────────────────────────────────────────────────────────────

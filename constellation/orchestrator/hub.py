@@ -262,6 +262,7 @@ class Hub:
     def closed(self, peer: Peer, reason: str) -> None:
         """The session is gone for good."""
         self.observers.forget(peer)
+        self._requests.forget(peer)
         self.telemetry.sessions[peer.role] -= 1
         if self._devices.get(peer.name) is peer:
             del self._devices[peer.name]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import aclosing, asynccontextmanager
+from functools import partial
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -22,6 +23,7 @@ from constellation.fabric import Fabric
 from constellation.graph.task import TaskState
 from constellation.orchestrator import service
 from constellation.testing.chat_server import (
+    Hangs,
     ScriptedServer,
     breaks_off,
     halts,
@@ -241,6 +243,21 @@ async def test_a_request_that_is_canceled_while_it_is_planned_stays_canceled(
             with pytest.raises(PlanError, match="canceled before its plan was whole"):
                 await here.fabric.submit(REQUEST)
             assert here.desk.done == ["look"]
+
+
+async def test_a_plan_that_nobody_waits_for_any_more_is_given_up(tmp_path: Path) -> None:
+    hangs = Hangs()
+    with scripted_server(hangs) as server:
+        async with place(tmp_path, server, speculate=True) as here:
+            guest = open_hub(here.settings, name="guest")
+            async with guest as client, anyio.create_task_group() as tasks:
+                request = "list the files in music on desk"
+                tasks.start_soon(partial(client.ask, "submit", request=request))
+                await here.until("finished")
+                tasks.cancel_scope.cancel()
+            canceled = await here.until("canceled")
+            assert canceled["body"]["reason"] == "nobody waits for its plan"
+        assert hangs.left.wait(60), "the model's server still writes"
 
 
 @pytest.mark.parametrize(("options", "submits"), [({}, True), ({"stream": False}, False)])
