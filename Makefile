@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo demo-robot demo-voice test test-full check bench bench-robot bench-voice fuzz simulate pictures lock format clean
+.PHONY: demo demo-robot demo-voice test test-full check bench bench-robot bench-voice fuzz simulate pictures snapshots lock format clean
 
 demo: $(STAMP)
 	$(BIN)/python -m constellation.cli demo
@@ -53,6 +53,10 @@ simulate: $(STAMP)
 # The pictures of the README, taken of the interface at work.
 pictures: $(STAMP)
 	$(BIN)/python docs/pictures.py
+
+# What the screens of the interface look like, as text: look at the difference before it is kept.
+snapshots: $(STAMP)
+	SNAPSHOTS=write $(BIN)/python -m pytest -q tests/tui/test_tui_snapshots.py
 
 format: $(STAMP)
 	$(BIN)/ruff check --fix .

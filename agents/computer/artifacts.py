@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import PurePath
 from typing import Annotated
 
 from pydantic import Field
@@ -16,6 +17,7 @@ FilePath = Annotated[str, Field(min_length=1, max_length=4096)]
 class Stored(TypedDict):
     hash: Annotated[str, Field(description="SHA-256 in hexadecimal: the artifact's name.")]
     size_bytes: int
+    name: Annotated[str, Field(description="The name of the file.")]
 
 
 class Fetched(TypedDict):
@@ -35,7 +37,7 @@ async def put(context: Context, path: FilePath) -> Stored:
         path: the file.
     """
     digest, size = await context.put_artifact(path)
-    return Stored(hash=digest, size_bytes=size)
+    return Stored(hash=digest, size_bytes=size, name=PurePath(path).name)
 
 
 @skill(

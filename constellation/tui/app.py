@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
+from shutil import copyfile
 from typing import Any, ClassVar
 
+from anyio import to_thread
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
@@ -41,6 +43,7 @@ class ConstellationApp(App[None]):
 
     Args:
         settings: where the hub is.
+        clock: the time, Unix seconds.
 
     Attributes:
         fabric: what is known of it.
@@ -59,11 +62,12 @@ class ConstellationApp(App[None]):
         Binding("q", "quit", "Quit"),
     ]
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, clock: Callable[[], float] = time.time) -> None:
         super().__init__()
         self.HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (WIDE, "-wide")]
         self.fabric = Fabric()
         self.connection = Connection(settings, self.fabric)
+        self._clock = clock
         self._painted: tuple[object, ...] = ()
         self._link: Worker[None] | None = None
 
@@ -71,7 +75,7 @@ class ConstellationApp(App[None]):
     def now(self) -> float:
         """The hub's time, Unix seconds."""
         hub = self.connection.hub
-        return time.time() + (0.0 if hub is None else hub.clock_offset_s)
+        return self._clock() + (0.0 if hub is None else hub.clock_offset_s)
 
     def on_mount(self) -> None:
         self.register_theme(NIGHT)
@@ -121,6 +125,20 @@ class ConstellationApp(App[None]):
         words = clean(f"{error.message}\n{error.remedy}".strip())
         self.notify(words, title="Refused", severity="error", markup=False)
 
+    async def hand_over(self, file: str, name: str) -> None:
+        """Give the person a file: in a browser to download, else in the folder of this process."""
+        if self.is_web:
+            # It is opened here, so that its name may go.
+            self.deliver_binary(file, save_filename=name)
+            return
+        try:
+            await to_thread.run_sync(copyfile, file, name)
+        except OSError as error:
+            words = clean(f"{name} cannot be written: {error.strerror}.")
+            self.notify(words, title="Not saved", severity="error", markup=False)
+        else:
+            self.notify(f"Saved as {name}, in the folder where this was started.", markup=False)
+
     # ── where to go ─────────────────────────────────────────────────────────────────────────────
 
     def open_run(self, run: Run) -> None:
@@ -153,6 +171,7 @@ class ConstellationApp(App[None]):
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
         yield from super().get_system_commands(screen)
         yield SystemCommand("New request", "Say what is to be done", self.action_request)
+        yield SystemCommand("Help", "Keys and signs", self.action_help)
         yield SystemCommand("Approvals", "What waits for you", self.action_approvals)
         yield SystemCommand("Journal", "The facts as they come", self.action_journal)
         yield SystemCommand("Pair a device", "With a code and a QR code", self.action_pair)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from itertools import count
-from typing import Any
+from typing import Any, BinaryIO
 
 import anyio
 import anyio.lowlevel
@@ -59,11 +59,24 @@ class Connection:
             ConstellationError: what the hub answered.
             HubUnreachable: there is no connection now.
         """
+        return await self._reached().ask(verb, **params)
+
+    async def get_artifact(self, digest: str, file: BinaryIO) -> None:
+        """Write an artifact into a file.
+
+        Raises:
+            UnknownArtifactError: the hub does not have it.
+            HubUnreachable: there is no connection now.
+            SessionLost: the hub was restarted meanwhile.
+        """
+        await self._reached().get_artifact(digest, file)
+
+    def _reached(self) -> HubClient:
         if self.hub is None or not self.hub.is_connected:
             raise HubUnreachable(
                 "The hub does not answer.", remedy="Try again once it is connected."
             )
-        return await self.hub.ask(verb, **params)
+        return self.hub
 
     async def run(self) -> None:
         """Stay connected until canceled."""

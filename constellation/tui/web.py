@@ -36,8 +36,20 @@ class GuardedServer(Server):
     def initialize_logging(self) -> None:
         """Say nothing of every request: the address of the first holds the key."""
 
+    def serve(self, debug: bool = False) -> None:
+        """Serve until a signal ends it.
+
+        Raises:
+            OSError: the port cannot be used.
+        """
+        self.debug = debug
+        # What is printed by default is printed once the port is open.
+        web.run_app(self._make_app(), host=self.host, port=self.port, print=self._tell)
+
     async def on_startup(self, app: web.Application) -> None:
-        """Tell whoever waits for it."""
+        """Say nothing yet: the port is not open."""
+
+    def _tell(self, _: str) -> None:
         self._ready(f"{self.public_url}/?key={self._key}")
 
     async def handle_index(self, request: web.Request) -> web.StreamResponse:

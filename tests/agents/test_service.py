@@ -216,7 +216,8 @@ async def test_artifacts_move_through_the_fabric(desk: Desk) -> None:
         desk.hub.assign("c/put/1", "artifacts.put", path="photo.raw")
         held = await desk.hub.until("have")
         stored = (await desk.hub.result("c/put/1"))["output"]
-        assert stored == {"hash": hashlib.sha256(data).hexdigest(), "size_bytes": len(data)}
+        assert stored["hash"] == hashlib.sha256(data).hexdigest()
+        assert (stored["size_bytes"], stored["name"]) == (len(data), "photo.raw")
         assert desk.artifacts.path(stored["hash"]).read_bytes() == data
         assert held == {"hashes": [stored["hash"]]}
         desk.hub.assign("c/get/1", "artifacts.get", hash=stored["hash"], path="copy/photo.raw")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from io import BytesIO
 from pathlib import Path
 
 import anyio
@@ -124,6 +125,29 @@ async def test_a_task_shows_its_live_output_and_its_result(
         await it.sees("Arguments", "path: notes", "Output while it ran", "half way")
         desk.complete("a", {"text": "all well"})
         await it.sees("Result", "all well")
+
+
+async def test_a_graph_and_what_a_result_names_are_saved(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    async with bench(tmp_path) as it, device_of(it.hub) as desk:
+        digest, length = await it.hub.put_artifact(BytesIO(b"all of it"))
+        name = await it.submit({"id": "a", "name": "First"})
+        await it.sees("1 running")
+        await it.press("enter")
+        await it.sees("◐ First")
+        await it.press("M")
+        graph = tmp_path / f"{name}.mmd"
+        await it.until(lambda: graph.exists() and "First" in graph.read_text())
+        await it.press("enter", "s")
+        await it.sees("Its result names no artifact.")
+        named = {"hash": digest, "size_bytes": length, "name": "../all.txt"}
+        desk.complete("a", [named, {"hash": "0" * 64}])
+        await it.sees("Artifacts", "all.txt  9 bytes")
+        await it.press("s")
+        await it.sees("Saved as", "Refused")
+        assert (tmp_path / f"{digest[:8]}-all.txt").read_bytes() == b"all of it"
 
 
 async def test_a_dangerous_step_is_refused_or_approved(tmp_path: Path) -> None:

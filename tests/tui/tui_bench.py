@@ -92,6 +92,16 @@ async def device_of(
         yield device
 
 
+def text_of(app: ConstellationApp) -> str:
+    """What stands on the screen of an interface, line by line."""
+    rows: dict[float, str] = {}
+    for x, y, content in _TEXT.findall(app.export_screenshot()):
+        column = round(float(x) / CELL_WIDTH)
+        text = unescape(content).replace("\xa0", " ").rstrip("\n")
+        rows[float(y)] = rows.get(float(y), "").ljust(column) + text
+    return "\n".join(text for _, text in sorted(rows.items()))
+
+
 class Bench:
     """A hub, a client beside the interface, and the interface under a pilot."""
 
@@ -127,12 +137,7 @@ class Bench:
 
     def text(self) -> str:
         """What stands on the screen, line by line."""
-        rows: dict[float, str] = {}
-        for x, y, content in _TEXT.findall(self.app.export_screenshot()):
-            column = round(float(x) / CELL_WIDTH)
-            text = unescape(content).replace("\xa0", " ")
-            rows[float(y)] = rows.get(float(y), "").ljust(column) + text
-        return "\n".join(text for _, text in sorted(rows.items()))
+        return text_of(self.app)
 
     async def submit(self, *tasks: Mapping[str, Any], **more: Any) -> str:
         """Submit tasks; those with ``after`` wait for these."""

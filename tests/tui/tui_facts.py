@@ -39,15 +39,23 @@ class Play:
         graph: the scheduler's own.
     """
 
-    def __init__(self, edges: Sequence[tuple[int, int]], size: int = 5) -> None:
+    def __init__(
+        self,
+        edges: Sequence[tuple[int, int]],
+        size: int = 5,
+        *,
+        tasks: Sequence[Task] = (),
+        name: str = "Play",
+    ) -> None:
         self.events: list[dict[str, Any]] = []
         self._scheduler = Scheduler()
         self._now = 100.0
-        tasks = [AddTask(Task(f"t{number}", "work")) for number in range(size)]
+        tasks = tasks or [Task(f"t{number}", "work") for number in range(size)]
         after = dict.fromkeys((min(edge), max(edge)) for edge in edges if edge[0] != edge[1])
-        joined = [AddDependency(Dependency(f"t{a}", f"t{b}")) for a, b in after]
+        joined = [AddDependency(Dependency(tasks[a].id, tasks[b].id)) for a, b in after]
         self._send(DeviceJoined(DeviceCard(name="desk", skills=SKILLS, capacity=2)))
-        self._send(Submitted(ID, Batch((*tasks, *joined)), name="Play", request="play it"))
+        batch = Batch((*map(AddTask, tasks), *joined))
+        self._send(Submitted(ID, batch, name=name, request="play it"))
         # Kept, for an ended one leaves the scheduler.
         self.graph: Constellation = self._scheduler.runs[ID].constellation
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tempfile import NamedTemporaryFile
 from typing import Any, ClassVar
 
 from rich.text import Text
@@ -66,6 +67,7 @@ class ConstellationScreen(View):
         Binding("delete", "remove", "Remove", show=False),
         Binding("u", "undo", "Undo"),
         Binding("m", "copy", "Copy Mermaid", show=False),
+        Binding("M", "save", "Save Mermaid", show=False),
     ]
 
     def __init__(self, run_id: str) -> None:
@@ -315,6 +317,15 @@ class ConstellationScreen(View):
         if run is not None:
             self.app.copy_to_clipboard(to_mermaid(run.graph))
             self.notify("The graph is in the clipboard, as Mermaid.")
+
+    @work
+    async def action_save(self) -> None:
+        run = self.run
+        if run is not None:
+            with NamedTemporaryFile("w", encoding="utf-8") as file:
+                file.write(to_mermaid(run.graph))
+                file.flush()
+                await self.face.hand_over(file.name, f"{run.id}.mmd")
 
 
 def _line(line: Line) -> list[Any]:

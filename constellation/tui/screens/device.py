@@ -35,7 +35,7 @@ TASKS = (
     Column("", 1),
     Column("Works on", share=2),
     Column("Constellation", share=2),
-    Column("Time", 8, justify="right"),
+    Column("Time", 11, justify="right"),
 )
 SKILLS = (Column("Skill", 18), Column("Effect", 11), Column("What it does", share=1, needs=50))
 EFFECTS = {"read": GREEN, "write": ORANGE, "dangerous": VERMILION}

@@ -19,7 +19,7 @@ from .view import View
 COLUMNS = (
     Column("Number", 8, justify="right"),
     Column("Time", 12),
-    Column("Constellation", 12, needs=60),
+    Column("Constellation", 12, needs=90),
     Column("Fact", 9),
     Column("", share=1),
 )

@@ -9,6 +9,7 @@ from rich.text import Text
 
 from constellation.graph.node import Node
 from constellation.graph.plain import task_to_plain
+from constellation.telling.artifacts import Artifact, artifacts_in
 from constellation.telling.text import clean, clock, duration
 from constellation.telling.values import full
 from constellation.tui.look import GREY, label, named, place, took
@@ -55,6 +56,9 @@ def _parts(run: Run, node: Node, now: float) -> Iterator[tuple[str, Text]]:
         yield "Output while it ran", Text(live)
     if node.output is not None:
         yield "Result", Text(full(node.output))
+    artifacts = artifacts_in(node.output)
+    if artifacts:
+        yield "Artifacts", Text("\n").join(map(_artifact, artifacts))
     if node.history:
         yield "Earlier attempts", Text("\n").join(_attempts(node))
     limits = {key: value for key, value in task_to_plain(node.task).items() if key in _LIMITS}
@@ -89,6 +93,10 @@ def _dependencies(run: Run, node: Node) -> Iterator[Text]:
         if condition:
             line.append(clean(f"  {condition} {dependency.when or ''}"), GREY)
         yield line
+
+
+def _artifact(artifact: Artifact) -> Text:
+    return Text.assemble(artifact.name, (f"  {artifact.size}", GREY))
 
 
 def _attempts(node: Node) -> Iterator[Text]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from tempfile import NamedTemporaryFile
+from typing import BinaryIO, ClassVar, cast
 
 from rich.text import Text
 from textual import work
@@ -11,7 +12,9 @@ from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.widgets import Static
 
+from constellation.errors import ConstellationError
 from constellation.graph.node import Node
+from constellation.telling.artifacts import artifacts_in
 from constellation.telling.values import full, one_line
 from constellation.tui.look import GREY, label, symbol
 from constellation.tui.model.fabric import Question
@@ -36,6 +39,7 @@ class TaskScreen(View):
         Binding("r", "retry", "Retry"),
         Binding("x", "cancel", "Cancel"),
         Binding("m", "copy", "Copy result"),
+        Binding("s", "save", "Save artifacts"),
     ]
 
     def __init__(self, run_id: str, task_id: str) -> None:
@@ -101,3 +105,20 @@ class TaskScreen(View):
         if node is not None and node.output is not None:
             self.app.copy_to_clipboard(full(node.output))
             self.notify("The result is in the clipboard.")
+
+    @work(exclusive=True, group="save")
+    async def action_save(self) -> None:
+        node = self.node
+        artifacts = [] if node is None else artifacts_in(node.output)
+        if not artifacts:
+            self.notify("Its result names no artifact.")
+        for artifact in artifacts:
+            with NamedTemporaryFile() as file:
+                try:
+                    await self.face.connection.get_artifact(artifact.hash, cast(BinaryIO, file))
+                except ConstellationError as error:
+                    self.face.complain(error)
+                    continue
+                file.flush()
+                name = f"{artifact.hash[:8]}-{artifact.file_name}"
+                await self.face.hand_over(file.name, name)

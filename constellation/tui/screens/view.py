@@ -39,7 +39,7 @@ class View(Screen[None]):
     def compose(self) -> ComposeResult:
         yield Static(id="bar")
         yield from self.body()
-        yield Footer(show_command_palette=False)
+        yield Footer()
 
     def body(self) -> ComposeResult:
         """What stands between the first line and the last."""

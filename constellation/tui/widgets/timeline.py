@@ -86,17 +86,28 @@ class Timeline(ScrollView, can_focus=True):
 
 def _segments(lane: Lane, scale: _Scale) -> Iterator[Segment]:
     yield Segment(f" {lane.title}"[: NAME_WIDTH - 1].ljust(NAME_WIDTH))
+    bars: list[tuple[int, int, Span]] = []
     at = 0
     for span in lane.spans:
-        first, last = scale.cell(span.start), scale.cell(span.end)
-        first = max(first, at)
-        if last < first:
-            continue
+        first, last = max(at, scale.cell(span.start)), scale.cell(span.end)
+        if last >= first:
+            bars.append((first, last + 1, span))
+            at = last + 1
+    at = 0
+    nexts = [first for first, _, _ in bars[1:]]
+    for (first, end, span), until in zip(bars, [*nexts, scale.width], strict=True):
         yield Segment(" " * (first - at))
-        yield Segment(_bar(span, last - first + 1), _BARS[span.state])
-        at = last + 1
+        inside, behind = _label(span, end - first, until - end)
+        yield Segment(inside, _BARS[span.state])
+        yield Segment(behind, Style(color=GREY))
+        at = end + len(behind)
 
 
-def _bar(span: Span, width: int) -> str:
-    text = f" {span.label} " if width > len(span.label) + 1 else span.label
-    return text[:width].ljust(width)
+def _label(span: Span, width: int, room: int) -> tuple[str, str]:
+    """What stands in a bar and what behind it: the name stands where it is not cut, if anywhere."""
+    needs = len(span.label) + 1
+    if width >= needs:
+        return f" {span.label}".ljust(width), ""
+    if room > needs:
+        return " " * width, f" {span.label}"
+    return span.label[:width], ""

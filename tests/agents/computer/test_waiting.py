@@ -75,7 +75,8 @@ async def test_on_a_desktop_it_is_shown(
 async def test_artifacts_move_files(trial: Trial, root: Path) -> None:
     (root / "a.bin").write_bytes(b"\0\1")
     stored = await trial.run(artifacts.put, path="a.bin")
-    assert stored == {"hash": hashlib.sha256(b"\0\1").hexdigest(), "size_bytes": 2}
+    digest = hashlib.sha256(b"\0\1").hexdigest()
+    assert stored == {"hash": digest, "size_bytes": 2, "name": "a.bin"}
     fetched = await trial.run(artifacts.get, hash=stored["hash"], path="copy/b.bin")
     assert fetched == {"path": str(root / "copy" / "b.bin"), "size_bytes": 2}
     assert (root / "copy" / "b.bin").read_bytes() == b"\0\1"
