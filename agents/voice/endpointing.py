@@ -32,7 +32,9 @@ class Endpoints:
         short_s: silence that ends a turn which is surely complete.
         long_s: silence that ends a turn which is surely not.
         empty_s: silence that ends a turn in which no words were recognised.
-        bound_s: silence that ends any turn, even if no transcript has come.
+        bound_s: silence that ends any turn some words of which are known, or whose end something
+            else waits for, even if its transcript has not come.
+        lost_s: silence that ends any turn at all: a slow recogniser's words are waited for.
         turn_s: the length of the longest turn.
     """
 
@@ -42,6 +44,7 @@ class Endpoints:
     long_s: float = 1.8
     empty_s: float = 0.8
     bound_s: float = 3.0
+    lost_s: float = 12.0
     turn_s: float = 60.0
 
 
@@ -65,6 +68,9 @@ class Endpointer:
 
     What it takes in counts from the next `tick` on.
 
+    Args:
+        awaited: something else waits for its end, such as an answer that was interrupted.
+
     Attributes:
         state: see `Floor`.
         text: what was said, as far as it is known.
@@ -72,12 +78,13 @@ class Endpointer:
         answered: whether the transcript of that examination is there, and nothing was said since.
     """
 
-    def __init__(self, rules: Endpoints, now: float) -> None:
+    def __init__(self, rules: Endpoints, now: float, *, awaited: bool = False) -> None:
         self.state = Floor.SPEAKING
         self.text = ""
         self.examination = 0
         self.answered = False
         self._rules = rules
+        self._awaited = awaited
         self._begun = now
         self._voiced = now
         self._asked = now
@@ -149,7 +156,8 @@ class Endpointer:
         rules = self._rules
         longest = self._begun + rules.turn_s
         if not (self.answered and self.state is Floor.PAUSING):
-            return min(longest, self._voiced + rules.bound_s)
+            known = self._awaited or words_of(self.text)
+            return min(longest, self._voiced + (rules.bound_s if known else rules.lost_s))
         if not words_of(self.text):
             return min(longest, self._voiced + rules.empty_s)
         enough = rules.long_s + (rules.short_s - rules.long_s) * self.probability

@@ -186,7 +186,9 @@ class TurnTaking:
         since = self._evidence.since
         begun = now if since is None else since
         self._turns += 1
-        self._turn = Turn(self._turns, Endpointer(self._rules.endpoints, now))
+        awaited = self._agent.present is not None
+        endpointer = Endpointer(self._rules.endpoints, now, awaited=awaited)
+        self._turn = Turn(self._turns, endpointer)
         self._out.append(OpenTurn(self._turns, begun - self._rules.preroll_s))
         return self._turn
 
