@@ -61,7 +61,7 @@ class ToolServerLost(TaskFailed):
 
 
 class BudgetSpent(TaskFailed):
-    """An assistant used up its steps or tokens before it was done."""
+    """An assistant used up its steps, tokens or money before it was done."""
 
     code = "task.failed.budget"
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from math import inf
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
 
 class Section(BaseModel):
@@ -29,6 +30,11 @@ class ModelSettings(Section):
     timeout_s: float = Field(default=60.0, gt=0)
     price_in: float = Field(default=0.0, ge=0)
     price_out: float = Field(default=0.0, ge=0)
+
+    @property
+    def is_free(self) -> bool:
+        """True if nothing is paid for it."""
+        return not self.price_in and not self.price_out
 
 
 class PlannerSettings(ModelSettings):
@@ -61,6 +67,17 @@ class PlannerSettings(ModelSettings):
     )
     revise_within_s: float = Field(default=30.0, gt=0)
 
+    @property
+    def most_cost(self) -> float:
+        """`max_cost` as a number: infinity for no bound."""
+        return inf if self.max_cost is None else self.max_cost
+
+    @model_validator(mode="after")
+    def _counted(self) -> Self:
+        if self.max_cost is not None and self.is_free:
+            raise ValueError("max_cost bounds nothing without price_in and price_out")
+        return self
+
 
 class AssistantSettings(ModelSettings):
     """The model with which this machine's agents do tasks in plain words; without one they do not.
@@ -68,6 +85,7 @@ class AssistantSettings(ModelSettings):
     Attributes:
         steps: how many answers of the model one task may take.
         tokens: of all answers to one task together, prompts included.
+        cost: of them, in the currency of the prices; None for no bound.
         answer_tokens: how long one answer may be.
         time_s: for one task, while it waits for no person.
         repairs: how often in a row an answer that cannot be used is sent back.
@@ -75,6 +93,13 @@ class AssistantSettings(ModelSettings):
 
     steps: int = Field(default=20, gt=0)
     tokens: int = Field(default=100_000, gt=0)
+    cost: float | None = Field(default=None, gt=0)
     answer_tokens: int = Field(default=4_000, gt=0)
     time_s: float = Field(default=600.0, gt=0)
     repairs: int = Field(default=2, ge=0, le=10)
+
+    @model_validator(mode="after")
+    def _counted(self) -> Self:
+        if self.cost is not None and self.is_free:
+            raise ValueError("cost bounds nothing without price_in and price_out")
+        return self

@@ -156,3 +156,14 @@ class TestLocalHub:
         (tmp_path / "hub.json").write_text("{")
         with pytest.raises(ConfigError, match=r"hub\.json"):
             LocalHub.find(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("section", "key"), [("planner", "max_cost"), ("assistant", "cost")], ids=["plans", "tasks"]
+)
+def test_a_budget_in_money_needs_prices(home: Path, section: str, key: str) -> None:
+    file = write_file(home, f'[{section}]\nmodel = "m"\n{key} = 2.5\n')
+    with pytest.raises(ConfigError, match=f"{key} bounds nothing without price_in and price_out"):
+        load_settings()
+    file.write_text(f"[{section}]\n{key} = 2.5\nprice_out = 8\n")
+    assert getattr(getattr(load_settings(), section), key) == 2.5

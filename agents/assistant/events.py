@@ -19,6 +19,7 @@ class Budget:
     Attributes:
         steps: answers of the model.
         tokens: of all answers together, prompts included.
+        cost: of all answers together, at the model's prices; None for no bound.
         time_s: while no person is waited for.
         repairs: answers in a row that cannot be used.
     """
@@ -27,6 +28,7 @@ class Budget:
     tokens: int = 100_000
     time_s: float = 600.0
     repairs: int = 2
+    cost: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,17 +60,19 @@ class Begin:
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """The model answered; ``tokens`` is what the answer cost, prompt included."""
+    """The model answered; ``tokens`` and ``cost`` are what that took, prompt included."""
 
     text: str
     tokens: int
+    cost: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class Unanswered:
-    """The model gave no answer."""
+    """The model gave no answer, or was not asked because the answer might have cost too much."""
 
     reason: str
+    over_budget: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,9 +121,15 @@ Event = Begin | Answered | Unanswered | Called | CallFailed | Replied | Paused |
 
 @dataclass(frozen=True, slots=True)
 class AskModel:
-    """Give this chat to the model; hear `Answered` or `Unanswered`."""
+    """Give this chat to the model; hear `Answered` or `Unanswered`.
+
+    Attributes:
+        tokens, cost: what that may take; None for no bound.
+    """
 
     chat: tuple[ChatMessage, ...]
+    tokens: int
+    cost: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +167,7 @@ class Finish:
     answer: str
     steps: int
     tokens: int
+    cost: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,8 +175,8 @@ class Fail:
     """It is given up.
 
     Attributes:
-        why: ``budget`` (steps or tokens), ``time``, ``model`` (no answer, or none that can be
-            used) or ``impossible`` (the model's own word).
+        why: ``budget`` (steps, tokens or money), ``time``, ``model`` (no answer, or none that can
+            be used) or ``impossible`` (the model's own word).
     """
 
     why: Literal["budget", "time", "model", "impossible"]

@@ -21,6 +21,7 @@ from typing import Any, Literal
 from constellation.errors import InvalidTransition
 from constellation.llm.chat import ChatMessage, to_mend
 from constellation.llm.reply import UnreadableError, read
+from constellation.llm.spending import DIGITS, money
 
 from .events import (
     Answered,
@@ -55,13 +56,14 @@ class Machine:
     Attributes:
         state: where it stands; from ``ended`` nothing leads on.
         steps: answers of the model so far.
-        tokens: what they cost.
+        tokens, cost: what they took.
     """
 
     def __init__(self) -> None:
         self.state: State = "idle"
         self.steps = 0
         self.tokens = 0
+        self.cost = 0.0
         self._budget = Budget()
         self._names: frozenset[str] = frozenset()
         self._chat: list[ChatMessage] = []
@@ -94,6 +96,10 @@ class Machine:
         """When to send `Tick`; None while a person is waited for, and when it is over."""
         return self._since + self._left_s if self.state in _COUNTED else None
 
+    def spent(self) -> dict[str, Any]:
+        """What it took so far: ``steps``, ``tokens`` and ``cost``."""
+        return {"steps": self.steps, "tokens": self.tokens, "cost": self.cost}
+
     # ── transitions ─────────────────────────────────────────────────────────────────────────────
 
     def _begin(self, event: Begin) -> list[Instruction]:
@@ -107,6 +113,7 @@ class Machine:
     def _answered(self, event: Answered) -> list[Instruction]:
         self.steps += 1
         self.tokens += event.tokens
+        self.cost = round(self.cost + event.cost, DIGITS)
         try:
             action = read(event.text, Action)
             self._check(action)
@@ -131,7 +138,7 @@ class Machine:
         match action.do:
             case "finish":
                 self.state = "ended"
-                return [Finish(action.text, self.steps, self.tokens)]
+                return [Finish(action.text, **self.spent())]
             case "give_up":
                 return self._fail("impossible", action.text)
             case "ask":
@@ -145,7 +152,7 @@ class Machine:
                 return [report, Call(action.skill, action.arguments, self._tainted)]
 
     def _unanswered(self, event: Unanswered) -> list[Instruction]:
-        return self._fail("model", event.reason)
+        return self._fail("budget" if event.over_budget else "model", event.reason)
 
     def _returned(self, event: Called) -> list[Instruction]:
         return self._learn({"output": event.output})
@@ -181,8 +188,14 @@ class Machine:
         if self.tokens >= budget.tokens:
             reason = f"It was not done after {self.tokens:,} tokens; {budget.tokens:,} are allowed."
             return self._fail("budget", reason)
+        left = None
+        if budget.cost is not None:
+            left = round(budget.cost - self.cost, DIGITS)
+            if left <= 0:
+                reason = f"It was not done for {money(self.cost)}; {money(budget.cost)} is allowed."
+                return self._fail("budget", reason)
         self.state = "thinking"
-        return [AskModel(tuple(self._chat))]
+        return [AskModel(tuple(self._chat), budget.tokens - self.tokens, left)]
 
     def _fail(
         self, why: Literal["budget", "time", "model", "impossible"], message: str

@@ -18,7 +18,8 @@ from constellation.errors import (
     LocalProtocolError,
     TaskTimedOut,
 )
-from constellation.llm.chat import ChatMessage, ChatModel, ModelUnavailable
+from constellation.llm.chat import ChatModel, ModelUnavailable
+from constellation.llm.spending import Left, OverBudget
 
 from ..context import Context, Port
 from ..errors import BudgetSpent, Denied, GaveUp, ModelFailed, SkillCrashed, UnknownSkill
@@ -100,7 +101,7 @@ class Assistant:
                 return wanted
             if isinstance(wanted, Fail):
                 kind, remedy = _FAILURES[wanted.why]
-                raise kind(wanted.message, remedy=remedy)
+                raise kind(wanted.message, remedy=remedy, **self._machine.spent())
             instructions = self._handle(await self._do(wanted))
 
     async def _do(self, wanted: Instruction) -> Event:
@@ -109,8 +110,8 @@ class Assistant:
                 return Replied(await self._context.ask(question))
             case Call():
                 return await self._in_time(self._call(wanted))
-            case AskModel(chat):
-                return await self._in_time(self._ask_model(chat))
+            case AskModel():
+                return await self._in_time(self._ask_model(wanted))
         raise LocalProtocolError(f"The assistant cannot do {wanted!r}.")
 
     def _handle(self, event: Event) -> list[Instruction]:
@@ -149,12 +150,15 @@ class Assistant:
 
     # ── what takes time ─────────────────────────────────────────────────────────────────────────
 
-    async def _ask_model(self, chat: Sequence[ChatMessage]) -> Event:
+    async def _ask_model(self, asked: AskModel) -> Event:
+        left = Left(asked.tokens, math.inf if asked.cost is None else asked.cost)
         try:
-            answer = await self._model.answer(chat, Action)
+            answer = await self._model.answer(asked.chat, Action, left=left)
         except ModelUnavailable as error:
-            return Unanswered(str(error))
-        return Answered(answer.text, answer.tokens)
+            return Unanswered(error.message)
+        except OverBudget as error:
+            return Unanswered(error.message, over_budget=True)
+        return Answered(answer.text, answer.tokens, answer.cost)
 
     async def _call(self, call: Call) -> Event:
         skill = self._registry.get(call.skill)

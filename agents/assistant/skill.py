@@ -39,6 +39,7 @@ class Done(TypedDict):
     answer: str
     steps: int
     tokens: int
+    cost: float
     trajectory: Trajectory | None
 
 
@@ -57,7 +58,9 @@ def make_assistant(
         ConfigError: the model lacks a key, or the extra ``llm`` is not installed.
     """
     thinking = model or open_model(settings, max_tokens=settings.answer_tokens)
-    budget = Budget(settings.steps, settings.tokens, settings.time_s, settings.repairs)
+    budget = Budget(
+        settings.steps, settings.tokens, settings.time_s, settings.repairs, settings.cost
+    )
 
     @skill(IN_WORDS, effect="write", idempotent=False)
     async def do(context: Context, instruction: str, data: Any = None) -> Done:
@@ -83,7 +86,13 @@ def make_assistant(
                 error.details["trajectory"] = await _hand_in(file, context)
                 raise
         trajectory = await _hand_in(file, context)
-        return Done(answer=done.answer, steps=done.steps, tokens=done.tokens, trajectory=trajectory)
+        return Done(
+            answer=done.answer,
+            steps=done.steps,
+            tokens=done.tokens,
+            cost=done.cost,
+            trajectory=trajectory,
+        )
 
     return do
 

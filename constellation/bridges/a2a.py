@@ -7,7 +7,8 @@ others.
 Approvals stay with people. An agent that could approve what it asked for would make them void, so
 a step that waits for one is told as progress; what else a task asks makes it ``input-required``.
 
-Tasks are kept in memory: after a restart the constellations go on, and are shown by the hub alone.
+Tasks are kept in memory, the latest of them: after a restart, or once so many others came after
+them, the constellations go on and are shown by the hub alone.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from typing import Any
 
 from a2a.helpers import new_data_part, new_task, new_text_part
 from a2a.server.agent_execution import AgentExecutor, RequestContext
+from a2a.server.context import ServerCallContext
 from a2a.server.events import EventQueue
 from a2a.server.request_handlers import DefaultRequestHandler
 from a2a.server.routes import create_agent_card_routes, create_jsonrpc_routes
@@ -34,6 +36,7 @@ from a2a.types import (
     SecurityRequirement,
     SecurityScheme,
     StringList,
+    Task,
 )
 from a2a.types import TaskState as A2ATaskState
 from starlette.applications import Starlette
@@ -56,6 +59,16 @@ from constellation.telling.questions import parse_answer
 from .http import credential, listening, serving
 
 RPC = "/a2a"
+MOST_TASKS = 1_000
+ENDED = frozenset(
+    {
+        A2ATaskState.TASK_STATE_COMPLETED,
+        A2ATaskState.TASK_STATE_FAILED,
+        A2ATaskState.TASK_STATE_CANCELED,
+        A2ATaskState.TASK_STATE_REJECTED,
+    }
+)
+FORGOTTEN = "What this task was about is forgotten; the hub still knows: constellation ps --all"
 REMEDY = "Send the credential of a client of the hub as the bearer token."
 SKILL = AgentSkill(
     id="request",
@@ -83,16 +96,56 @@ class Followed:
     question: str = ""
 
 
+class KeptTasks(InMemoryTaskStore):
+    """The latest tasks, in memory.
+
+    Args:
+        most: so many are kept. Those that have ended go first, the oldest of them before others.
+
+    Attributes:
+        followed: the constellations of tasks that have not ended, by task.
+    """
+
+    def __init__(self, most: int = MOST_TASKS) -> None:
+        super().__init__()
+        self.followed: dict[str, Followed] = {}
+        self._most = most
+        # Owners, in the order of their tasks; what came with a request is not kept.
+        self._open: dict[str, ServerCallContext] = {}
+        self._ended: dict[str, ServerCallContext] = {}
+
+    async def save(self, task: Task, context: ServerCallContext) -> None:
+        """See `TaskStore.save`."""
+        await super().save(task, context)
+        owner = ServerCallContext(user=context.user)
+        if task.status.state in ENDED:
+            self._open.pop(task.id, None)
+            self._ended.setdefault(task.id, owner)
+        else:
+            self._open.setdefault(task.id, owner)
+        while len(self._open) + len(self._ended) > self._most:
+            oldest = self._ended or self._open
+            name = next(iter(oldest))
+            await self.delete(name, oldest[name])
+
+    async def delete(self, task_id: str, context: ServerCallContext) -> None:
+        """See `TaskStore.delete`."""
+        await super().delete(task_id, context)
+        for kept in (self._open, self._ended, self.followed):
+            kept.pop(task_id, None)
+
+
 class FabricExecutor(AgentExecutor):
     """Runs requests as constellations of a hub.
 
     Args:
         url: of the hub.
+        tasks: where tasks are kept, and what each of them stands for.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, tasks: KeptTasks) -> None:
         self._url = url
-        self._followed: dict[str, Followed] = {}
+        self._followed = tasks.followed
 
     async def execute(self, context: RequestContext, event_queue: EventQueue) -> None:
         """Submit a request, or hand in an answer; tell what happens until an end or a question.
@@ -102,16 +155,21 @@ class FabricExecutor(AgentExecutor):
         task, message = context.current_task, context.message
         if message is None or context.task_id is None or context.context_id is None:
             return
+        followed = self._followed.get(context.task_id)
         if task is None:
             begun = A2ATaskState.TASK_STATE_SUBMITTED
             task = new_task(context.task_id, context.context_id, begun, history=[message])
             await event_queue.enqueue_event(task)
+        elif followed is None:
+            # What it stood for is forgotten: an answer must not become a request.
+            updater = TaskUpdater(event_queue, task.id, task.context_id)
+            await updater.failed(_says(updater, FORGOTTEN))
+            return
         updater = TaskUpdater(event_queue, task.id, task.context_id)
         said = context.get_user_input()
         headers = context.call_context.state["headers"]
         try:
             async with connect(self._url, token=credential(headers, REMEDY)) as fabric:
-                followed = self._followed.get(task.id)
                 if followed is None:
                     work = await fabric.submit(said, traceparent=headers.get("traceparent"))
                     followed = self._followed[task.id] = Followed(work.id)
@@ -194,16 +252,17 @@ def agent_card(base: str) -> AgentCard:
     )
 
 
-def a2a_app(url: str, base: str) -> Starlette:
+def a2a_app(url: str, base: str, tasks: KeptTasks | None = None) -> Starlette:
     """The agent as an ASGI application.
 
     Args:
         url: of the hub.
         base: see `agent_card`.
+        tasks: where tasks are kept; None for a place of their own.
     """
-    card = agent_card(base)
+    card, tasks = agent_card(base), tasks or KeptTasks()
     handler = DefaultRequestHandler(
-        agent_executor=FabricExecutor(url), task_store=InMemoryTaskStore(), agent_card=card
+        agent_executor=FabricExecutor(url, tasks), task_store=tasks, agent_card=card
     )
     app = Starlette(routes=[*create_agent_card_routes(card), *create_jsonrpc_routes(handler, RPC)])
     app.add_middleware(Admission, url=url)
@@ -211,19 +270,22 @@ def a2a_app(url: str, base: str) -> Starlette:
 
 
 @asynccontextmanager
-async def serve_a2a(url: str, host: str, port: int) -> AsyncIterator[str]:
+async def serve_a2a(
+    url: str, host: str, port: int, tasks: KeptTasks | None = None
+) -> AsyncIterator[str]:
     """Serve the agent for as long as the context is open; yields its base address.
 
     Args:
         url: of the hub.
         host, port: where to listen; 0 takes a free port.
+        tasks: see `a2a_app`.
 
     Raises:
         ConfigError: the address cannot be bound.
     """
     async with listening(host, port) as listener:
         base = f"http://{host}:{listener.getsockname()[1]}"
-        async with serving(a2a_app(url, base), listener):
+        async with serving(a2a_app(url, base, tasks), listener):
             yield base
 
 

@@ -131,6 +131,8 @@ async def _tell(work: Work, after: int, say: Say) -> None:
                     asked = Asked(work.id, event.task, question["id"], event.seq)
                     await _ask(question, asked, say)
                     return
+    if not watched.is_whole:
+        watched.replace(await work.show())
     for task, output in results(watched.constellation).items():
         name = watched.constellation.nodes[task].task.name or task
         await say(f"\n**{_line(name)}**\n\n{_quoted(full(output))}\n")

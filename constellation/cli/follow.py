@@ -15,6 +15,7 @@ from anyio.abc import TaskGroup
 from constellation.aip.inbox import Event
 from constellation.client import HubClient
 from constellation.errors import GraphError, InvalidTransition
+from constellation.graph.export import from_json
 from constellation.telling.text import clean
 from constellation.telling.values import one_line, say_answer
 from constellation.telling.watched import Watched
@@ -57,6 +58,9 @@ class Follower:
         events = await self._hub.follow(self.watched.constellation.id)
         with self._hub.link_told(self._tell_of_link):
             await self._follow(events)
+        if not self.watched.is_whole:
+            shown = await self._hub.show(self.watched.constellation.id)
+            self.watched.replace(from_json(shown["graph"]))
         return self.watched.ended_at is not None
 
     async def _follow(self, events: AsyncGenerator[Event]) -> None:
@@ -118,7 +122,8 @@ class Follower:
 
     def _is_open(self, task: str, question: Mapping[str, Any]) -> bool:
         # Events of the past are told again at the start: only the question open now is asked.
-        current = self.watched.constellation.nodes[task].question
+        node = self.watched.constellation.nodes.get(task)
+        current = None if node is None else node.question
         return current is not None and current["id"] == question["id"]
 
     async def _ask_person(self, task: str, question: Mapping[str, Any]) -> None:

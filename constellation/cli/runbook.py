@@ -123,6 +123,7 @@ def _extract_with_model(
         on=on,
         repairs=planner.repairs,
         tokens=planner.max_tokens,
+        cost=planner.most_cost,
     )
     return run_async(read)
 

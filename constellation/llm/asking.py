@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from math import inf
 from typing import TypeVar
 
 from pydantic import BaseModel
 
-from .chat import ChatMessage, ChatModel, ModelUnavailable, to_mend
+from .chat import ChatMessage, ChatModel, to_mend
 from .reply import UnreadableError, read
+from .spending import Account
 
 M = TypeVar("M", bound=BaseModel)
 T = TypeVar("T")
@@ -22,8 +22,9 @@ async def ask_until_usable(
     use: Callable[[M], T],
     *,
     repairs: int,
-    tokens: int,
-    cost: float = inf,
+    tokens: float,
+    cost: float,
+    account: Account | None = None,
     heard: Callable[[str], None] | None = None,
 ) -> T:
     """What `use` makes of an answer.
@@ -34,37 +35,26 @@ async def ask_until_usable(
         use: makes something of it, or raises `UnreadableError`, whose problems the model is told.
         repairs: how often an answer that cannot be used is sent back.
         tokens: of all answers together, prompts included.
-        cost: of all answers together.
+        cost: of all answers together, at the model's prices.
+        account: what has been spent of that before, and where it is counted.
         heard: told each piece of the first answer as it comes.
 
     Raises:
         UnreadableError: the last answer could not be used either.
-        ModelUnavailable: there was no answer, or too much is spent.
+        ModelUnavailable: there was no answer.
+        OverBudget: the next one might cost too much.
     """
-    spent, paid = 0, 0.0
+    account = account or Account()
     asked = list(chat)
     while True:
-        answer = await model.answer(asked, kind, heard)
+        answer = await model.answer(asked, kind, heard, account.left(tokens, cost))
         heard = None
-        spent += answer.tokens
-        paid += answer.cost
+        account.pay(answer.tokens, answer.cost)
         try:
             return use(read(answer.text, kind))
         except UnreadableError as error:
             if not repairs:
                 raise
             problems = error.problems
-        if spent >= tokens:
-            raise ModelUnavailable(
-                f"The model used {spent} tokens and gave no answer that can be used; "
-                f"{tokens} are allowed.",
-                remedy="Raise its tokens in the settings, or say it in fewer words.",
-            )
-        if paid >= cost:
-            raise ModelUnavailable(
-                f"The model cost {paid:.4g} and gave no answer that can be used; {cost:.4g} is "
-                "allowed.",
-                remedy="Raise its cost in the settings, or say it in fewer words.",
-            )
         repairs -= 1
         asked += to_mend(answer.text, problems)

@@ -11,6 +11,8 @@ from pydantic import BaseModel
 
 from constellation.errors import PlanError
 
+from .spending import Left
+
 
 class ChatMessage(TypedDict):
     """One message of a chat, as OpenAI's interface has it."""
@@ -20,7 +22,7 @@ class ChatMessage(TypedDict):
 
 
 class ModelUnavailable(PlanError):
-    """The model's endpoint cannot be used: not reached, refused, too slow, or out of budget."""
+    """The model's endpoint cannot be used: not reached, refused, or too slow."""
 
     code = "plan.model"
 
@@ -40,6 +42,9 @@ class Answer:
     cost: float = 0.0
 
 
+NO_BOUND = Left()
+
+
 class ChatModel(Protocol):
     """Something that answers a chat with a JSON object."""
 
@@ -48,6 +53,7 @@ class ChatModel(Protocol):
         chat: Sequence[ChatMessage],
         kind: type[BaseModel],
         heard: Callable[[str], None] | None = None,
+        left: Left = NO_BOUND,
     ) -> Answer:
         """The model's answer.
 
@@ -55,9 +61,11 @@ class ChatModel(Protocol):
             chat: the messages so far.
             kind: what the object shall be; servers with structured output are held to its schema.
             heard: told each piece of the answer as it comes.
+            left: what it may take.
 
         Raises:
             ModelUnavailable: there is no answer.
+            OverBudget: it might take more than is left, and was not asked.
         """
         ...
 

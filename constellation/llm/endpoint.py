@@ -12,7 +12,8 @@ from pydantic import BaseModel
 from constellation.errors import ConfigError
 from constellation.model_settings import ModelSettings
 
-from .chat import Answer, ChatMessage, ModelUnavailable
+from .chat import NO_BOUND, Answer, ChatMessage, ModelUnavailable
+from .spending import Left, Prices
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 
 MAX_TOKENS = 16_000
+FREE = Prices()
 
 
 class OpenAIModel:
@@ -34,7 +36,7 @@ class OpenAIModel:
         base_url, api_key: None takes ``OPENAI_BASE_URL`` and ``OPENAI_API_KEY``.
         timeout_s: for one answer.
         max_tokens: how long one answer may be.
-        prices: of a million tokens of prompts, and of answers.
+        prices: what it is paid.
 
     Raises:
         ConfigError: the extra ``llm`` is not installed, or no key is set.
@@ -48,7 +50,7 @@ class OpenAIModel:
         api_key: str | None = None,
         timeout_s: float = 60.0,
         max_tokens: int = MAX_TOKENS,
-        prices: tuple[float, float] = (0.0, 0.0),
+        prices: Prices = FREE,
     ) -> None:
         self._model = model
         self._max_tokens = max_tokens
@@ -62,20 +64,22 @@ class OpenAIModel:
         chat: Sequence[ChatMessage],
         kind: type[BaseModel],
         heard: Callable[[str], None] | None = None,
+        left: Left = NO_BOUND,
     ) -> Answer:
         """See `ChatModel.answer`."""
         from openai import APIError, BadRequestError, UnprocessableEntityError
 
+        longest = left.longest(_estimated_tokens(chat), self._prices, self._max_tokens)
         try:
             # A connection for each answer costs nothing beside it, and none is left behind.
             async with self._open() as client:
                 if self._takes_schema:
                     try:
-                        return await self._ask(client, chat, kind, heard)
+                        return await self._ask(client, chat, kind, heard, longest)
                     except (BadRequestError, UnprocessableEntityError):
                         # Not every server knows the field; what else is wrong is told again.
                         self._takes_schema = False
-                return await self._ask(client, chat, None, heard)
+                return await self._ask(client, chat, None, heard, longest)
         except (APIError, JSONDecodeError) as error:
             raise _unavailable(self._model, error) from None
 
@@ -85,6 +89,7 @@ class OpenAIModel:
         chat: Sequence[ChatMessage],
         kind: type[BaseModel] | None,
         heard: Callable[[str], None] | None,
+        longest: int,
     ) -> Answer:
         from openai import omit
 
@@ -95,7 +100,7 @@ class OpenAIModel:
             messages=cast("list[ChatCompletionMessageParam]", list(chat)),
             stream=True,
             stream_options={"include_usage": True},
-            max_completion_tokens=self._max_tokens,
+            max_completion_tokens=longest,
             response_format=omit if kind is None else _response_format(kind),
         ) as stream:
             async for chunk in stream:
@@ -107,9 +112,8 @@ class OpenAIModel:
                     if heard is not None:
                         heard(piece)
         text = "".join(parts)
-        said, answered = used or _estimated_tokens(chat, text)
-        price_in, price_out = self._prices
-        return Answer(text, said + answered, (said * price_in + answered * price_out) / 1e6)
+        said, answered = used or (_estimated_tokens(chat), _tokens_of(text))
+        return Answer(text, said + answered, self._prices.of(said, answered))
 
 
 def open_model(settings: ModelSettings, *, max_tokens: int = MAX_TOKENS) -> OpenAIModel:
@@ -128,7 +132,7 @@ def open_model(settings: ModelSettings, *, max_tokens: int = MAX_TOKENS) -> Open
         api_key=None if key is None else key.get_secret_value(),
         timeout_s=settings.timeout_s,
         max_tokens=max_tokens,
-        prices=(settings.price_in, settings.price_out),
+        prices=Prices(settings.price_in, settings.price_out),
     )
 
 
@@ -161,8 +165,13 @@ def _response_format(kind: type[BaseModel]) -> ResponseFormatJSONSchema:
     }
 
 
-def _estimated_tokens(chat: Sequence[ChatMessage], text: str) -> tuple[int, int]:
-    return sum(len(message["content"]) for message in chat) // 4, len(text) // 4
+def _estimated_tokens(chat: Sequence[ChatMessage]) -> int:
+    return sum(_tokens_of(message["content"]) for message in chat)
+
+
+def _tokens_of(text: str) -> int:
+    # Bytes, for scripts with many letters need a token for one or two of them.
+    return len(text.encode(errors="replace")) // 4
 
 
 def _unavailable(model: str, error: Exception) -> ModelUnavailable:

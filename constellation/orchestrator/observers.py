@@ -3,7 +3,8 @@
 A subscription is a cursor into the journal. While its reader keeps up, facts are pushed as they are
 committed; when too much is waiting for it, pushing stops and goes on from the cursor, out of the
 journal, once the reader has caught up. Notices, which are not journaled, are dropped meanwhile.
-A fact that a reader cannot take, for its size or depth, is told as ``omitted``.
+A fact that a reader cannot take, for its size or depth, is told as ``omitted``, with what of it is
+small.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from .journal import Journal
 HIGH_WATER_BYTES = 1024 * 1024
 CATCH_UP_FACTS = 500
 MAX_SUBSCRIPTIONS = 100
+# Texts of an omitted fact that are told all the same: names, states.
+SHORT_CHARS = 200
 
 
 class Reader(Protocol):
@@ -158,12 +161,17 @@ def _tell(subscription: Subscription, fact: Fact, seq: int) -> None:
         try:
             reader.send("event", {**event, "seq": seq})
         except ProtocolError as error:
-            omitted = {"kind": fact.kind, "reason": error.message}
-            if "task" in fact.body:
-                omitted["task"] = fact.body["task"]
+            rest = {key: value for key, value in fact.body.items() if _is_small(value)}
+            omitted = {"kind": fact.kind, "reason": error.message, "rest": rest}
             reader.send("event", {**event, "seq": seq, "kind": "omitted", "body": omitted})
     except ProtocolError as error:
         reader.give_up(error)
+
+
+def _is_small(value: Any) -> bool:
+    if isinstance(value, str):
+        return len(value) <= SHORT_CHARS
+    return value is None or isinstance(value, bool | int | float)
 
 
 def _event(subscription: Subscription, event: Fact | Notify) -> dict[str, Any]:

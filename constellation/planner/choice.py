@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from math import inf
-
 from constellation.errors import ConfigError
 from constellation.model_settings import PlannerSettings
 
@@ -31,7 +29,7 @@ def make_planner(settings: PlannerSettings) -> Planner:
     budget = Budget(
         repairs=settings.repairs,
         tokens=settings.max_tokens,
-        cost=inf if settings.max_cost is None else settings.max_cost,
+        cost=settings.most_cost,
         time_s=settings.max_time_s,
         tasks=settings.max_tasks,
     )

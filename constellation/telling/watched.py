@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from constellation.errors import GraphError, InvalidTransition
 from constellation.graph.constellation import Constellation
 from constellation.graph.edits import Batch
 from constellation.graph.plain import batch_from_plain
@@ -62,6 +63,8 @@ class Watched:
         paused: True if nothing more is started for now.
         remarks: for a task, its latest progress message or the reason why it waits.
         inverses: for the versions of the latest edits, what undoes them; None if nothing does.
+        is_whole: False once a fact was left out for its size: the graph may then lack what the hub
+            shows, which `replace` takes over.
     """
 
     def __init__(self, identifier: str) -> None:
@@ -73,10 +76,17 @@ class Watched:
         self.paused = False
         self.remarks: dict[str, str] = {}
         self.inverses: dict[int, Batch | None] = {}
+        self.is_whole = True
+        self._ended_as: TaskState | None = None
 
     @property
     def state(self) -> TaskState:
-        return self.constellation.state
+        return self._ended_as or self.constellation.state
+
+    def replace(self, graph: Constellation) -> None:
+        """Take over a graph that the hub shows."""
+        self.constellation = graph
+        self.is_whole = True
 
     def take(self, event: Mapping[str, Any]) -> list[Line]:
         """Take in one event (a fact or a notice) and tell what it means."""
@@ -105,8 +115,9 @@ class Watched:
                 yield f"Cancellation: {body['reason']}.", "yellow"
             case "ended":
                 self.ended_at = time
+                self._ended_as = TaskState(body["state"])
             case "reopened":
-                self.ended_at = None
+                self.ended_at = self._ended_as = None
                 yield "Taken up again.", "yellow"
             case "progress":
                 self._remember(body["task"], _progress(body))
@@ -118,11 +129,35 @@ class Watched:
                 self._edit(body, time)
                 yield self._edited(body), ""
             case "started" | "finished" | "settled" | "requeued" | "asked" | "answered":
-                self.constellation.replay(kind, body, time)
+                self._replay(kind, body, time)
                 yield from self._changed(kind, body)
+            case "omitted":
+                yield from self._omitted(body, time)
+
+    def _replay(self, kind: str, body: Mapping[str, Any], time: float) -> None:
+        try:
+            self.constellation.replay(kind, body, time)
+        except (GraphError, InvalidTransition):
+            # It rests on something that was left out.
+            if self.is_whole:
+                raise
+
+    def _omitted(self, body: Mapping[str, Any], time: float) -> Iterator[tuple[str, str]]:
+        self.is_whole = False
+        kind, rest = body["kind"], body.get("rest", {})
+        about = f" of {self._label(rest['task'])}" if "task" in rest else ""
+        yield f"Left out here: {kind}{about}: {body['reason']}", "yellow"
+        if kind == "finished" and "state" in rest:
+            self._replay(kind, rest, time)
+            yield from self._changed(kind, rest)
 
     def _edit(self, body: Mapping[str, Any], time: float) -> None:
-        applied = self.constellation.apply(batch_from_plain(body["batch"]), time)
+        try:
+            applied = self.constellation.apply(batch_from_plain(body["batch"]), time)
+        except GraphError:
+            if self.is_whole:
+                raise
+            return
         self.inverses[applied.version] = applied.inverse
         self.inverses.pop(applied.version - KEPT_INVERSES, None)
 
@@ -135,7 +170,7 @@ class Watched:
                 again = f" (attempt {body['attempt']})" if body["attempt"] > 1 else ""
                 yield f"{label} started{_on(body['device'], label)}{again}", ""
             case "finished":
-                yield self._finished(task, label), STATE_STYLES[body["state"]]
+                yield self._finished(body, label), STATE_STYLES[body["state"]]
             case "requeued":
                 yield f"{label} is queued again: {body['reason']}", "yellow"
             case "asked":
@@ -145,7 +180,8 @@ class Watched:
                 yield f"{label} was answered {say_answer(body['answer'])}{by}", ""
 
     def _label(self, task: str) -> str:
-        return self.constellation.nodes[task].task.name or task
+        node = self.constellation.nodes.get(task)
+        return task if node is None else node.task.name or task
 
     def _remember(self, task: str, text: str) -> None:
         if text:
@@ -167,8 +203,10 @@ class Watched:
         by = f" by {author}" if author else ""
         return f"Edited{by} to version {body['version']}: {', '.join(words)}."
 
-    def _finished(self, task: str, label: str) -> str:
-        node = self.constellation.nodes[task]
+    def _finished(self, body: Mapping[str, Any], label: str) -> str:
+        node = self.constellation.nodes.get(body["task"])
+        if node is None:
+            return f"{label} {body['state']}"
         where = _on(node.device, label)
         took = ""
         if node.started_at is not None and node.finished_at is not None:

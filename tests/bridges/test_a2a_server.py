@@ -9,17 +9,22 @@ from typing import Any
 
 import httpx
 import pytest
+from a2a.auth.user import User
 from a2a.client import Client, ClientConfig, create_client
 from a2a.helpers import get_data_parts, new_data_part, new_text_message, new_text_part
+from a2a.server.context import ServerCallContext
 from a2a.types import (
     CancelTaskRequest,
     GetTaskRequest,
+    ListTasksRequest,
     Message,
     Part,
     Role,
     SendMessageRequest,
     StreamResponse,
+    Task,
     TaskState,
+    TaskStatus,
     TaskStatusUpdateEvent,
 )
 from a2a.utils.errors import A2AError
@@ -27,7 +32,7 @@ from anyio.from_thread import start_blocking_portal
 
 from constellation import fabric
 from constellation.aip.client import connect
-from constellation.bridges.a2a import serve_a2a
+from constellation.bridges.a2a import Followed, KeptTasks, serve_a2a
 from constellation.cli.embedded import embedded_hub
 from constellation.cli.processes import child
 from constellation.config import LocalHub, load_settings
@@ -247,3 +252,49 @@ async def test_a_message_without_words_is_refused(hub: LocalHub, part: Part) -> 
         told = events[-1].status_update.status
         assert told.state == TaskState.TASK_STATE_REJECTED
         assert told.message.parts[0].text
+
+
+# ── what is kept ────────────────────────────────────────────────────────────────────────────────
+
+
+def task(name: str, state: Any = TaskState.TASK_STATE_WORKING) -> Task:
+    return Task(id=name, context_id="c", status=TaskStatus(state=state))
+
+
+class Ann(User):
+    """An owner of tasks."""
+
+    is_authenticated = True
+    user_name = "ann"
+
+
+async def test_only_the_latest_tasks_are_kept_and_open_ones_longest() -> None:
+    kept, context = KeptTasks(most=3), ServerCallContext(user=Ann())
+    for name in ("open", "done", "asks"):
+        kept.followed[name] = Followed(f"c-{name}")
+        await kept.save(task(name), context)
+    await kept.save(task("done", TaskState.TASK_STATE_COMPLETED), context)
+    await kept.save(task("new"), context)
+    assert await kept.get("done", context) is None
+    assert await kept.get("open", context) == task("open")
+    await kept.save(task("newer"), context)
+    assert await kept.get("open", context) is None
+    assert list(kept.followed) == ["asks"]
+    listed = await kept.list(ListTasksRequest(), context)
+    assert {each.id for each in listed.tasks} == {"asks", "new", "newer"}
+
+
+async def test_an_answer_to_what_is_forgotten_is_no_request(
+    hub: LocalHub, tmp_path: Path, state: Path
+) -> None:
+    kept, token = KeptTasks(), hub.token.get_secret_value()
+    async with (
+        painter(tmp_path, state),
+        serve_a2a(hub.url, "127.0.0.1", 0, kept) as base,
+        reaching(base, token) as client,
+    ):
+        asked = (await said(client, "paint the wall"))[-1].status_update
+        kept.followed.clear()
+        last = (await answered(client, asked, "read hello.txt")).status_update
+        assert last.status.state == TaskState.TASK_STATE_FAILED
+        assert "is forgotten" in last.status.message.parts[0].text

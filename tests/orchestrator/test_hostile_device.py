@@ -371,7 +371,7 @@ async def test_an_observer_is_told_of_what_it_cannot_take(
             event = await anext(link.events(answer["subscription"]))
         assert event["kind"] == "omitted"
         assert event["body"]["kind"] == "finished"
-        assert event["body"]["task"] == "a"
+        assert event["body"]["rest"]["task"] == "a"
 
 
 async def test_an_observer_that_takes_next_to_nothing_loses_its_session_only(

@@ -111,7 +111,7 @@ def test_a_fact_too_large_for_a_reader_is_told_as_omitted(journal: Journal) -> N
     small, late, wide = Small(), Small(), Reader()
     for reader in (small, wide):
         observers.subscribe(reader)
-    large = Fact(1.0, "a", "finished", {"task": "t", "output": "x" * 2_000})
+    large = Fact(1.0, "a", "finished", {"task": "t", "settle": True, "output": "x" * 2_000})
     facts = [large, Fact(1.0, "a", "edited", {"batch": "x" * 2_000})]
     observers.publish(facts, journal.commit(facts))
     observers.subscribe(late, after=0)
@@ -119,8 +119,8 @@ def test_a_fact_too_large_for_a_reader_is_told_as_omitted(journal: Journal) -> N
         observers.catch_up()
     for reader in (small, late):
         assert [event["body"] for event in reader.events] == [
-            {"kind": "finished", "task": "t", "reason": "too large"},
-            {"kind": "edited", "reason": "too large"},
+            {"kind": "finished", "reason": "too large", "rest": {"task": "t", "settle": True}},
+            {"kind": "edited", "reason": "too large", "rest": {}},
         ]
         assert [event["kind"] for event in reader.events] == ["omitted", "omitted"]
         assert reader.seqs == wide.seqs

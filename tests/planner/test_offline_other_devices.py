@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from planner_cards import computers
 from planner_shapes import shape
 
 from constellation.aip.cards import DeviceCard, Effect, SkillCard
@@ -151,3 +152,32 @@ async def test_refused(request_text: str, reason: str) -> None:
 async def test_without_devices_the_reason_says_so() -> None:
     with pytest.raises(PlanError, match="No connected device has any skill"):
         await OfflinePlanner().plan("check the disk", ())
+
+
+@pytest.mark.parametrize(
+    ("request_", "device"),
+    [
+        ("list the files on the laptop", "laptop"),
+        ("list the files on every laptop", "laptop"),
+        ("show the memory of my phone", "phone"),
+        ("run 'ls' on the laptop", "laptop"),
+        ("copy a.txt from desk to the laptop", "laptop"),
+        ("copy a.txt from the laptop to desk", "laptop"),
+        ("list the files on desk and laptop", "laptop"),
+        ("list the files on desk, server and the tablets", "tablets"),
+        ("list the files on desk and mars", "mars"),
+    ],
+)
+async def test_a_device_that_is_not_there_is_named(request_: str, device: str) -> None:
+    """Whatever words the skills use: `notify.send` speaks of laptops in its examples."""
+    cards = [card for card in computers() if card.name != "laptop"]
+    with pytest.raises(PlanError, match=f"No connected device is called.*'{device}'"):
+        await OfflinePlanner().plan(request_, cards)
+
+
+async def test_what_else_stands_behind_a_device_is_none() -> None:
+    cards = [card for card in computers() if card.name != "laptop"]
+    plan = await OfflinePlanner().plan("show the memory on desk and the disks", cards)
+    assert len(plan.edits) == 2
+    plan = await OfflinePlanner().plan("notify me on desk that the laptop is old", cards)
+    assert len(plan.edits) == 1

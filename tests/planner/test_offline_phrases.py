@@ -110,6 +110,7 @@ def test_ways_to_mean_devices(text: str, mode: str) -> None:
         "on failure",
         "there is more",
         "on disk",
+        "at once",
     ],
 )
 def test_words_that_mean_no_device(text: str) -> None:
@@ -143,6 +144,10 @@ def _clauses(text: str) -> list[tuple[str, str, str]]:
         ),
         (
             "read a.txt and list x/ at the same time",
+            [("start", "read a.txt", ""), ("together", "list x/", "")],
+        ),
+        (
+            "read a.txt and list x/ all at once",
             [("start", "read a.txt", ""), ("together", "list x/", "")],
         ),
         (

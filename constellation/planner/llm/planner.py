@@ -78,6 +78,7 @@ class LlmPlanner:
         Raises:
             PlanError: the model found that it cannot be done, or gave no plan that can be used.
             ModelUnavailable: it gave no answer.
+            OverBudget: another answer might cost too much.
         """
 
         def compiled(proposal: Proposal) -> Plan:

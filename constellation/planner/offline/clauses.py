@@ -29,9 +29,10 @@ _THEN = (
     r"|at last|in the end|at the end|followed by|subsequently|next(?= ,)|before"
 )
 _ENDS_SCOPE = frozenset({"finally", "lastly", "at last", "in the end", "at the end"})
+_AT_ONCE = r"(?:all )?at (?:the same time|once)|simultaneously|concurrently|in parallel"
 _TOGETHER = (
-    r"meanwhile|in the meantime|at the same time|simultaneously|concurrently"
-    r"|in parallel(?: with (?:that|this|it))?|while (?:that|it) (?:runs|is running|happens)|while"
+    rf"meanwhile|in the meantime|(?:{_AT_ONCE})(?: with (?:that|this|it))?"
+    r"|while (?:that|it) (?:runs|is running|happens)|while"
 )
 _JOINT = r"(?:and|but|also|plus|as well as|as well|&|,|or(?: ,)?(?= if))"
 _IF = (
@@ -45,6 +46,7 @@ _ELSE = r"(?:or else|otherwise|else|if not)"
 _CONNECTIVE = pattern(
     rf"(?:{_JOINT} )*(?P<otherwise>{_ELSE})(?: ,)?(?: then)?"
     rf"|(?:{_JOINT} )*(?P<then>{_THEN})(?: ,)?"
+    rf"|(?P<adverb>{_AT_ONCE})(?= <device>(?: ,| and| then|$))"
     rf"|(?:{_JOINT} )*(?P<together>{_TOGETHER})(?: ,)?"
     rf"|(?P<joint>(?:{_JOINT} )*)(?P<if>{_IF})"
     rf"|(?P<and>{_JOINT}(?: {_JOINT})*)"
@@ -150,6 +152,10 @@ class _Reader:
                 position += 1
                 continue
             end = self.sentence.index(match.end())
+            if match["adverb"] and self._is_undivided(start, position):
+                # ``list the files in parallel on desk and server``: one command all the same.
+                self.sentence = self.sentence[:position] + self.sentence[end:]
+                continue
             if match["and"] and not self._is_boundary(start, position, end):
                 position = end
                 continue
@@ -173,6 +179,11 @@ class _Reader:
         before, after = self.sentence[start:position], self.sentence[end:]
         return _has_command(before) and begins_command(after, self.verbs)
 
+    def _is_undivided(self, start: int, position: int) -> bool:
+        """True if a command began and has named no device yet."""
+        begun = self.sentence[start:position]
+        return _has_command(begun) and all(token.kind != "device" for token in begun.tokens)
+
     def _follow(self, match: re.Match[str]) -> None:
         if match["otherwise"]:
             self.condition = self.last.negation() if self.last else NO_CONDITION
@@ -186,7 +197,7 @@ class _Reader:
             )
             self.condition = None
             self.link = "then"
-        elif match["together"]:
+        elif match["together"] or match["adverb"]:
             self.condition, self.nested = None, False
             self.link = "together"
             if self.clauses and not _has_command(self.sentence[self.sentence.index(match.end()) :]):

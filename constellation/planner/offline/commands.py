@@ -124,8 +124,9 @@ class CommandReader:
         Raises:
             UnplacedError: it names several, or one that is unknown or unclear.
         """
-        found = phrases(phrase)
-        if len(found) > 1:
+        # One that is unknown tells more than that there are several.
+        found = sorted(phrases(phrase), key=lambda each: each.mode != "unknown")
+        if len(found) > 1 and found[0].mode != "unknown":
             several = ", ".join(each.text for each in found)
             raise UnplacedError(str(phrase), f"It names several places: {several}.")
         if found:

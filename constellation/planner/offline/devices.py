@@ -24,9 +24,13 @@ _ASK = re.compile(r"ask|have|let|tell|get|make|use|try")
 _LABEL = r"[\w.-]+=[\w.-]+"
 _PLATFORM_WORDS = {"mac": "darwin", "macos": "darwin", "macs": "darwin", "osx": "darwin"}
 _NEVER = r"(?!)"
+# What people call a device by what it is, whatever words skills use.
+_DEVICES = bag(
+    "laptop notebook desktop workstation server nas phone smartphone tablet robot raspberry"
+)
 _NO_DEVICE = bag(
     """
-    failure success error time average total top demand purpose port
+    failure success error time once average total top demand purpose port
     """
 )
 
@@ -74,7 +78,10 @@ class DeviceGrammar:
             rf"(?P<place>{_PLACE} )?(?:{_ARTICLE}|every|each|all) (?P<word>[\w-]+) {_NOUN}"
         )
         self._unknown_place = pattern(
-            rf"(?P<place>(?:on|from|at|onto) )(?:{_ARTICLE} )?(?P<word>[\w-]+)"
+            rf"(?:(?P<led>{_PLACE} )|(?P<beside>(?:,|(?:, )?(?:and|or)) ))"
+            rf"(?:(?:{_ARTICLE}|all|every|each|any) )*(?P<device>(?:{_alternatives(_DEVICES)})s?)"
+            r"|(?:(?P<place>(?:on|from|at|onto) )|(?P<also>(?:, )?(?:and|or) ))"
+            rf"(?:{_ARTICLE} )?(?P<word>[\w-]+)"
         )
 
     def _grammar(self) -> str:
@@ -126,7 +133,8 @@ class DeviceGrammar:
         tokens: list[Token] = []
         index = 0
         while index < len(phrase):
-            found = self._at(phrase, index, tokens) or self._unknown_at(phrase, index, vocabulary)
+            found = self._at(phrase, index, tokens)
+            found = found or self._unknown_at(phrase, index, vocabulary, tokens)
             if found is None:
                 tokens.append(phrase.tokens[index])
                 index += 1
@@ -159,26 +167,35 @@ class DeviceGrammar:
         return replace(meant, place=(match["place"] or "").strip()), end
 
     def _unknown_at(
-        self, phrase: Phrase, index: int, vocabulary: frozenset[str]
+        self,
+        phrase: Phrase,
+        index: int,
+        vocabulary: frozenset[str],
+        before: Sequence[Token],
     ) -> tuple[DevicePhrase, int] | None:
         match = phrase.match(self._unknown_noun, index)
         surely = match is not None
-        if match is None:
-            match = phrase.match(self._unknown_place, index)
-            end = phrase.index(match.end()) if match else 0
-            if match and end < len(phrase) and not _ends_phrase(phrase.tokens[end]):
-                return None
+        match = match or phrase.match(self._unknown_place, index)
         if match is None:
             return None
-        word = match["word"]
-        if word in STOP | _NO_DEVICE or is_verb(word) or stem(word) in vocabulary:
+        end, found = phrase.index(match.end()), match.groupdict()
+        following = phrase.tokens[end] if end < len(phrase) else None
+        if not surely and following and not _ends_phrase(following):
+            return None
+        joined = found.get("beside") or found.get("also")
+        if joined and not (before and before[-1].kind == "device"):
+            return None
+        if found.get("also") and following and following.kind != "mark":
+            return None
+        word = found["word"] or found["device"]
+        unlikely = word in STOP | _NO_DEVICE or is_verb(word) or stem(word) in vocabulary
+        if unlikely and word.removesuffix("s") not in _DEVICES:
             return None
         near = [self._names[name] for name in difflib.get_close_matches(word, self._names, n=2)]
-        end = phrase.index(match.end())
         return DevicePhrase(
             str(phrase[index:end]),
             "unknown",
-            place=(match["place"] or "").strip(),
+            place=(found["place"] or found.get("led") or "").strip(),
             problem=f"No connected device is called, or described as, {word!r}.",
             suggestions=tuple(near) or self._all,
             words=() if surely else phrase.tokens[index:end],

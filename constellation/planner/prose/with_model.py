@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import replace
+from math import inf
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -77,13 +78,15 @@ async def extract_with_model(
     *,
     on: str = "",
     repairs: int = 2,
-    tokens: int = 100_000,
+    tokens: float = 100_000,
+    cost: float = inf,
 ) -> Extraction:
     """A draft runbook of a guide as a model reads it; see `constellation.planner.prose.extract`.
 
     Raises:
         PlanError: the document is too long, or the model gave no reading that can be used.
         ModelUnavailable: it gave no answer.
+        OverBudget: the next answer might take more than so many tokens, or cost more.
     """
     check_length(text, source)
     guide = _Guide(text, [card.name for card in cards or ()])
@@ -94,7 +97,7 @@ async def extract_with_model(
     ]
     try:
         draft = await ask_until_usable(
-            model, chat, Listing, guide.draft, repairs=repairs, tokens=tokens
+            model, chat, Listing, guide.draft, repairs=repairs, tokens=tokens, cost=cost
         )
     except UnreadableError as error:
         raise PlanError(

@@ -134,6 +134,7 @@ def test_an_answer_that_cannot_be_used_is_sent_back_and_then_given_up(
     [
         (says("give_up", text="There is no such file."), "impossible"),
         (Unanswered("The server is down."), "model"),
+        (Unanswered("It costs too much.", over_budget=True), "budget"),
         (Tick(), "time"),
     ],
 )
@@ -153,6 +154,22 @@ def test_tokens_are_counted() -> None:
     machine.handle(says("call", tokens=1000, skill="files.read"), 0.0)
     (failed,) = machine.handle(Called(None), 0.0)
     assert failed == Fail("budget", "It was not done after 1,000 tokens; 1,000 are allowed.")
+
+
+def test_money_is_counted() -> None:
+    machine = Machine()
+    begun = Begin("Read.", BEGIN.tools, Budget(tokens=1000, cost=0.5))
+    (asked,) = machine.handle(begun, 0.0)
+    assert isinstance(asked, AskModel)
+    assert (asked.tokens, asked.cost) == (1000, 0.5)
+    call = json.dumps({"do": "call", "skill": "files.read"})
+    machine.handle(Answered(call, 10, 0.1), 0.0)
+    (asked,) = machine.handle(Called(None), 0.0)
+    assert isinstance(asked, AskModel)
+    assert (asked.tokens, asked.cost) == (990, 0.4)
+    machine.handle(Answered(call, 10, 0.4), 0.0)
+    (failed,) = machine.handle(Called(None), 0.0)
+    assert failed == Fail("budget", "It was not done for 0.50; 0.50 is allowed.")
 
 
 def test_time_stands_still_while_a_person_decides() -> None:
@@ -260,7 +277,8 @@ def lines() -> list[str]:
 def test_a_replay_tells_the_calls(lines: list[str]) -> None:
     replayed = replay(lines)
     assert replayed.calls == (Call("files.read", {"path": "a.txt"}, tainted=False),)
-    assert replayed.outcome == {"at": 3, "does": "Finish", "answer": "x", "steps": 2, "tokens": 20}
+    spent = {"steps": 2, "tokens": 20, "cost": 0.0}
+    assert replayed.outcome == {"at": 3, "does": "Finish", "answer": "x", **spent}
 
 
 def test_one_that_breaks_off_is_replayed_as_far_as_it_goes(lines: list[str]) -> None:

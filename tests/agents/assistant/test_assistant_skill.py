@@ -97,6 +97,10 @@ def assistant(
         yield do, server
 
 
+# An answer of the script has one token of prompt and 99 of its own.
+PRICES = {"price_in": 1.0, "price_out": 9.89}
+
+
 def call(skill: str, **arguments: Any) -> Reply:
     return says({"do": "call", "skill": skill, "arguments": arguments})
 
@@ -130,9 +134,10 @@ def replay(folder: Path) -> Result:
 async def test_it_works_step_by_step_and_says_what_it_did(tmp_path: Path) -> None:
     trial = Trial()
     script = call("notes.read", name="a"), finish("It says hello.")
-    with assistant(tmp_path, *script) as (do, server):
+    with assistant(tmp_path, *script, **PRICES) as (do, server):
         done = await trial.run(do, instruction="What does note a say?")
     assert (done["answer"], done["steps"], done["tokens"]) == ("It says hello.", 2, 200)
+    assert done["cost"] == pytest.approx(2 * 980.11e-6)
     assert trial.reports == [(0.05, "step 1: notes.read"), (None, "reading")]
     assert trial.text("output") == "looking\n"
     assert "hello" in heard(server)
@@ -233,7 +238,13 @@ async def test_the_model_and_its_skills_may_ask_the_person(tmp_path: Path) -> No
     ("script", "budget", "error", "message"),
     [
         ([call("notes.choose")] * 3, {"steps": 2}, BudgetSpent, "after 2 steps"),
-        ([call("notes.choose")] * 3, {"tokens": 150}, BudgetSpent, "after 200 tokens"),
+        (
+            [call("notes.choose", name="a" * 4000)] * 2,
+            {"tokens": 1600},
+            BudgetSpent,
+            "1,500 tokens are",
+        ),
+        ([call("notes.choose")] * 3, {**PRICES, "cost": 0.002}, BudgetSpent, "0.00004 is"),
         ([call("notes.wait")], {"time_s": 0.5}, TaskTimedOut, "within 0.5 s"),
         ([Hangs()], {"time_s": 0.5}, TaskTimedOut, "within 0.5 s"),
         ([says("no JSON")] * 2, {"repairs": 1}, ModelFailed, "no JSON object"),
@@ -249,6 +260,7 @@ async def test_how_it_fails(
         await trial.run(do, instruction="Try.")
     assert message in str(failed.value)
     assert failed.value.details["trajectory"]["artifact"] in trial.artifacts
+    assert {"steps", "tokens", "cost"} <= failed.value.details.keys()
     assert '"why"' in replay(tmp_path).output
 
 

@@ -17,7 +17,8 @@ from constellation.graph.constellation import Constellation
 from constellation.graph.edits import AddTask, Batch, UpdateTask
 from constellation.graph.export import to_json
 from constellation.graph.task import Outcome, Requirement, Task, TaskState
-from constellation.llm import ModelUnavailable, OpenAIModel
+from constellation.llm import ModelUnavailable, OpenAIModel, OverBudget, Prices
+from constellation.llm.endpoint import FREE
 from constellation.planner.llm import Budget, LlmPlanner
 from constellation.testing.chat_server import (
     Hangs,
@@ -46,10 +47,15 @@ REQUEST = "copy the text of a.txt on desk into b.txt on the laptop"
 
 @contextmanager
 def planner(
-    *script: Reply, budget: Budget | None = None, timeout_s: float = 20.0
+    *script: Reply,
+    budget: Budget | None = None,
+    timeout_s: float = 20.0,
+    prices: Prices = FREE,
 ) -> Iterator[tuple[LlmPlanner, ScriptedServer]]:
     with scripted_server(*script) as server:
-        model = OpenAIModel("m", base_url=server.url, api_key="secret", timeout_s=timeout_s)
+        model = OpenAIModel(
+            "m", base_url=server.url, api_key="secret", timeout_s=timeout_s, prices=prices
+        )
         yield LlmPlanner(model, budget=budget), server
 
 
@@ -172,19 +178,48 @@ async def test_it_gives_up_in_the_end() -> None:
 async def test_tokens_are_bounded() -> None:
     answers = [says("no", tokens=600) for _ in range(3)]
     with (
-        planner(*answers, budget=Budget(repairs=9, tokens=1000)) as (llm, server),
-        pytest.raises(ModelUnavailable, match="1200 tokens"),
+        planner(*answers, budget=Budget(repairs=9, tokens=8_900)) as (llm, server),
+        pytest.raises(OverBudget, match="7,700 tokens are left"),
     ):
         await llm.plan(REQUEST, CARDS)
     assert len(server.asked) == 2
+    first, second = (asked["max_completion_tokens"] for asked in server.asked)
+    assert 0 < second <= first - 600
+
+
+async def test_money_is_bounded() -> None:
+    answers = [says("no", tokens=1001) for _ in range(3)]
+    prices = Prices(prompts=1.0, answers=10.0)
+    with (
+        planner(*answers, budget=Budget(repairs=9, cost=0.025), prices=prices) as (llm, server),
+        pytest.raises(OverBudget, match=r"0\.004998 is left of it, and the prompt") as caught,
+    ):
+        await llm.plan(REQUEST, CARDS)
+    assert len(server.asked) == 2
+    # What is left after the prompt buys so many tokens.
+    assert 0 < server.asked[1]["max_completion_tokens"] < 2000
+    assert caught.value.to_wire()["code"] == "plan.budget"
+
+
+async def test_a_model_that_costs_nothing_needs_no_bound() -> None:
+    with planner(says(PLAN), budget=Budget(cost=0.001)) as (llm, server):
+        await llm.plan(REQUEST, CARDS)
+    assert server.asked[0]["max_completion_tokens"] == 16_000
 
 
 async def test_tokens_are_estimated_if_the_server_does_not_count_them() -> None:
     with (
-        planner(says("no", tokens=None), budget=Budget(tokens=10)) as (llm, _),
-        pytest.raises(ModelUnavailable, match="tokens"),
+        planner(says("no" * 4000, tokens=None), budget=Budget(tokens=12_000)) as (llm, server),
+        pytest.raises(OverBudget, match="tokens"),
     ):
         await llm.plan(REQUEST, CARDS)
+    assert len(server.asked) == 1
+
+
+async def test_a_prompt_that_is_too_long_is_not_even_asked() -> None:
+    with planner(budget=Budget(tokens=100)) as (llm, server), pytest.raises(OverBudget):
+        await llm.plan(REQUEST, CARDS)
+    assert not server.asked
 
 
 async def test_what_cannot_be_done_is_said() -> None:
