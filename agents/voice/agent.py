@@ -24,7 +24,7 @@ from .live import Talk
 from .models.loading import Loaded, loaded
 from .page import Page
 from .pipelines import Pipeline
-from .ports import Loudspeaker, Mind
+from .ports import Loudspeaker, Mind, Screen
 from .pvad import enrol, mean_of
 from .sound import Samples
 
@@ -87,7 +87,7 @@ async def _serve(
     voice.load()
     mind = partial(mind_of, model=wanted.model, pipeline=wanted.pipeline)
 
-    def make(tasks: TaskGroup, speaker: Loudspeaker | None = None) -> Talk:
+    def make(tasks: TaskGroup, screen: Screen, speaker: Loudspeaker) -> Talk:
         audience = Audience()
         dialogue = Dialogue(hands, audience)
         return Talk(
@@ -95,7 +95,8 @@ async def _serve(
             shared.models,
             mind(dialogue),
             tasks,
-            speaker=speaker,
+            screen,
+            speaker,
             audience=audience,
             voice=voice,
             news=dialogue.ended,

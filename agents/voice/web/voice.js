@@ -1,7 +1,9 @@
-// The page: one websocket to the agent, the microphone into it and answers out of it.
+// The page: a session with the agent, the microphone into it and answers out of it.
+
+import { Session, clock } from "./aip.js";
 
 const RATE_HZ = 16000;
-const RETRY_MS = 1000;
+const MICROPHONE_MS = 1000;
 const PHASES = {
   listening: "Listening.",
   hearing: "You speak.",
@@ -12,90 +14,115 @@ const PHASES = {
 };
 
 const find = (id) => document.getElementById(id);
-const secret = location.hash.slice(1);
 
-let link = null;
+let session = null;
+let audio = null;
 let speaker = null;
-let session = "";
-let received = 0;
+let microphone = null;
+let played = null;
+let asked = 0;
 let saying = new Map();
 
-function tell(message) {
-  if (link?.readyState === WebSocket.OPEN) link.send(message);
-}
+// ── the session ─────────────────────────────────────────────────────────────────────────────────
 
 function connect() {
-  const query = new URLSearchParams({ secret, session, after: received });
-  link = new WebSocket(`ws://${location.host}/talk?${query}`);
-  link.binaryType = "arraybuffer";
-  link.onopen = () => show("state", PHASES.listening);
-  link.onmessage = ({ data }) => (typeof data === "string" ? take(JSON.parse(data)) : hear(data));
-  link.onclose = ({ code }) => {
-    if (code === 1000 || code === 1008 || code === 1013) return show("state", "Disconnected.");
-    show("state", "The link is lost. Trying again.");
-    setTimeout(connect, RETRY_MS);
-  };
+  const hello = { role: "client", name: "page", credential: location.hash.slice(1) };
+  session = new Session(`ws://${location.host}/aip`, hello, {
+    opened(resumed) {
+      if (!resumed) begin();
+    },
+    lost: () => show("state", "The link is lost. Trying again."),
+    ended: (code, reason) => end(reason),
+    message(type, body) {
+      if (type === "event") take(body.kind, body.body);
+      else if (body.error) show("state", body.error.message);
+    },
+    stream(incoming) {
+      if (incoming.label === "levels") incoming.ondata = levels;
+      if (incoming.label === "answer") incoming.ondata = (pcm) => add(incoming.meta.answer, pcm);
+    },
+  });
 }
 
-function isNew(seq) {
-  if (seq <= received) return false;
-  received = seq;
-  return true;
+// A conversation begins; it may not be the first.
+function begin() {
+  speaker.port.postMessage({ type: "reset" });
+  saying.clear();
+  microphone = session.openItems("microphone", MICROPHONE_MS);
+  played = session.openBytes("played");
+  show("state", PHASES.listening);
 }
 
-function hear(data) {
-  const view = new DataView(data);
-  if (!isNew(view.getUint32(0, true))) return;
-  const sound = new Int16Array(data.slice(8));
-  speaker.port.postMessage({ type: "add", answer: view.getUint32(4, true), sound });
+function end(reason) {
+  show("state", `Disconnected: ${reason}`);
 }
 
-function take(message) {
-  if (message.seq !== undefined && !isNew(message.seq)) return;
-  switch (message.type) {
-    case "session":
-      session = message.session;
-      break;
-    case "level":
-      for (const id of ["anyone", "primary"]) {
-        find(id).value = message[id];
-        show(id, message[id].toFixed(1));
-      }
-      break;
+function ask(verb, params = {}) {
+  session.send("request", { id: String(++asked), verb, params });
+}
+
+function report({ answer, samples }) {
+  const record = new DataView(new ArrayBuffer(8));
+  record.setUint32(0, answer, true);
+  record.setUint32(4, samples, true);
+  played?.write(new Uint8Array(record.buffer));
+}
+
+// PCM comes in parts of any length, so a sample may be cut in two.
+const halves = new Map();
+
+function add(answer, pcm) {
+  const before = halves.get(answer);
+  halves.delete(answer);
+  const bytes = before === undefined ? pcm : Uint8Array.of(before, ...pcm);
+  if (bytes.length % 2) halves.set(answer, bytes.at(-1));
+  const sound = new Int16Array(bytes.slice(0, bytes.length & ~1).buffer);
+  speaker.port.postMessage({ type: "add", answer, sound }, [sound.buffer]);
+}
+
+function take(kind, body) {
+  switch (kind) {
     case "phase":
-      show("state", PHASES[message.phase]);
+      show("state", PHASES[body.phase]);
       break;
     case "hearing":
-      show("hearing", message.text);
+      show("hearing", body.text);
       break;
     case "saying":
-      saying.set(message.answer, [...(saying.get(message.answer) ?? []), message.text]);
+      saying.set(body.answer, [...(saying.get(body.answer) ?? []), body.text]);
       break;
     case "said":
-      caption(message);
+      caption(body);
       break;
     case "happened":
-      happened(message);
+      happened(body);
       break;
     case "enrolling":
-      show("who", `Speak for ${message.seconds} seconds, please.`);
+      show("who", `Speak for ${body.seconds} seconds, please.`);
       break;
     case "enrolled":
       show("who", "Only you may interrupt.");
       break;
     case "not enrolled":
-      show("who", message.message);
+      show("who", body.message);
       break;
     case "everyone":
       show("who", "Everyone may interrupt.");
       break;
     default:
-      speaker.port.postMessage(message);
+      speaker.port.postMessage({ type: kind, ...body });
   }
 }
 
 function show(id, text) {
   find(id).textContent = text;
+}
+
+function levels([anyone, primary]) {
+  for (const [id, level] of Object.entries({ anyone, primary })) {
+    find(id).value = level / 255;
+    show(id, (level / 255).toFixed(1));
+  }
 }
 
 // What was heard of an answer, and struck out what was not.
@@ -126,20 +153,22 @@ function happened({ at_s, what, text, after_s }) {
   if (what === "first audio") show("latency", `${Math.round(1000 * after_s)} ms`);
 }
 
+// ── sound ───────────────────────────────────────────────────────────────────────────────────────
+
 async function start() {
   find("start").disabled = true;
   const wanted = { channelCount: 1, echoCancellation: true, autoGainControl: true };
   try {
     const stream = await navigator.mediaDevices.getUserMedia({ audio: wanted });
-    const audio = new AudioContext({ sampleRate: RATE_HZ, latencyHint: "interactive" });
+    audio = new AudioContext({ sampleRate: RATE_HZ, latencyHint: "interactive" });
     await audio.audioWorklet.addModule("audio.js");
-    const microphone = new AudioWorkletNode(audio, "microphone", { numberOfOutputs: 0 });
+    const capture = new AudioWorkletNode(audio, "microphone", { numberOfOutputs: 0 });
     speaker = new AudioWorkletNode(audio, "loudspeaker", { numberOfInputs: 0 });
-    microphone.port.onmessage = ({ data }) => tell(data);
-    speaker.port.onmessage = ({ data }) => tell(JSON.stringify({ type: "played", ...data }));
+    capture.port.onmessage = ({ data }) => microphone?.put(new Uint8Array(data), clock());
+    speaker.port.onmessage = ({ data }) => report(data);
     speaker.connect(audio.destination);
     connect();
-    audio.createMediaStreamSource(stream).connect(microphone);
+    audio.createMediaStreamSource(stream).connect(capture);
   } catch (error) {
     find("start").disabled = false;
     return show("state", `The microphone cannot be used: ${error.message}`);
@@ -147,11 +176,12 @@ async function start() {
   for (const id of ["mute", "enrol", "everyone"]) find(id).disabled = false;
 }
 
+addEventListener("pagehide", () => session?.close("the page was closed"));
 find("start").onclick = start;
-find("enrol").onclick = () => tell(JSON.stringify({ type: "enrol" }));
-find("everyone").onclick = () => tell(JSON.stringify({ type: "everyone" }));
+find("enrol").onclick = () => ask("enrol");
+find("everyone").onclick = () => ask("everyone");
 find("mute").onclick = ({ target }) => {
   const on = target.getAttribute("aria-pressed") !== "true";
   target.setAttribute("aria-pressed", on);
-  tell(JSON.stringify({ type: "mute", on }));
+  ask("mute", { on });
 };

@@ -19,7 +19,7 @@ from voices import Voice, silence
 
 from agents.voice.live import Talk
 from agents.voice.page import Page
-from agents.voice.ports import Models
+from agents.voice.ports import Loudspeaker, Models, Screen
 from agents.voice.pvad import Model
 from agents.voice.sound import Samples, write_wav
 
@@ -61,8 +61,8 @@ async def opened(recording: Samples, folder: Path) -> AsyncIterator[Any]:
     write_wav(folder / "microphone.wav", recording)
     model, models = Model(), Models(Loudness(), AlwaysComplete(), Tones())
 
-    def make(tasks: TaskGroup) -> Talk:
-        return Talk(model, models, Answers(ANSWER), tasks)
+    def make(tasks: TaskGroup, screen: Screen, speaker: Loudspeaker) -> Talk:
+        return Talk(model, models, Answers(ANSWER), tasks, screen, speaker)
 
     microphone = f"--use-file-for-fake-audio-capture={folder / 'microphone.wav'}%noloop"
     async with anyio.create_task_group() as tasks:
