@@ -17,11 +17,12 @@ from constellation.errors import ConfigError
 
 from .audience import Audience, KeptVoice
 from .console import Card, converse, sound_card
-from .dialogue import Dialogue, Hands
-from .hub import connected
+from .dialogue import Dialogue
+from .hub import Hub, connected
 from .language import mind_of
 from .live import Talk
 from .models.loading import Loaded, loaded
+from .overview import Overview
 from .page import Page
 from .pipelines import Pipeline
 from .ports import Loudspeaker, Mind, Screen
@@ -76,7 +77,7 @@ def serve(wanted: Wanted, say: Callable[[str], None]) -> None:
 async def _serve(
     wanted: Wanted,
     shared: Loaded,
-    hands: Hands | None,
+    hands: Hub | None,
     card: Card | None,
     say: Callable[[str], None],
 ) -> None:
@@ -100,6 +101,7 @@ async def _serve(
             audience=audience,
             voice=voice,
             news=dialogue.ended,
+            overview=Overview if hands is None else lambda: hands.overview,
         )
 
     async with AsyncExitStack() as stack:

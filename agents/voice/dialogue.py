@@ -21,6 +21,7 @@ from .sound import Samples
 from .spoken import result
 from .utterances import words_of
 from .wishes import Elsewhere, Stop, asked_about, elsewhere, to_stop
+from .written import written
 
 
 @dataclass(frozen=True, slots=True)
@@ -336,8 +337,8 @@ def _small_talk(prompt: str) -> str | None:
 
 
 def _request(prompt: str) -> str:
-    """What is wanted, without the words by which people take the floor."""
-    return _OPENING.sub("", prompt).rstrip(" .!?")
+    """What is wanted, as it would be typed, without the words by which people take the floor."""
+    return written(_OPENING.sub("", prompt).rstrip(" .!?"))
 
 
 def _listed(names: Sequence[str]) -> str:

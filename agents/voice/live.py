@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
+from dataclasses import asdict
 
 import anyio
 import numpy as np
@@ -28,6 +29,7 @@ from .events import (
     Tick,
     Transcript,
 )
+from .overview import Overview
 from .phases import Phase
 from .ports import Loudspeaker, Mind, Models, Screen
 from .pvad import Listener, Model, enrol
@@ -80,6 +82,7 @@ class Talk:
         audience: what the mind is told of who is to be let interrupt.
         voice: keeps the voice that is enrolled; the one that it has may interrupt from the start.
         news: says what is to be announced; called in a thread.
+        overview: what the fabric is at; the same object as long as nothing has changed.
         clock: seconds; never goes back.
     """
 
@@ -95,6 +98,7 @@ class Talk:
         audience: Audience | None = None,
         voice: KeptVoice | None = None,
         news: Callable[[], Iterator[str]] = lambda: iter(()),
+        overview: Callable[[], Overview] = Overview,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._screen = screen
@@ -104,6 +108,8 @@ class Talk:
         self._ears = Listener(detector, self._voice.load())
         self._tasks = tasks
         self._news = news
+        self._overview = overview
+        self._seen = Overview()
         self._time = clock
         self._begun = clock()
         self._timeline = Timeline()
@@ -247,6 +253,10 @@ class Talk:
         if phase is not self._phase:
             self._phase = phase
             self._screen.tell("phase", phase=phase)
+        overview = self._overview()
+        if overview != self._seen:
+            self._seen = overview
+            self._screen.tell("fabric", **asdict(overview))
         for entry in self._timeline.entries[self._entries :]:
             self._screen.tell("happened", **entry.plain())
         self._entries = len(self._timeline.entries)

@@ -35,7 +35,7 @@ _FILES = {
     "/voice.css": ("voice.css", "text/css; charset=utf-8"),
     **{
         f"/{name}.js": (f"{name}.js", "text/javascript; charset=utf-8")
-        for name in ("aip", "audio", "msgpack", "streams", "voice")
+        for name in ("aip", "audio", "msgpack", "shown", "streams", "voice")
     },
 }
 _SECURITY = {

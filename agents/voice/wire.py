@@ -7,7 +7,7 @@ own, each with the quality of service that it needs:
 
 | label | from | qos | carries |
 |---|---|---|---|
-| ``microphone`` | page | deadline, 1 s | items of 20 ms: 16-bit PCM at 16 kHz, little-endian |
+| ``microphone`` | page | deadline, 3 s | items of 20 ms: 16-bit PCM at 16 kHz, little-endian |
 | ``played`` | page | reliable | pairs of answer and samples, each 32 bits, little-endian |
 | ``answer`` | agent | reliable | PCM of the answer ``meta.answer``; broken off if that is stopped |
 | ``levels`` | agent | latest | two bytes: how likely anybody and the known voice speaks, of 255 |

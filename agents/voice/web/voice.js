@@ -1,45 +1,34 @@
 // The page: a session with the agent, the microphone into it and answers out of it.
 
 import { Session, clock } from "./aip.js";
+import * as shown from "./shown.js";
 
 const RATE_HZ = 16000;
-const MICROPHONE_MS = 1000;
-const PHASES = {
-  listening: "Listening.",
-  hearing: "You speak.",
-  thinking: "Thinking.",
-  working: "Working.",
-  speaking: "Speaking.",
-  ended: "The conversation is over.",
-};
-
-const find = (id) => document.getElementById(id);
+const MICROPHONE_MS = 3000;
 
 let session = null;
+let stream = null;
 let audio = null;
 let speaker = null;
 let microphone = null;
 let played = null;
 let asked = 0;
-let saying = new Map();
 
 // ── the session ─────────────────────────────────────────────────────────────────────────────────
 
 function connect() {
   const hello = { role: "client", name: "page", credential: location.hash.slice(1) };
   session = new Session(`ws://${location.host}/aip`, hello, {
-    opened(resumed) {
-      if (!resumed) begin();
-    },
-    lost: () => show("state", "The link is lost. Trying again."),
-    ended: (code, reason) => end(reason),
+    opened: (resumed) => (resumed ? shown.linked() : begin()),
+    lost: shown.lost,
+    ended,
     message(type, body) {
       if (type === "event") take(body.kind, body.body);
-      else if (body.error) show("state", body.error.message);
+      else if (body.error) shown.trouble(body.error.message);
     },
     stream(incoming) {
-      if (incoming.label === "levels") incoming.ondata = levels;
-      if (incoming.label === "answer") incoming.ondata = (pcm) => add(incoming.meta.answer, pcm);
+      if (incoming.label === "levels") incoming.ondata = shown.levels;
+      if (incoming.label === "answer") incoming.ondata = sound(incoming.meta.answer);
     },
   });
 }
@@ -47,18 +36,54 @@ function connect() {
 // A conversation begins; it may not be the first.
 function begin() {
   speaker.port.postMessage({ type: "reset" });
-  saying.clear();
+  shown.begin();
   microphone = session.openItems("microphone", MICROPHONE_MS);
   played = session.openBytes("played");
-  show("state", PHASES.listening);
+  // Whoever muted the page before is not to be heard by a new conversation.
+  if (shown.isMuted()) mute();
 }
 
-function end(reason) {
-  show("state", `Disconnected: ${reason}`);
+function ended(code, reason) {
+  speaker.port.postMessage({ type: "reset" });
+  microphone = played = session = null;
+  for (const track of stream.getTracks()) track.stop();
+  audio.close();
+  shown.ended(reason);
 }
 
 function ask(verb, params = {}) {
-  session.send("request", { id: String(++asked), verb, params });
+  session?.send("request", { id: String(++asked), verb, params });
+}
+
+const mute = () => ask("mute", { on: shown.isMuted() });
+
+function take(kind, body) {
+  // What the page does not show is for the loudspeaker.
+  if (!shown.take(kind, body, delays)) speaker.port.postMessage({ type: kind, ...body });
+}
+
+// What comes on top of the agent's own part, in milliseconds.
+function delays() {
+  return {
+    link: 1000 * (session?.rtt_s ?? 0),
+    device: 1000 * ((audio?.baseLatency ?? 0) + (audio?.outputLatency ?? 0)),
+  };
+}
+
+// ── sound ───────────────────────────────────────────────────────────────────────────────────────
+
+// Takes the bytes of an answer, which may come in parts of any length.
+function sound(answer) {
+  let left = new Uint8Array(0);
+  return (bytes) => {
+    const both = new Uint8Array(left.length + bytes.length);
+    both.set(left);
+    both.set(bytes, left.length);
+    const whole = both.length & ~1;
+    left = both.slice(whole);
+    const samples = new Int16Array(both.buffer, 0, whole / 2);
+    speaker.port.postMessage({ type: "add", answer, sound: samples });
+  };
 }
 
 function report({ answer, samples }) {
@@ -68,98 +93,11 @@ function report({ answer, samples }) {
   played?.write(new Uint8Array(record.buffer));
 }
 
-// PCM comes in parts of any length, so a sample may be cut in two.
-const halves = new Map();
-
-function add(answer, pcm) {
-  const before = halves.get(answer);
-  halves.delete(answer);
-  const bytes = before === undefined ? pcm : Uint8Array.of(before, ...pcm);
-  if (bytes.length % 2) halves.set(answer, bytes.at(-1));
-  const sound = new Int16Array(bytes.slice(0, bytes.length & ~1).buffer);
-  speaker.port.postMessage({ type: "add", answer, sound }, [sound.buffer]);
-}
-
-function take(kind, body) {
-  switch (kind) {
-    case "phase":
-      show("state", PHASES[body.phase]);
-      break;
-    case "hearing":
-      show("hearing", body.text);
-      break;
-    case "saying":
-      saying.set(body.answer, [...(saying.get(body.answer) ?? []), body.text]);
-      break;
-    case "said":
-      caption(body);
-      break;
-    case "happened":
-      happened(body);
-      break;
-    case "enrolling":
-      show("who", `Speak for ${body.seconds} seconds, please.`);
-      break;
-    case "enrolled":
-      show("who", "Only you may interrupt.");
-      break;
-    case "not enrolled":
-      show("who", body.message);
-      break;
-    case "everyone":
-      show("who", "Everyone may interrupt.");
-      break;
-    default:
-      speaker.port.postMessage({ type: kind, ...body });
-  }
-}
-
-function show(id, text) {
-  find(id).textContent = text;
-}
-
-function levels([anyone, primary]) {
-  for (const [id, level] of Object.entries({ anyone, primary })) {
-    find(id).value = level / 255;
-    show(id, (level / 255).toFixed(1));
-  }
-}
-
-// What was heard of an answer, and struck out what was not.
-function caption({ who, answer, text, cut }) {
-  const item = document.createElement("li");
-  item.className = who;
-  item.append(text);
-  if (cut) {
-    const rest = document.createElement("span");
-    const whole = (saying.get(answer) ?? []).join(" ");
-    rest.className = "cut";
-    rest.setAttribute("aria-label", "not heard");
-    rest.textContent = whole.slice(text.length);
-    item.append(rest);
-  }
-  saying.delete(answer);
-  show("hearing", "");
-  find("said").append(item);
-  item.scrollIntoView({ block: "nearest" });
-}
-
-function happened({ at_s, what, text, after_s }) {
-  const item = document.createElement("li");
-  const after = after_s === undefined ? "" : ` (after ${Math.round(1000 * after_s)} ms)`;
-  item.textContent = `${at_s.toFixed(2)} s ${what}${text ? `: ${text}` : ""}${after}`;
-  find("happened").append(item);
-  // The agent's own part: the way to the ear comes on top.
-  if (what === "first audio") show("latency", `${Math.round(1000 * after_s)} ms`);
-}
-
-// ── sound ───────────────────────────────────────────────────────────────────────────────────────
-
 async function start() {
-  find("start").disabled = true;
+  shown.starting();
   const wanted = { channelCount: 1, echoCancellation: true, autoGainControl: true };
   try {
-    const stream = await navigator.mediaDevices.getUserMedia({ audio: wanted });
+    stream = await navigator.mediaDevices.getUserMedia({ audio: wanted });
     audio = new AudioContext({ sampleRate: RATE_HZ, latencyHint: "interactive" });
     await audio.audioWorklet.addModule("audio.js");
     const capture = new AudioWorkletNode(audio, "microphone", { numberOfOutputs: 0 });
@@ -170,18 +108,14 @@ async function start() {
     connect();
     audio.createMediaStreamSource(stream).connect(capture);
   } catch (error) {
-    find("start").disabled = false;
-    return show("state", `The microphone cannot be used: ${error.message}`);
+    shown.ended(`the microphone cannot be used: ${error.message}`);
   }
-  for (const id of ["mute", "enrol", "everyone"]) find(id).disabled = false;
 }
 
 addEventListener("pagehide", () => session?.close("the page was closed"));
-find("start").onclick = start;
-find("enrol").onclick = () => ask("enrol");
-find("everyone").onclick = () => ask("everyone");
-find("mute").onclick = ({ target }) => {
-  const on = target.getAttribute("aria-pressed") !== "true";
-  target.setAttribute("aria-pressed", on);
-  ask("mute", { on });
-};
+shown.buttons({
+  start,
+  enrol: () => ask("enrol"),
+  everyone: () => ask("everyone"),
+  mute,
+});
