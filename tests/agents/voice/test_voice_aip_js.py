@@ -75,7 +75,10 @@ class Hub:
         if path == PATH:
             return None
         if path == "/":
-            body, kind = b"<!doctype html><title>AIP</title>", "text/html"
+            body, kind = (
+                b"<!doctype html><title>AIP</title><link rel=icon href=data:,>",
+                "text/html",
+            )
         else:
             body, kind = (WEB / path.lstrip("/")).read_bytes(), "text/javascript"
         headers = {"Content-Type": kind, "Content-Length": str(len(body)), "Connection": "close"}
