@@ -17,14 +17,15 @@ from constellation.errors import ConfigError
 
 from .audience import Audience, KeptVoice
 from .console import Card, converse, sound_card
-from .dialogue import Dialogue, Hands
-from .hub import connected
+from .dialogue import Dialogue
+from .hub import Hub, connected
 from .language import mind_of
 from .live import Talk
 from .models.loading import Loaded, loaded
+from .overview import Overview
 from .page import Page
 from .pipelines import Pipeline
-from .ports import Loudspeaker, Mind
+from .ports import Loudspeaker, Mind, Screen
 from .pvad import enrol, mean_of
 from .sound import Samples
 
@@ -76,7 +77,7 @@ def serve(wanted: Wanted, say: Callable[[str], None]) -> None:
 async def _serve(
     wanted: Wanted,
     shared: Loaded,
-    hands: Hands | None,
+    hands: Hub | None,
     card: Card | None,
     say: Callable[[str], None],
 ) -> None:
@@ -87,7 +88,7 @@ async def _serve(
     voice.load()
     mind = partial(mind_of, model=wanted.model, pipeline=wanted.pipeline)
 
-    def make(tasks: TaskGroup, speaker: Loudspeaker | None = None) -> Talk:
+    def make(tasks: TaskGroup, screen: Screen, speaker: Loudspeaker) -> Talk:
         audience = Audience()
         dialogue = Dialogue(hands, audience)
         return Talk(
@@ -95,10 +96,12 @@ async def _serve(
             shared.models,
             mind(dialogue),
             tasks,
-            speaker=speaker,
+            screen,
+            speaker,
             audience=audience,
             voice=voice,
             news=dialogue.ended,
+            overview=Overview if hands is None else lambda: hands.overview,
         )
 
     async with AsyncExitStack() as stack:

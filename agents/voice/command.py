@@ -81,6 +81,12 @@ def voice(
             f"The voice agent lacks a package: {error.name}.",
             remedy="Install the extra: pip install 'constellation-fabric[voice]'.",
         ) from None
+    _check(wav, {"--out": out, "--picture": picture, "--json": as_json or None}, wyoming, console)
+    if pipeline is not Pipeline.CASCADED and not model:
+        raise typer.BadParameter(
+            "Only a language model is told more than words: name one by --model.",
+            param_hint="--pipeline",
+        )
     settings = load_settings()
     local = LocalHub.find(settings.state_dir)
     enrolments = [read_wav(path) for path in enrol or []]
@@ -98,6 +104,23 @@ def voice(
         return
     for line in outcome.timeline.lines():
         typer.echo(line)
+
+
+def _check(
+    wav: Path | None, of_a_recording: dict[str, object], wyoming: str | None, console: bool
+) -> None:
+    """Refuse what would be ignored, and what would be found out only at the end."""
+    if wav is None:
+        for name, value in of_a_recording.items():
+            if value is not None:
+                raise typer.BadParameter("It belongs to a recording, --wav.", param_hint=name)
+        return
+    for name, given in (("--wyoming", wyoming is not None), ("--console", console)):
+        if given:
+            raise typer.BadParameter("It does not go with a recording, --wav.", param_hint=name)
+    for name, path in of_a_recording.items():
+        if isinstance(path, Path) and not path.parent.is_dir():
+            raise typer.BadParameter(f"There is no folder {path.parent}.", param_hint=name)
 
 
 def _address(text: str) -> tuple[str, int]:

@@ -6,11 +6,10 @@ that it never waits for the agent, and what it heard is taken in whenever the ag
 
 from __future__ import annotations
 
-import json
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import anyio
 import numpy as np
@@ -24,9 +23,8 @@ from .events import Played
 from .features import BLOCK
 from .live import Talk
 from .player import Player
-from .ports import Loudspeaker
+from .ports import Loudspeaker, Screen
 from .sound import RATE_HZ, Samples
-from .wire import PlayedMessage
 
 Card: TypeAlias = Callable[[Callable[[Samples], Samples]], AbstractContextManager[None]]
 """Opens a sound card: gives each block that it heard to a function, and plays what that returns."""
@@ -53,8 +51,7 @@ class _Console:
 
     def _take(self, heard: Samples, sound: Samples, played: Played | None) -> None:
         if played is not None:
-            message = PlayedMessage(type="played", answer=played.answer, samples=played.samples)
-            self._talk.take(message)
+            self._talk.played(played.answer, played.samples)
         left = self._canceller.push(heard, sound)
         self._talk.hear(left, self._canceller.residue)
         if len(self._ready) < _AHEAD:
@@ -62,18 +59,17 @@ class _Console:
 
 
 async def converse(
-    card: Card, make: Callable[[TaskGroup, Loudspeaker], Talk], say: Callable[[str], None]
+    card: Card, make: Callable[[TaskGroup, Screen, Loudspeaker], Talk], say: Callable[[str], None]
 ) -> None:
     """Talk until canceled.
 
     Args:
-        make: makes the talk, which is heard by the loudspeaker that it is given.
+        make: makes the talk, with the screen and the loudspeaker that it is given.
         say: takes a line for the person.
     """
     async with BlockingPortal() as portal, anyio.create_task_group() as tasks:
         player = Player()
-        talk = make(tasks, player)
-        talk.outbox.resume(lambda message: _tell(message, say), after=0)
+        talk = make(tasks, _Lines(say), player)
         console = _Console(portal, talk, player)
         try:
             with card(console.exchange):
@@ -82,21 +78,27 @@ async def converse(
             talk.hang_up()
 
 
-def _tell(message: str | bytes, say: Callable[[str], None]) -> None:
-    """What a person at a terminal wants to know of what a page is told."""
-    if isinstance(message, bytes):
-        return
-    match json.loads(message):
-        case {"type": "said", "who": who, "text": text, "cut": cut}:
-            say(f"{'You' if who == 'person' else 'Agent'}: {text}{' —' if cut else ''}")
-        case {"type": "enrolling", "seconds": seconds}:
-            say(f"Speak for {seconds:.0f} seconds, please.")
-        case {"type": "enrolled"}:
-            say("Only you may interrupt.")
-        case {"type": "not enrolled", "message": problem}:
-            say(problem)
-        case {"type": "everyone"}:
-            say("Everyone may interrupt.")
+class _Lines:
+    """A terminal as the screen; see `agents.voice.ports.Screen`."""
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self._say = say
+
+    def tell(self, kind: str, **fields: Any) -> None:
+        match {"kind": kind, **fields}:
+            case {"kind": "said", "who": who, "text": text, "cut": cut}:
+                self._say(f"{'You' if who == 'person' else 'Agent'}: {text}{' —' if cut else ''}")
+            case {"kind": "enrolling", "seconds": seconds}:
+                self._say(f"Speak for {seconds:.0f} seconds, please.")
+            case {"kind": "enrolled"}:
+                self._say("Only you may interrupt.")
+            case {"kind": "not enrolled", "message": problem}:
+                self._say(problem)
+            case {"kind": "everyone"}:
+                self._say("Everyone may interrupt.")
+
+    def levels(self, anyone: float, primary: float) -> None:
+        pass
 
 
 def sound_card() -> Card:

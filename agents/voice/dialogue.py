@@ -21,6 +21,7 @@ from .sound import Samples
 from .spoken import result
 from .utterances import words_of
 from .wishes import Elsewhere, Stop, asked_about, elsewhere, to_stop
+from .written import written
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,6 +188,31 @@ class Dialogue:
         else:
             yield from self._doing(partial(self._start, self._hands, request))
 
+    def look(self) -> Iterator[str | Working]:
+        """Which devices there are, and what goes on."""
+        if self._hands is None:
+            yield _NO_HANDS
+        else:
+            yield f"Devices: {_listed(self._hands.devices())}"
+            yield self._progress(list(self.working))
+
+    def stop(self, what: str) -> Iterator[str | Working]:
+        """Stop work by words of its title."""
+        stop = to_stop(f"stop {what}", self.working)
+        if stop is None or not stop.works:
+            yield "No such work goes on."
+        else:
+            yield from self._cancel(stop)
+
+    def change(self, what: str, request: str) -> Iterator[str | Working]:
+        """Stop work by words of its title, and have something else done instead."""
+        stop = to_stop(f"stop {what}", self.working)
+        if self._hands is None or stop is None or stop.unclear or len(stop.works) != 1:
+            yield f"It is not clear which work is meant. {self._progress(list(self.working))}"
+        else:
+            start = partial(self._start_instead, self._hands, stop.works[0], request)
+            yield from self._doing(start)
+
     def ended(self) -> Iterator[str]:
         """What is to be announced: work that has ended, or asks, since it was started."""
         for work, title in list(self.working.items()):
@@ -296,17 +322,17 @@ class Dialogue:
         return elsewhere(prompt, self._last[1], self._hands.devices())
 
     def _do_elsewhere(self, hands: Hands, meant: Elsewhere) -> Iterator[str | Working]:
-        if meant.device:
-            yield from self._doing(partial(self._start_elsewhere, hands, meant))
+        if meant.device and self._last is not None:
+            start = partial(self._start_instead, hands, self._last[0], meant.request)
+            yield from self._doing(start)
         elif meant.choices:
             yield f"Which one do you mean: {_listed(meant.choices)}"
         else:
             yield "There is no other one."
 
-    def _start_elsewhere(self, hands: Hands, meant: Elsewhere) -> _Done:
-        if self._last is not None:
-            self._let_go(hands, self._last[0])
-        return self._start(hands, meant.request)
+    def _start_instead(self, hands: Hands, work: str, request: str) -> _Done:
+        self._let_go(hands, work)
+        return self._start(hands, request)
 
     def _heed(self, audience: Audience, wish: Wish) -> Iterator[str | Working]:
         yield Working(True)
@@ -336,8 +362,8 @@ def _small_talk(prompt: str) -> str | None:
 
 
 def _request(prompt: str) -> str:
-    """What is wanted, without the words by which people take the floor."""
-    return _OPENING.sub("", prompt).rstrip(" .!?")
+    """What is wanted, as it would be typed, without the words by which people take the floor."""
+    return written(_OPENING.sub("", prompt).rstrip(" .!?"))
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -16,18 +16,24 @@ from constellation.config import LocalHub
 from constellation.errors import HubUnreachable
 
 from .dialogue import Asked, Outcome
+from .overview import Overview, watch
 
 _TIMEOUT_S = 10.0
 _SHOWN = 200
 
 
 class Hub:
-    """A connection to a hub; see `agents.voice.dialogue.Hands`."""
+    """A connection to a hub; see `agents.voice.dialogue.Hands`.
+
+    Attributes:
+        overview: what the fabric is at; replaced whenever that changes.
+    """
 
     def __init__(self, portal: BlockingPortal, link: Link) -> None:
         self._portal = portal
         self._link = link
         self._answered: set[str] = set()
+        self.overview = Overview()
 
     def submit(self, request: str) -> tuple[str, str]:
         """See `Hands`."""
@@ -57,6 +63,10 @@ class Hub:
         """See `Hands`."""
         found = self._ask("devices", cards=False)["devices"]
         return [each["name"] for each in found if each["presence"] == "connected"]
+
+    def saw(self, overview: Overview) -> None:
+        """The fabric is at something else."""
+        self.overview = overview
 
     def _ask(self, verb: str, **params: Any) -> dict[str, Any]:
         return self._portal.call(self._request, verb, params)
@@ -118,7 +128,12 @@ def connected(local: LocalHub, timeout_s: float = _TIMEOUT_S) -> Iterator[Hub]:
     opened = connect(local.url, role="client", name=name, credential=local.token.get_secret_value())
     with start_blocking_portal() as portal, portal.wrap_async_context_manager(opened) as link:
         portal.call(_wait, link, local.url, timeout_s)
-        yield Hub(portal, link)
+        hub = Hub(portal, link)
+        watching = portal.start_task_soon(watch, link, hub.saw)
+        try:
+            yield hub
+        finally:
+            watching.cancel()
 
 
 async def _wait(link: Link, url: str, timeout_s: float) -> None:

@@ -1,9 +1,11 @@
-"""A conversation as it happens: models in threads, time from a clock, a page at the other end."""
+"""A conversation as it happens: models in threads, time from a clock, a person at the other end."""
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from collections.abc import Callable, Iterator
+from dataclasses import asdict
 
 import anyio
 import numpy as np
@@ -27,20 +29,12 @@ from .events import (
     Tick,
     Transcript,
 )
+from .overview import Overview
 from .phases import Phase
-from .ports import Loudspeaker, Mind, Models
+from .ports import Loudspeaker, Mind, Models, Screen
 from .pvad import Listener, Model, enrol
 from .sound import RATE_HZ, Samples
 from .timeline import Timeline
-from .wire import (
-    EnrolMessage,
-    EveryoneMessage,
-    FromPage,
-    MuteMessage,
-    Outbox,
-    PageSpeaker,
-    PlayedMessage,
-)
 
 _ENROL_S = 5.0
 _LEVEL_FRAMES = 5
@@ -80,17 +74,16 @@ class Lanes:
 
 
 class Talk:
-    """One person at a page.
+    """One person who talks with the agent.
 
     Args:
-        speaker: what the person hears; None for the page's own.
+        screen: what the person sees.
+        speaker: what the person hears.
         audience: what the mind is told of who is to be let interrupt.
         voice: keeps the voice that is enrolled; the one that it has may interrupt from the start.
         news: says what is to be announced; called in a thread.
+        overview: what the fabric is at; the same object as long as nothing has changed.
         clock: seconds; never goes back.
-
-    Attributes:
-        outbox: what the page is told.
     """
 
     def __init__(
@@ -99,20 +92,24 @@ class Talk:
         models: Models,
         mind: Mind,
         tasks: TaskGroup,
+        screen: Screen,
+        speaker: Loudspeaker,
         *,
-        speaker: Loudspeaker | None = None,
         audience: Audience | None = None,
         voice: KeptVoice | None = None,
         news: Callable[[], Iterator[str]] = lambda: iter(()),
-        clock: Callable[[], float] = anyio.current_time,
+        overview: Callable[[], Overview] = Overview,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.outbox = Outbox()
+        self._screen = screen
         self._detector = detector
         self._audience = audience or Audience()
         self._voice = voice or KeptVoice(None)
         self._ears = Listener(detector, self._voice.load())
         self._tasks = tasks
         self._news = news
+        self._overview = overview
+        self._seen = Overview()
         self._time = clock
         self._begun = clock()
         self._timeline = Timeline()
@@ -125,13 +122,13 @@ class Talk:
             self._ears,
             models,
             mind,
-            speaker or PageSpeaker(self.outbox),
+            speaker,
             Lanes(tasks, self._handle),
             told=self._told,
         )
         self._phase = self._conversation.machine.phase
         if self._ears.voiceprint is not None:
-            self.outbox.tell("enrolled")
+            self._screen.tell("enrolled")
 
     def hear(self, samples: Samples, echo: float = 0.0) -> None:
         """Take in sound of the microphone, and how likely it is the agent's own voice."""
@@ -141,18 +138,27 @@ class Talk:
         self._conversation.hear(samples, self._now(), echo)
         self._show()
 
-    def take(self, message: FromPage) -> None:
-        """Take in what the page says."""
-        match message:
-            case PlayedMessage():
-                self._handle(Played(message.answer, message.samples))
-            case MuteMessage():
-                self._muted = message.on
-                self._mute()
-            case EnrolMessage():
-                self._begin_enrolment()
-            case EveryoneMessage():
-                self._let_everyone()
+    def played(self, answer: int, samples: int) -> None:
+        """The person has heard an answer up to a sample."""
+        self._handle(Played(answer, samples))
+
+    def mute(self, on: bool) -> None:
+        """Whether what the microphone hears is to be ignored."""
+        self._muted = on
+        self._mute()
+
+    def begin_enrolment(self) -> None:
+        """Learn, from what is heard next, whose voice may interrupt."""
+        self._enrols_next = False
+        self._enrolling = []
+        self._mute()
+        self._screen.tell("enrolling", seconds=_ENROL_S)
+
+    def let_everyone(self) -> None:
+        """Every voice may interrupt."""
+        self._ears.voiceprint = None
+        self._voice.forget()
+        self._screen.tell("everyone")
 
     async def run(self) -> None:
         """Let time pass, until canceled."""
@@ -164,7 +170,7 @@ class Talk:
                 self._show()
 
     def hang_up(self) -> None:
-        """The page is gone for good."""
+        """The person is gone for good."""
         self._handle(HangUp())
 
     def _handle(self, found: Found) -> None:
@@ -193,23 +199,12 @@ class Talk:
         """Do what the person has asked the mind for."""
         match self._audience.take():
             case Wish.EVERYONE:
-                self._let_everyone()
+                self.let_everyone()
             case Wish.ONE:
                 self._enrols_next = True
         # Not before the agent has said what it wants to hear.
         if self._enrols_next and self._conversation.machine.phase is Phase.LISTENING:
-            self._begin_enrolment()
-
-    def _let_everyone(self) -> None:
-        self._ears.voiceprint = None
-        self._voice.forget()
-        self.outbox.tell("everyone")
-
-    def _begin_enrolment(self) -> None:
-        self._enrols_next = False
-        self._enrolling = []
-        self._mute()
-        self.outbox.tell("enrolling", seconds=_ENROL_S)
+            self.begin_enrolment()
 
     def _mute(self) -> None:
         """What is said to be known by is no part of the conversation."""
@@ -226,13 +221,13 @@ class Talk:
         try:
             voiceprint = await anyio.to_thread.run_sync(enrol, self._detector, sound)
         except AudioError as error:
-            self.outbox.tell("not enrolled", message=str(error))
+            self._screen.tell("not enrolled", message=str(error))
         else:
             self._ears.voiceprint = voiceprint
             self._voice.keep(voiceprint)
-            self.outbox.tell("enrolled")
+            self._screen.tell("enrolled")
 
-    # ── what the page shows ─────────────────────────────────────────────────────────────────────
+    # ── what the person sees ────────────────────────────────────────────────────────────────────
 
     def _told(self, what: Event | Instruction, now: float) -> None:
         self._timeline.note(what, now)
@@ -240,24 +235,28 @@ class Talk:
             case Frame(anyone, primary):
                 self._frames += 1
                 if self._frames % _LEVEL_FRAMES == 0:
-                    self.outbox.hint("level", anyone=round(anyone, 2), primary=round(primary, 2))
+                    self._screen.levels(anyone, primary)
             case Transcript(_, text):
-                self.outbox.tell("hearing", text=text)
+                self._screen.tell("hearing", text=text)
             case Speak(answer, text):
-                self.outbox.tell("saying", answer=answer, text=text)
+                self._screen.tell("saying", answer=answer, text=text)
             case CommitTurn(_, text):
                 self._ears.learn()
-                self.outbox.tell("said", who="person", text=text, cut=False)
+                self._screen.tell("said", who="person", text=text, cut=False)
             case CommitAnswer(answer, text, cut):
-                self.outbox.tell("said", who="agent", answer=answer, text=text, cut=cut)
+                self._screen.tell("said", who="agent", answer=answer, text=text, cut=cut)
 
     def _show(self) -> None:
-        """Tell the page what has changed."""
+        """Tell what has changed."""
         self._heed()
         phase = self._conversation.machine.phase
         if phase is not self._phase:
             self._phase = phase
-            self.outbox.tell("phase", phase=phase)
+            self._screen.tell("phase", phase=phase)
+        overview = self._overview()
+        if overview != self._seen:
+            self._seen = overview
+            self._screen.tell("fabric", **asdict(overview))
         for entry in self._timeline.entries[self._entries :]:
-            self.outbox.tell("happened", **entry.plain())
+            self._screen.tell("happened", **entry.plain())
         self._entries = len(self._timeline.entries)

@@ -1,33 +1,42 @@
-"""The agent's page and its websocket, on one port of this machine."""
+"""The agent's page, and the AIP sessions of those who have it open, on one port of this machine."""
 
 from __future__ import annotations
 
+import hmac
 import secrets
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from functools import partial
+from dataclasses import dataclass
 from http import HTTPStatus
 from importlib.resources import files
-from urllib.parse import parse_qs, urlsplit
+from typing import TypeAlias
 
 import anyio
 from anyio.abc import TaskGroup
-from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
-from pydantic import ValidationError
-from websockets.asyncio.server import ServerConnection, serve
 from websockets.datastructures import Headers
-from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 
+from constellation.aip.admission import Admission
+from constellation.aip.auth import Identity
+from constellation.aip.heartbeat import Heartbeat
+from constellation.aip.limits import Limits
+from constellation.aip.messages import Hello, Message
+from constellation.aip.server import PATH, Peer, serve
+from constellation.errors import AuthenticationError, LimitExceeded
+
 from .live import Talk
-from .sound import from_pcm
-from .wire import FROM_PAGE
+from .ports import Loudspeaker, Screen
+from .wire import Microphone, PageScreen, PageSpeaker, PlayedReports, answered
+
+Make: TypeAlias = Callable[[TaskGroup, Screen, Loudspeaker], Talk]
 
 _FILES = {
     "/": ("index.html", "text/html; charset=utf-8"),
     "/voice.css": ("voice.css", "text/css; charset=utf-8"),
-    "/voice.js": ("voice.js", "text/javascript; charset=utf-8"),
-    "/audio.js": ("audio.js", "text/javascript; charset=utf-8"),
+    **{
+        f"/{name}.js": (f"{name}.js", "text/javascript; charset=utf-8")
+        for name in ("aip", "audio", "msgpack", "shown", "streams", "voice")
+    },
 }
 _SECURITY = {
     "Content-Security-Policy": "default-src 'self'; img-src data:; frame-ancestors 'none'",
@@ -35,145 +44,148 @@ _SECURITY = {
     "X-Content-Type-Options": "nosniff",
     "Cache-Control": "no-store",
 }
-_MAX_MESSAGE = 16_384
 _GRACE_S = 60.0
 _MOST_TALKS = 4
-_BEHIND = 1_000
+# A person notices within seconds that nobody hears them: so must the page.
+_HEARTBEAT = Heartbeat(2.0, 6.0)
+_LIMITS = Limits(
+    max_frame=65_536, max_body=16_384, max_batch=256, max_outstanding=1_024, max_item=4_096
+)
+# The secret cannot be guessed, and whoever tries on this machine is not to lock its owner out.
+_WRONG_TRIES = 10_000
 
 
-class _Session:
-    """A talk, and the link it has at the moment."""
+class _Key:
+    """The secret of the page's address; see `constellation.aip.auth.Authenticator`."""
 
-    def __init__(self, talk: Talk, scope: anyio.CancelScope) -> None:
-        self.talk = talk
-        self.scope = scope
-        self.link: ServerConnection | None = None
-        self.links = 0
+    def __init__(self) -> None:
+        self.secret = secrets.token_urlsafe(24)
+        self._owner = Identity("page", "client", "page")
+
+    def authenticate(self, token: str, now: float) -> Identity:
+        if not hmac.compare_digest(token.encode(), self.secret.encode()):
+            raise AuthenticationError(
+                "This is not the address of the agent that runs now.",
+                remedy="Open the one that it printed.",
+            )
+        return self._owner
+
+    def pair(self, code: str, name: str, role: str, now: float) -> tuple[Identity, str]:
+        raise AuthenticationError("Nothing is paired here.", remedy="Open the agent's address.")
+
+    def on_revoked(self, callback: Callable[[str], None]) -> Callable[[], None]:
+        return lambda: None
+
+
+@dataclass(frozen=True, slots=True)
+class _Visit:
+    """Somebody who has the page open."""
+
+    talk: Talk
+    scope: anyio.CancelScope
 
 
 class Page:
-    """Serves the page to those who know its secret.
+    """Serves the page to those who know its secret; see `constellation.aip.peer.Application`.
 
     Args:
         make: makes the talk of a new visitor.
+        tasks: outlives the page.
 
     Attributes:
         url: where it is, with the secret; once it is served.
     """
 
-    def __init__(self, make: Callable[[TaskGroup], Talk], tasks: TaskGroup) -> None:
+    def __init__(self, make: Make, tasks: TaskGroup) -> None:
         self.url = ""
         self._make = make
         self._tasks = tasks
-        self._secret = secrets.token_urlsafe(24)
+        self._key = _Key()
         self._origin = ""
-        self._sessions: dict[str, _Session] = {}
+        self._visits: dict[Peer, _Visit] = {}
 
     @asynccontextmanager
     async def served(self, host: str, port: int) -> AsyncIterator[None]:
-        """Serve for as long as the context is open; port 0 takes any that is free."""
-        server = serve(self._talk, host, port, process_request=self._respond, max_size=_MAX_MESSAGE)
-        async with server as running:
-            taken = next(iter(running.sockets)).getsockname()[1]
-            self._origin = f"http://{host}:{taken}"
-            self.url = f"{self._origin}/#{self._secret}"
+        """Serve for as long as the context is open; port 0 takes any that is free.
+
+        Raises:
+            ConfigError: the port is taken.
+        """
+        opened = serve(
+            self,
+            self._key,
+            host,
+            port,
+            name="voice agent",
+            limits=_LIMITS,
+            heartbeat=_HEARTBEAT,
+            grace_s=_GRACE_S,
+            admission=Admission(failures=_WRONG_TRIES),
+            gate=self._respond,
+        )
+        async with opened as server:
+            self._origin = f"http://{host}:{server.port}"
+            server.allowed_origins.add(self._origin)
+            self.url = f"{self._origin}/#{self._key.secret}"
             yield
 
-    def _respond(self, connection: ServerConnection, request: Request) -> Response | None:
+    def _respond(self, request: Request) -> Response | None:
         """A file, or None for the websocket."""
-        path = urlsplit(request.path).path
-        if request.headers.get("Host") != self._origin.removeprefix("http://"):
+        if request.headers.get_all("Host") != [self._origin.removeprefix("http://")]:
             return _response(HTTPStatus.FORBIDDEN)
-        if path == "/talk":
-            known = secrets.compare_digest(_query(request.path, "secret"), self._secret)
-            if not known or request.headers.get("Origin") != self._origin:
-                return _response(HTTPStatus.FORBIDDEN)
-            return None
+        path = request.path.partition("?")[0]
+        if path == PATH:
+            ours = request.headers.get_all("Origin") == [self._origin]
+            return None if ours else _response(HTTPStatus.FORBIDDEN)
         if path not in _FILES:
             return _response(HTTPStatus.NOT_FOUND)
         name, kind = _FILES[path]
         return _response(HTTPStatus.OK, (files(__package__) / "web" / name).read_bytes(), kind)
 
-    async def _talk(self, link: ServerConnection) -> None:
-        request = link.request
-        if request is None:
+    # ── what the server tells ───────────────────────────────────────────────────────────────────
+
+    def opened(self, peer: Peer, hello: Hello, resumed: bool) -> None:
+        if resumed:
             return
-        found = self._sessions.get(_query(request.path, "session"))
-        if found is None and len(self._sessions) >= _MOST_TALKS:
-            await link.close(1013, "Too many conversations are open.")
+        if len(self._visits) >= _MOST_TALKS and not self._make_room():
+            full = LimitExceeded("Too many conversations are open.", remedy="Close one of them.")
+            peer.complain(full)
+            peer.close(full.message)
             return
-        session = found or self._open()
-        older, session.link = session.link, link
-        session.links += 1
-        if older is not None:
-            await older.close(1000, "Another page took over.")
-        after = _query(request.path, "after")
-        await self._serve(session, link, int(after) if after.isdecimal() else 0)
-        if session.link is link:
-            session.link, session.talk.outbox.send = None, None
-            self._tasks.start_soon(self._wait, session)
+        screen = PageScreen(peer)
+        talk = self._make(self._tasks, screen, PageSpeaker(peer, screen))
+        peer.streams.takers["microphone"] = lambda stream: stream.pour_into(Microphone(talk))
+        peer.streams.takers["played"] = lambda stream: stream.pour_into(PlayedReports(talk))
+        visit = self._visits[peer] = _Visit(talk, anyio.CancelScope())
+        self._tasks.start_soon(_run, visit)
 
-    def _open(self) -> _Session:
-        name = secrets.token_urlsafe(12)
-        scope = anyio.CancelScope()
-        session = _Session(self._make(self._tasks), scope)
-        self._sessions[name] = session
-        self._tasks.start_soon(self._run, name, session)
-        session.talk.outbox.tell("session", session=name)
-        return session
+    def received(self, peer: Peer, messages: Sequence[Message]) -> None:
+        visit = self._visits.get(peer)
+        for message in messages:
+            if visit is not None and message.type == "request":
+                peer.send("response", answered(visit.talk, message.body))
+        peer.acknowledge(messages[-1].seq)
 
-    async def _run(self, name: str, session: _Session) -> None:
-        with session.scope:
-            await session.talk.run()
-        session.talk.hang_up()
-        del self._sessions[name]
+    def detached(self, peer: Peer, reason: str) -> None:
+        """The talk is kept for a page that comes back."""
 
-    async def _serve(self, session: _Session, link: ServerConnection, after: int) -> None:
-        """Let both talk until the link is gone."""
-        send, receive = anyio.create_memory_object_stream[str | bytes](_BEHIND)
-        async with send, anyio.create_task_group() as tasks:
-            tasks.start_soon(_forward, receive, link)
-            session.talk.outbox.resume(partial(_put, send, tasks), after)
-            try:
-                async for message in link:
-                    if isinstance(message, bytes):
-                        session.talk.hear(from_pcm(message[: len(message) // 2 * 2]))
-                    else:
-                        session.talk.take(FROM_PAGE.validate_json(message))
-            except ConnectionClosed:
-                pass
-            except ValidationError:
-                await link.close(1008, "A message was not understood.")
-            tasks.cancel_scope.cancel()
+    def closed(self, peer: Peer, reason: str) -> None:
+        visit = self._visits.pop(peer, None)
+        if visit is not None:
+            visit.scope.cancel()
 
-    async def _wait(self, session: _Session) -> None:
-        """Keep the talk for a page that comes back."""
-        links = session.links
-        await anyio.sleep(_GRACE_S)
-        if session.links == links:
-            session.scope.cancel()
+    def _make_room(self) -> bool:
+        """End a conversation whose page is gone; False if there is none."""
+        gone = next((peer for peer in self._visits if not peer.is_connected), None)
+        if gone is not None:
+            gone.close("another page needs its place")
+        return gone is not None
 
 
-def _put(send: MemoryObjectSendStream[str | bytes], tasks: TaskGroup, message: str | bytes) -> None:
-    """Hand a message to the link, which is given up if it is too far behind."""
-    try:
-        send.send_nowait(message)
-    except (anyio.WouldBlock, anyio.BrokenResourceError):
-        tasks.cancel_scope.cancel()
-
-
-async def _forward(receive: MemoryObjectReceiveStream[str | bytes], link: ServerConnection) -> None:
-    async with receive:
-        async for message in receive:
-            try:
-                await link.send(message)
-            except ConnectionClosed:
-                return
-
-
-def _query(path: str, name: str) -> str:
-    """A parameter of an address; empty if it is not there."""
-    return parse_qs(urlsplit(path).query).get(name, [""])[0]
+async def _run(visit: _Visit) -> None:
+    with visit.scope:
+        await visit.talk.run()
+    visit.talk.hang_up()
 
 
 def _response(status: HTTPStatus, body: bytes = b"", kind: str = "text/plain") -> Response:

@@ -46,6 +46,8 @@ class Player:
             case Play(answer):
                 if answer != self.playing:
                     self.playing, self._position = answer, 0
+                # Answers that were begun too early and never played are over.
+                self._sounds = {n: sound for n, sound in self._sounds.items() if n >= answer}
                 self.gain = self._wanted = 1.0
             case Resume(answer, sample):
                 self.playing, self._position = answer, sample

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from .events import Instruction, Word
 from .pvad import Judgement
@@ -74,6 +74,16 @@ class Loudspeaker(Protocol):
 
     def forget(self, answer: int) -> None:
         """The answer was heard to its end."""
+
+
+class Screen(Protocol):
+    """What one person sees."""
+
+    def tell(self, kind: str, **fields: Any) -> None:
+        """Something happened: ``phase``, ``hearing``, ``saying``, ``said``, ``happened`` …"""
+
+    def levels(self, anyone: float, primary: float) -> None:
+        """How likely it is, from 0 to 1, that anybody speaks, and the person who may interrupt."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,8 +39,12 @@ def read_wav(path: Path) -> Samples:
         with wave.open(str(path), "rb") as file:
             width, channels, rate = file.getsampwidth(), file.getnchannels(), file.getframerate()
             data = file.readframes(file.getnframes())
-    except (OSError, EOFError, wave.Error) as error:
-        raise AudioError(f"{path} cannot be read as a WAV file: {error}.") from error
+    except OSError as error:
+        raise AudioError(f"{path} cannot be read: {error.strerror}.") from error
+    except (EOFError, wave.Error) as error:
+        raise AudioError(
+            f"{path} is no WAV file of plain PCM.", remedy="Convert it, to 16 bits."
+        ) from error
     if width != 2:
         raise AudioError(
             f"{path} has samples of {8 * width} bits.", remedy="Convert it to 16 bits."
@@ -50,8 +54,15 @@ def read_wav(path: Path) -> Samples:
 
 
 def write_wav(path: Path, samples: NDArray[np.float32]) -> None:
-    """Write (n,) or (n, channels) samples at `RATE_HZ`."""
-    path.write_bytes(wav(samples))
+    """Write (n,) or (n, channels) samples at `RATE_HZ`.
+
+    Raises:
+        AudioError: it cannot be written.
+    """
+    try:
+        path.write_bytes(wav(samples))
+    except OSError as error:
+        raise AudioError(f"{path} cannot be written: {error.strerror}.") from error
 
 
 def wav(samples: NDArray[np.float32]) -> bytes:

@@ -1,30 +1,46 @@
-"""What the page and the agent say to each other, over one websocket.
+"""What the page and the agent say to each other: the body of an AIP session.
 
-The page sends binary messages, each 20 ms of the microphone (16-bit PCM at 16 kHz), and JSON:
-``{"type": "played", "answer": 1, "samples": 4000}``, ``{"type": "mute", "on": true}``,
-``{"type": "enrol"}``, ``{"type": "everyone"}``.
+The page dials as a client, with the secret of its address as the credential, and asks by
+``request``: ``mute`` (``on``), ``enrol``, ``everyone``. The agent tells what happens by ``event``,
+of the subscription ``talk``; what a loudspeaker is to do is among them. Sound has streams of its
+own, each with the quality of service that it needs:
 
-The agent's messages are numbered, so that a page which lost its link gets those that it missed.
-JSON carries ``seq`` and ``type``; sound is binary: the number and the answer as 32-bit
-little-endian integers, and PCM that is put behind what there is of the answer.
+| label | from | qos | carries |
+|---|---|---|---|
+| ``microphone`` | page | deadline, 3 s | items of 20 ms: 16-bit PCM at 16 kHz, little-endian |
+| ``played`` | page | reliable | pairs of answer and samples, each 32 bits, little-endian |
+| ``answer`` | agent | reliable | PCM of the answer ``meta.answer``; broken off if that is stopped |
+| ``levels`` | agent | latest | two bytes: how likely anybody and the known voice speaks, of 255 |
+
+What the microphone heard a while ago is of no use to a conversation. Of an answer every sample
+counts: it is sent ahead of its time, so that a slow link makes no gaps, and what was heard of it is
+told by its samples.
 """
 
 from __future__ import annotations
 
-import json
 import struct
-from collections import deque
-from collections.abc import Callable
-from typing import Any, Literal
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from constellation.aip.pipes import ByteWriter
+from constellation.aip.server import Peer
+from constellation.errors import (
+    AudioError,
+    ConstellationError,
+    RemoteProtocolError,
+    SessionLost,
+)
 
 from .events import Duck, Instruction, Pause, Play, Restore, Resume, StopPlayback
-from .sound import Samples, to_pcm
+from .live import Talk
+from .sound import Samples, from_pcm, to_pcm
 
-_KEPT = 2_000
-_HEADER = struct.Struct("<II")
-
+SUBSCRIPTION = "talk"
+_PLAYED = struct.Struct("<II")
 _ORDERS: dict[type, str] = {
     Play: "play",
     Duck: "duck",
@@ -34,90 +50,132 @@ _ORDERS: dict[type, str] = {
 }
 
 
-class _Message(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+class PageScreen:
+    """What a page shows; see `agents.voice.ports.Screen`."""
 
-
-class PlayedMessage(_Message):
-    type: Literal["played"]
-    answer: int = Field(ge=0, le=2**31)
-    samples: int = Field(ge=0, le=2**40)
-
-
-class MuteMessage(_Message):
-    type: Literal["mute"]
-    on: bool
-
-
-class EnrolMessage(_Message):
-    type: Literal["enrol"]
-
-
-class EveryoneMessage(_Message):
-    type: Literal["everyone"]
-
-
-FromPage = PlayedMessage | MuteMessage | EnrolMessage | EveryoneMessage
-FROM_PAGE: TypeAdapter[FromPage] = TypeAdapter(FromPage)
-
-
-class Outbox:
-    """Messages for the page, kept for a while in case it missed them.
-
-    Attributes:
-        send: takes each message as it comes; None while there is no link.
-    """
-
-    def __init__(self) -> None:
-        self.send: Callable[[str | bytes], None] | None = None
-        self._seq = 0
-        self._kept: deque[tuple[int, str | bytes]] = deque(maxlen=_KEPT)
+    def __init__(self, peer: Peer) -> None:
+        self._peer = peer
+        self._levels = peer.streams.open_items("levels")
 
     def tell(self, kind: str, **fields: Any) -> None:
-        """Send a message of some type."""
-        self._seq += 1
-        self._put(json.dumps({"seq": self._seq, "type": kind, **fields}))
+        body = {"subscription": SUBSCRIPTION, "constellation": "", "kind": kind, "body": fields}
+        self._peer.send("event", {**body, "time": self._peer.now()})
 
-    def hint(self, kind: str, **fields: Any) -> None:
-        """Send what nobody misses if it is lost, such as a level."""
-        if self.send is not None:
-            self.send(json.dumps({"type": kind, **fields}))
-
-    def sound(self, answer: int, sound: Samples) -> None:
-        """Send sound of an answer."""
-        self._seq += 1
-        self._put(_HEADER.pack(self._seq, answer) + to_pcm(sound))
-
-    def resume(self, send: Callable[[str | bytes], None], after: int) -> None:
-        """There is a link again: send what came behind a number, and all from now on."""
-        self.send = send
-        for seq, message in self._kept:
-            if seq > after:
-                send(message)
-
-    def _put(self, message: str | bytes) -> None:
-        self._kept.append((self._seq, message))
-        if self.send is not None:
-            self.send(message)
+    def levels(self, anyone: float, primary: float) -> None:
+        # Once the session has ended there is nobody to see them.
+        with suppress(SessionLost):
+            self._levels.put(bytes(round(255 * level) for level in (anyone, primary)))
 
 
 class PageSpeaker:
     """The loudspeaker of a page; see `agents.voice.ports.Loudspeaker`."""
 
-    def __init__(self, outbox: Outbox) -> None:
-        self._outbox = outbox
+    def __init__(self, peer: Peer, screen: PageScreen) -> None:
+        self._peer = peer
+        self._tell = screen.tell
+        self._sounds: dict[int, ByteWriter] = {}
 
     def add(self, answer: int, sound: Samples) -> None:
-        self._outbox.sound(answer, sound)
+        with suppress(SessionLost):
+            writer = self._sounds.get(answer)
+            if writer is None:
+                writer = self._peer.streams.open_bytes("answer", {"answer": answer})
+                self._sounds[answer] = writer
+            writer.put(to_pcm(sound))
 
     def do(self, instruction: Instruction) -> None:
         match instruction:
             case Resume(answer, sample):
-                self._outbox.tell("resume", answer=answer, sample=sample)
+                self._tell("resume", answer=answer, sample=sample)
             case (
                 Play(answer) | Duck(answer) | Restore(answer) | Pause(answer) | StopPlayback(answer)
             ):
-                self._outbox.tell(_ORDERS[type(instruction)], answer=answer)
+                self._tell(_ORDERS[type(instruction)], answer=answer)
+        match instruction:
+            case StopPlayback(answer):
+                self._end(answer)
+            case Play(answer):
+                # Answers that were begun too early and never played are over.
+                for older in [each for each in self._sounds if each < answer]:
+                    self.forget(older)
 
     def forget(self, answer: int) -> None:
-        self._outbox.tell("forget", answer=answer)
+        self._tell("forget", answer=answer)
+        self._end(answer)
+
+    def _end(self, answer: int) -> None:
+        writer = self._sounds.pop(answer, None)
+        if writer is not None:
+            writer.close()
+
+
+class Microphone:
+    """Takes a page's microphone in; see `constellation.aip.pipes.Sink`."""
+
+    def __init__(self, talk: Talk) -> None:
+        self._talk = talk
+
+    def write(self, data: bytes) -> None:
+        if len(data) % 2:
+            raise AudioError("The sound of a microphone has samples of two bytes.")
+        self._talk.hear(from_pcm(data))
+
+    def close(self, error: ConstellationError | None) -> None:
+        pass
+
+
+class PlayedReports:
+    """Takes in what a page says of its loudspeaker; see `constellation.aip.pipes.Sink`."""
+
+    def __init__(self, talk: Talk) -> None:
+        self._talk = talk
+        self._rest = b""
+
+    def write(self, data: bytes) -> None:
+        self._rest += data
+        whole = len(self._rest) // _PLAYED.size * _PLAYED.size
+        reports, self._rest = self._rest[:whole], self._rest[whole:]
+        for answer, samples in _PLAYED.iter_unpack(reports):
+            self._talk.played(answer, samples)
+
+    def close(self, error: ConstellationError | None) -> None:
+        pass
+
+
+class _Params(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class _Mute(_Params):
+    on: bool
+
+
+_VERBS: dict[str, tuple[type[_Params], Callable[[Talk, Any], None]]] = {
+    "mute": (_Mute, lambda talk, params: talk.mute(params.on)),
+    "enrol": (_Params, lambda talk, _: talk.begin_enrolment()),
+    "everyone": (_Params, lambda talk, _: talk.let_everyone()),
+}
+
+
+def answered(talk: Talk, request: Mapping[str, Any]) -> dict[str, Any]:
+    """Do what a page's ``request`` asks for; return the body of the ``response``."""
+    try:
+        _do(talk, request["verb"], request.get("params") or {})
+    except ConstellationError as error:
+        return {"id": request["id"], "error": error.to_wire()}
+    return {"id": request["id"], "result": {}}
+
+
+def _do(talk: Talk, verb: str, given: Mapping[str, Any]) -> None:
+    if verb not in _VERBS:
+        raise RemoteProtocolError(
+            f"There is no verb {verb!r}.", remedy=f"Use one of {', '.join(_VERBS)}."
+        )
+    params, act = _VERBS[verb]
+    try:
+        wanted = params.model_validate(given)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise RemoteProtocolError(f"{verb}: {where}: {first['msg']}.", field=where) from None
+    act(talk, wanted)

@@ -198,6 +198,15 @@ class ByteWriter(Outgoing):
         await self._endpoint.until(lambda: self.has_room)
         self._write(data, last=last)
 
+    def put(self, data: bytes) -> None:
+        """Send bytes without waiting: for those who bound by themselves what waits.
+
+        Raises:
+            SessionLost: the session was lost.
+            ConstellationError: why the peer refused the stream.
+        """
+        self._write(data)
+
     async def finish(self) -> None:
         """Say that nothing follows, and wait until the peer has taken everything in.
 

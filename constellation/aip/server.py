@@ -67,6 +67,7 @@ class Server:
     Attributes:
         port: where it listens.
         url: what clients dial.
+        allowed_origins: origins of web pages that may connect; may be changed.
     """
 
     def __init__(
@@ -79,14 +80,16 @@ class Server:
         heartbeat: Heartbeat,
         grace_s: float,
         hello_timeout_s: float,
-        allowed_origins: frozenset[str],
+        allowed_origins: set[str],
         admission: Admission,
         clock: Clock,
         artifacts: Store | None,
         on_stream: Callable[[Peer, IncomingStream], None] | None,
+        gate: Callable[[Request], Response | None] | None,
     ) -> None:
         self.port = 0
         self.url = ""
+        self.allowed_origins = allowed_origins
         self._app = app
         self._authenticator = authenticator
         self._name = name
@@ -94,11 +97,11 @@ class Server:
         self._heartbeat = heartbeat
         self._grace_s = grace_s
         self._hello_timeout_s = hello_timeout_s
-        self._allowed_origins = allowed_origins
         self._admission = admission
         self._clock = clock
         self._artifacts = artifacts
         self._on_stream = on_stream
+        self._gate = gate
         self._peers: dict[str, Peer] = {}
         self._devices: dict[str, Peer] = {}
         self._unanswered: dict[str, Peer] = {}
@@ -112,12 +115,15 @@ class Server:
 
     def check_request(self, connection: ServerConnection, request: Request) -> Response | None:
         """Answer a request that is not to become a session; None lets the websocket open."""
+        answer = None if self._gate is None else self._gate(request)
+        if answer is not None:
+            return answer
         path = request.path.partition("?")[0]
         if path == "/healthz":
             return connection.respond(HTTPStatus.OK, "ok\n")
         if path != PATH:
             return connection.respond(HTTPStatus.NOT_FOUND, f"AIP is spoken at {PATH}.\n")
-        if not self._allowed_origins.issuperset(request.headers.get_all("Origin")):
+        if not self.allowed_origins.issuperset(request.headers.get_all("Origin")):
             # Browsers name the page's origin: none may use a hub on its visitor's machine.
             return connection.respond(HTTPStatus.FORBIDDEN, "This origin is not allowed.\n")
         tokens = request.headers.get_all("Authorization")
@@ -301,6 +307,7 @@ async def serve(
     clock: Clock | None = None,
     artifacts: Store | None = None,
     on_stream: Callable[[Peer, IncomingStream], None] | None = None,
+    gate: Callable[[Request], Response | None] | None = None,
 ) -> AsyncIterator[Server]:
     """Serve AIP for as long as the context is open.
 
@@ -319,6 +326,7 @@ async def serve(
         clock: seconds; never goes back.
         artifacts: what peers may put and get.
         on_stream: called with each stream that a peer opens; None refuses them.
+        gate: sees each request first and may answer it, with a page or a refusal.
 
     Raises:
         ConfigError: the address cannot be bound.
@@ -332,11 +340,12 @@ async def serve(
         heartbeat=heartbeat or Heartbeat(),
         grace_s=grace_s,
         hello_timeout_s=hello_timeout_s,
-        allowed_origins=frozenset(allowed_origins),
+        allowed_origins=set(allowed_origins),
         admission=admission or Admission(),
         clock=clock or anchored_clock(),
         artifacts=artifacts,
         on_stream=on_stream,
+        gate=gate,
     )
     listening = serve_websockets(
         server.handle,
@@ -359,7 +368,7 @@ async def serve(
         await listening
     except OSError as error:
         raise ConfigError(
-            f"The hub cannot listen on {host}:{port}: {error.strerror or error}.",
+            f"The {name} cannot listen on {host}:{port}: {error.strerror or error}.",
             remedy="Choose another address or port, or stop what uses it.",
         ) from None
     async with listening:

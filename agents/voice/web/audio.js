@@ -1,9 +1,11 @@
 // The audio thread: captures the microphone in frames of 20 ms, and plays answers as told.
 
+const RATE = 16000;
 const FRAME = 320;
 const DUCKED = 0.2;
 const FADE = 160;
 const REPORT = 640;
+const NOTHING = { samples: new Int16Array(0), length: 0 };
 
 class Microphone extends AudioWorkletProcessor {
   constructor() {
@@ -69,24 +71,35 @@ class Loudspeaker extends AudioWorkletProcessor {
         this.hush(answer);
         this.sounds.delete(answer);
         break;
+      case "reset":
+        this.playing = 0;
+        this.sounds.clear();
+        break;
       case "forget":
         this.sounds.delete(answer);
         if (this.playing === answer) this.playing = 0;
     }
   }
 
-  add(answer, sound) {
-    const before = this.sounds.get(answer) ?? new Int16Array(0);
-    const both = new Int16Array(before.length + sound.length);
-    both.set(before);
-    both.set(sound, before.length);
-    this.sounds.set(answer, both);
+  // Put behind what there is; the room for it grows twofold, so that long answers cost no more.
+  add(answer, added) {
+    const sound = this.sounds.get(answer) ?? { samples: new Int16Array(RATE), length: 0 };
+    const length = sound.length + added.length;
+    if (length > sound.samples.length) {
+      const larger = new Int16Array(Math.max(length, 2 * sound.samples.length));
+      larger.set(sound.samples);
+      sound.samples = larger;
+    }
+    sound.samples.set(added, sound.length);
+    sound.length = length;
+    this.sounds.set(answer, sound);
   }
 
   hush(answer) {
     if (this.playing !== answer) return;
     this.report();
-    this.fading = this.sounds.get(answer)?.subarray(this.position, this.position + FADE);
+    const { samples, length } = this.sounds.get(answer) ?? NOTHING;
+    this.fading = samples.slice(this.position, Math.min(length, this.position + FADE));
     this.faded = 0;
     this.playing = 0;
   }
@@ -116,7 +129,7 @@ class Loudspeaker extends AudioWorkletProcessor {
     const sound = this.playing ? this.sounds.get(this.playing) : undefined;
     if (!sound || this.position >= sound.length) return 0;
     this.gain += (this.wanted - this.gain) / block;
-    return sound[this.position++] * this.gain;
+    return sound.samples[this.position++] * this.gain;
   }
 }
 

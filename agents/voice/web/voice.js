@@ -1,157 +1,121 @@
-// The page: one websocket to the agent, the microphone into it and answers out of it.
+// The page: a session with the agent, the microphone into it and answers out of it.
+
+import { Session, clock } from "./aip.js";
+import * as shown from "./shown.js";
 
 const RATE_HZ = 16000;
-const RETRY_MS = 1000;
-const PHASES = {
-  listening: "Listening.",
-  hearing: "You speak.",
-  thinking: "Thinking.",
-  working: "Working.",
-  speaking: "Speaking.",
-  ended: "The conversation is over.",
-};
+const MICROPHONE_MS = 3000;
 
-const find = (id) => document.getElementById(id);
-const secret = location.hash.slice(1);
-
-let link = null;
+let session = null;
+let stream = null;
+let audio = null;
 let speaker = null;
-let session = "";
-let received = 0;
-let saying = new Map();
+let microphone = null;
+let played = null;
+let asked = 0;
 
-function tell(message) {
-  if (link?.readyState === WebSocket.OPEN) link.send(message);
-}
+// ── the session ─────────────────────────────────────────────────────────────────────────────────
 
 function connect() {
-  const query = new URLSearchParams({ secret, session, after: received });
-  link = new WebSocket(`ws://${location.host}/talk?${query}`);
-  link.binaryType = "arraybuffer";
-  link.onopen = () => show("state", PHASES.listening);
-  link.onmessage = ({ data }) => (typeof data === "string" ? take(JSON.parse(data)) : hear(data));
-  link.onclose = ({ code }) => {
-    if (code === 1000 || code === 1008 || code === 1013) return show("state", "Disconnected.");
-    show("state", "The link is lost. Trying again.");
-    setTimeout(connect, RETRY_MS);
+  const hello = { role: "client", name: "page", credential: location.hash.slice(1) };
+  session = new Session(`ws://${location.host}/aip`, hello, {
+    opened: (resumed) => (resumed ? shown.linked() : begin()),
+    lost: shown.lost,
+    ended,
+    message(type, body) {
+      if (type === "event") take(body.kind, body.body);
+      else if (body.error) shown.trouble(body.error.message);
+    },
+    stream(incoming) {
+      if (incoming.label === "levels") incoming.ondata = shown.levels;
+      if (incoming.label === "answer") incoming.ondata = sound(incoming.meta.answer);
+    },
+  });
+}
+
+// A conversation begins; it may not be the first.
+function begin() {
+  speaker.port.postMessage({ type: "reset" });
+  shown.begin();
+  microphone = session.openItems("microphone", MICROPHONE_MS);
+  played = session.openBytes("played");
+  // Whoever muted the page before is not to be heard by a new conversation.
+  if (shown.isMuted()) mute();
+}
+
+function ended(code, reason) {
+  speaker.port.postMessage({ type: "reset" });
+  microphone = played = session = null;
+  for (const track of stream.getTracks()) track.stop();
+  audio.close();
+  shown.ended(reason);
+}
+
+function ask(verb, params = {}) {
+  session?.send("request", { id: String(++asked), verb, params });
+}
+
+const mute = () => ask("mute", { on: shown.isMuted() });
+
+function take(kind, body) {
+  // What the page does not show is for the loudspeaker.
+  if (!shown.take(kind, body, delays)) speaker.port.postMessage({ type: kind, ...body });
+}
+
+// What comes on top of the agent's own part, in milliseconds.
+function delays() {
+  return {
+    link: 1000 * (session?.rtt_s ?? 0),
+    device: 1000 * ((audio?.baseLatency ?? 0) + (audio?.outputLatency ?? 0)),
   };
 }
 
-function isNew(seq) {
-  if (seq <= received) return false;
-  received = seq;
-  return true;
+// ── sound ───────────────────────────────────────────────────────────────────────────────────────
+
+// Takes the bytes of an answer, which may come in parts of any length.
+function sound(answer) {
+  let left = new Uint8Array(0);
+  return (bytes) => {
+    const both = new Uint8Array(left.length + bytes.length);
+    both.set(left);
+    both.set(bytes, left.length);
+    const whole = both.length & ~1;
+    left = both.slice(whole);
+    const samples = new Int16Array(both.buffer, 0, whole / 2);
+    speaker.port.postMessage({ type: "add", answer, sound: samples });
+  };
 }
 
-function hear(data) {
-  const view = new DataView(data);
-  if (!isNew(view.getUint32(0, true))) return;
-  const sound = new Int16Array(data.slice(8));
-  speaker.port.postMessage({ type: "add", answer: view.getUint32(4, true), sound });
-}
-
-function take(message) {
-  if (message.seq !== undefined && !isNew(message.seq)) return;
-  switch (message.type) {
-    case "session":
-      session = message.session;
-      break;
-    case "level":
-      for (const id of ["anyone", "primary"]) {
-        find(id).value = message[id];
-        show(id, message[id].toFixed(1));
-      }
-      break;
-    case "phase":
-      show("state", PHASES[message.phase]);
-      break;
-    case "hearing":
-      show("hearing", message.text);
-      break;
-    case "saying":
-      saying.set(message.answer, [...(saying.get(message.answer) ?? []), message.text]);
-      break;
-    case "said":
-      caption(message);
-      break;
-    case "happened":
-      happened(message);
-      break;
-    case "enrolling":
-      show("who", `Speak for ${message.seconds} seconds, please.`);
-      break;
-    case "enrolled":
-      show("who", "Only you may interrupt.");
-      break;
-    case "not enrolled":
-      show("who", message.message);
-      break;
-    case "everyone":
-      show("who", "Everyone may interrupt.");
-      break;
-    default:
-      speaker.port.postMessage(message);
-  }
-}
-
-function show(id, text) {
-  find(id).textContent = text;
-}
-
-// What was heard of an answer, and struck out what was not.
-function caption({ who, answer, text, cut }) {
-  const item = document.createElement("li");
-  item.className = who;
-  item.append(text);
-  if (cut) {
-    const rest = document.createElement("span");
-    const whole = (saying.get(answer) ?? []).join(" ");
-    rest.className = "cut";
-    rest.setAttribute("aria-label", "not heard");
-    rest.textContent = whole.slice(text.length);
-    item.append(rest);
-  }
-  saying.delete(answer);
-  show("hearing", "");
-  find("said").append(item);
-  item.scrollIntoView({ block: "nearest" });
-}
-
-function happened({ at_s, what, text, after_s }) {
-  const item = document.createElement("li");
-  const after = after_s === undefined ? "" : ` (after ${Math.round(1000 * after_s)} ms)`;
-  item.textContent = `${at_s.toFixed(2)} s ${what}${text ? `: ${text}` : ""}${after}`;
-  find("happened").append(item);
-  // The agent's own part: the way to the ear comes on top.
-  if (what === "first audio") show("latency", `${Math.round(1000 * after_s)} ms`);
+function report({ answer, samples }) {
+  const record = new DataView(new ArrayBuffer(8));
+  record.setUint32(0, answer, true);
+  record.setUint32(4, samples, true);
+  played?.write(new Uint8Array(record.buffer));
 }
 
 async function start() {
-  find("start").disabled = true;
+  shown.starting();
   const wanted = { channelCount: 1, echoCancellation: true, autoGainControl: true };
   try {
-    const stream = await navigator.mediaDevices.getUserMedia({ audio: wanted });
-    const audio = new AudioContext({ sampleRate: RATE_HZ, latencyHint: "interactive" });
+    stream = await navigator.mediaDevices.getUserMedia({ audio: wanted });
+    audio = new AudioContext({ sampleRate: RATE_HZ, latencyHint: "interactive" });
     await audio.audioWorklet.addModule("audio.js");
-    const microphone = new AudioWorkletNode(audio, "microphone", { numberOfOutputs: 0 });
+    const capture = new AudioWorkletNode(audio, "microphone", { numberOfOutputs: 0 });
     speaker = new AudioWorkletNode(audio, "loudspeaker", { numberOfInputs: 0 });
-    microphone.port.onmessage = ({ data }) => tell(data);
-    speaker.port.onmessage = ({ data }) => tell(JSON.stringify({ type: "played", ...data }));
+    capture.port.onmessage = ({ data }) => microphone?.put(new Uint8Array(data), clock());
+    speaker.port.onmessage = ({ data }) => report(data);
     speaker.connect(audio.destination);
     connect();
-    audio.createMediaStreamSource(stream).connect(microphone);
+    audio.createMediaStreamSource(stream).connect(capture);
   } catch (error) {
-    find("start").disabled = false;
-    return show("state", `The microphone cannot be used: ${error.message}`);
+    shown.ended(`the microphone cannot be used: ${error.message}`);
   }
-  for (const id of ["mute", "enrol", "everyone"]) find(id).disabled = false;
 }
 
-find("start").onclick = start;
-find("enrol").onclick = () => tell(JSON.stringify({ type: "enrol" }));
-find("everyone").onclick = () => tell(JSON.stringify({ type: "everyone" }));
-find("mute").onclick = ({ target }) => {
-  const on = target.getAttribute("aria-pressed") !== "true";
-  target.setAttribute("aria-pressed", on);
-  tell(JSON.stringify({ type: "mute", on }));
-};
+addEventListener("pagehide", () => session?.close("the page was closed"));
+shown.buttons({
+  start,
+  enrol: () => ask("enrol"),
+  everyone: () => ask("everyone"),
+  mute,
+});

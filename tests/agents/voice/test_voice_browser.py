@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import re
-import shutil
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from importlib.util import find_spec
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,36 +13,29 @@ import anyio
 import numpy as np
 import pytest
 from anyio.abc import TaskGroup
+from chromium import browsing, wants_chromium
 from fake_models import AlwaysComplete, Answers, Tones
 from voices import Voice, silence
 
+from agents.voice.audience import KeptVoice
 from agents.voice.live import Talk
+from agents.voice.overview import Overview, Work
 from agents.voice.page import Page
-from agents.voice.ports import Models
-from agents.voice.pvad import Model
+from agents.voice.ports import Loudspeaker, Models, Screen
+from agents.voice.pvad import Model, enrol
 from agents.voice.sound import Samples, write_wav
 
-CHROMIUM = shutil.which("chromium")
-FLAGS = [
-    "--no-sandbox",
-    "--use-fake-ui-for-media-stream",
-    "--use-fake-device-for-media-stream",
-    "--autoplay-policy=no-user-gesture-required",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--no-first-run",
-]
-ANSWER = "the disk of the server is half full and forty gigabytes are left for you to use"
+ANSWER = (
+    "the disk of the server is half full and forty gigabytes are left for you to use and the one "
+    "of the desk has even more of them so you need not throw anything away before next year"
+)
+ME = Voice(pitch_hz=110, tract=0.92)
+TELEVISION = Voice(pitch_hz=215, tract=1.15)
+FABRIC = Overview(
+    (("desk", True), ("attic", False)), (Work("c-1", "back up the photos", "working", 1, 4),)
+)
 
-pytestmark = [
-    pytest.mark.full,
-    pytest.mark.anyio,
-    pytest.mark.skipif(
-        CHROMIUM is None or find_spec("playwright") is None,
-        reason="Chromium or playwright is not installed",
-    ),
-]
+pytestmark = [pytest.mark.full, pytest.mark.anyio, wants_chromium]
 
 
 class Loudness:
@@ -53,66 +45,111 @@ class Loudness:
         return "How full is the disk?" if float(np.abs(sound).max(initial=0.0)) > 0.05 else ""
 
 
+@dataclass
+class Visit:
+    """Attributes:
+    page: as playwright has it.
+    cut: breaks the page's connection off.
+    sockets: the websockets that the page opened.
+    """
+
+    page: Any
+    cut: Callable[[], None]
+    sockets: list[Any] = field(default_factory=list)
+
+
 @asynccontextmanager
-async def opened(recording: Samples, folder: Path) -> AsyncIterator[Any]:
-    """The page, with the recording as its microphone, and the agent behind it."""
-    from playwright.async_api import async_playwright
-
-    write_wav(folder / "microphone.wav", recording)
+async def opened(
+    recording: Samples, folder: Path, *, only_me: bool = False
+) -> AsyncIterator[Visit]:
+    """The page, with the recording as its microphone and the agent behind it."""
+    microphone = folder / "microphone.wav"
+    write_wav(microphone, recording)
     model, models = Model(), Models(Loudness(), AlwaysComplete(), Tones())
+    voice = KeptVoice(folder / "voiceprint.npy")
+    if only_me:
+        voice.keep(enrol(model, ME.says(5, seed=99)))
 
-    def make(tasks: TaskGroup) -> Talk:
-        return Talk(model, models, Answers(ANSWER), tasks)
+    def make(tasks: TaskGroup, screen: Screen, speaker: Loudspeaker) -> Talk:
+        mind = Answers(ANSWER)
+        return Talk(
+            model, models, mind, tasks, screen, speaker, voice=voice, overview=lambda: FABRIC
+        )
 
-    microphone = f"--use-file-for-fake-audio-capture={folder / 'microphone.wav'}%noloop"
     async with anyio.create_task_group() as tasks:
         served = Page(make, tasks)
-        async with served.served("127.0.0.1", 0), async_playwright() as playwright:
-            browser = await playwright.chromium.launch(
-                executable_path=CHROMIUM, args=[*FLAGS, microphone]
-            )
-            page = await browser.new_page(viewport={"width": 360, "height": 640})
-            errors: list[str] = []
-            page.on("pageerror", lambda error: errors.append(str(error)))
-            await page.goto(served.url)
+
+        def cut() -> None:
+            for peer in served._visits:
+                if peer._transport is not None:
+                    peer._transport.transport.abort()
+
+        async with (
+            served.served("127.0.0.1", 0),
+            browsing(served.url, microphone=microphone) as page,
+        ):
+            visit = Visit(page, cut)
+            page.on("websocket", lambda socket: visit.sockets.append(socket))
             await page.focus("#start")
             await page.keyboard.press("Enter")
-            yield page
-            await browser.close()
-            assert errors == []
+            yield visit
         tasks.cancel_scope.cancel()
 
 
-async def test_conversation_with_an_interruption(tmp_path: Path) -> None:
-    voice: Callable[[float, int], Samples] = Voice(pitch_hz=110, tract=0.92).says
-    recording = np.concatenate(
-        [silence(2.0), voice(1.2, 1), silence(3.0), voice(1.2, 2), silence(8.0)]
-    )
-    async with opened(recording, tmp_path) as page:
+async def test_conversation_with_a_television_a_lost_link_and_an_interruption(
+    tmp_path: Path,
+) -> None:
+    parts = [silence(2.0), ME.says(1.2, 1), silence(2.0), TELEVISION.says(2.0, 2)]
+    parts += [silence(2.0), ME.says(1.6, 3), silence(6.0)]
+    async with opened(np.concatenate(parts), tmp_path, only_me=True) as visit:
+        page = visit.page
+        await page.locator("#who", has_text="Only you may interrupt.").wait_for()
+        # The television makes the answer softer for a moment, and no more.
+        happened = page.locator("#happened li")
+        await happened.filter(has_text="restored").wait_for(state="attached")
+        assert await happened.filter(has_text="stopped").count() == 0
+        visit.cut()
         captions = page.locator("#said li")
-        await captions.nth(3).wait_for(timeout=30_000)
+        await captions.nth(2).wait_for(timeout=30_000)
         assert await captions.nth(0).inner_text() == "How full is the disk?"
-        cut = captions.nth(1)
-        whole = (await cut.inner_text()).replace("\n", "")
-        struck = await cut.locator(".cut").inner_text()
-        assert whole == ANSWER
+        answer = captions.nth(1)
+        assert (await answer.inner_text()).replace("\n", "") == ANSWER
+        struck = await answer.locator(".cut").inner_text()
         assert 0 < len(struck) < len(ANSWER)
-        assert await captions.nth(3).inner_text() == ANSWER
+        assert await captions.nth(2).inner_text() == "How full is the disk?"
+        assert await happened.filter(has_text="stopped").count() == 1
+        assert len(visit.sockets) == 2
         assert re.fullmatch(r"\d+ ms", await page.inner_text("#latency"))
-        # Nothing is wider than a phone.
-        assert await page.evaluate("document.documentElement.scrollWidth") <= 360
+        assert re.fullmatch(
+            r"\d+ in the agent, \d+ on the link, \d+ in your sound device",
+            await page.inner_text("#shares"),
+        )
 
 
-async def test_muted_microphone_is_not_heard(tmp_path: Path) -> None:
-    recording = np.concatenate(
-        [silence(3.0), Voice(pitch_hz=110, tract=0.92).says(1.5, 1), silence(4.0)]
-    )
-    async with opened(recording, tmp_path) as page:
-        await page.click("#mute:enabled")
-        assert await page.get_attribute("#mute", "aria-pressed") == "true"
-        # The level is shown all the same.
-        for level in (r"0\.9|1\.0", r"0\.[01]"):
-            meter = page.locator("#anyone", has_text=re.compile(level))
-            await meter.wait_for(timeout=15_000)
+async def test_page_for_everyone(tmp_path: Path) -> None:
+    """Muted, enrolled and looked at, on a phone's width and as a screen reader has it."""
+    recording = np.concatenate([silence(3.0), ME.says(1.5, 1), silence(4.0)])
+    async with opened(recording, tmp_path) as visit:
+        page = visit.page
+        await page.get_by_role("button", name="Mute", pressed=False).click()
+        await page.get_by_role("button", name="Mute", pressed=True).wait_for()
+        # The level is shown all the same, and who it is.
+        for level, who in ((r"0\.9|1\.0", "Somebody"), (r"0\.[01]", "Nobody")):
+            meter = page.get_by_role("meter", name="Somebody")
+            await meter.filter(has_text=re.compile(level)).wait_for(timeout=15_000)
+            await page.locator("#voice", has_text=who).wait_for()
         assert await page.locator("#said li").count() == 0
         assert await page.inner_text("#state") == "Listening."
+        assert await page.locator("#devices li").all_inner_texts() == [
+            "desk\nconnected",
+            "attic\naway",
+        ]
+        progress = page.get_by_role("progressbar", name="back up the photos: 1 of 4 tasks")
+        assert await progress.get_attribute("value") == "1"
+        await page.get_by_role("button", name="Only I may interrupt").click()
+        await page.get_by_role("progressbar", name="Learning your voice").wait_for()
+        await page.get_by_role("button", name="Everyone may interrupt").click()
+        await page.get_by_role("status").filter(has_text="Everyone may interrupt.").wait_for()
+        await page.get_by_role("log", name="What was said").wait_for(state="attached")
+        # Nothing is wider than a phone.
+        assert await page.evaluate("document.documentElement.scrollWidth") <= 360

@@ -19,6 +19,25 @@ def test_recording_that_is_none_is_refused_before_anything_is_loaded(tmp_path: P
         CliRunner().invoke(app, ["--wav", str(tmp_path / "a.wav")], catch_exceptions=False)
 
 
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["--out", "a.wav"], "--wav"),
+        (["--picture", "a.svg"], "--wav"),
+        (["--json"], "--wav"),
+        (["--wav", "a.wav", "--console"], "--console"),
+        (["--wav", "a.wav", "--wyoming", "127.0.0.1:1"], "--wyoming"),
+        (["--wav", "a.wav", "--out", "nowhere/a.wav"], "nowhere"),
+        (["--wyoming", "nonsense"], "nonsense"),
+        (["--pipeline", "audio"], "--model"),
+    ],
+)
+def test_arguments_that_would_be_ignored_are_refused(arguments: list[str], told: str) -> None:
+    ran = CliRunner().invoke(app, arguments, env={"COLUMNS": "200"})
+    assert ran.exit_code == 2
+    assert told in ran.output
+
+
 def test_help_says_how_it_is_used() -> None:
     ran = CliRunner().invoke(app, ["--help"])
     assert ran.exit_code == 0

@@ -17,7 +17,7 @@ from voices import Voice
 from agents.voice.console import converse
 from agents.voice.features import BLOCK
 from agents.voice.live import Talk
-from agents.voice.ports import Loudspeaker, Models, Speech
+from agents.voice.ports import Loudspeaker, Models, Screen, Speech
 from agents.voice.pvad import Model
 from agents.voice.sound import Samples
 from agents.voice.speech import timed
@@ -123,13 +123,14 @@ async def test_person_is_understood_over_the_agents_own_voice() -> None:
     model = Paced()
     room = Room(model)
 
-    def make(tasks: TaskGroup, speaker: Loudspeaker) -> Talk:
+    def make(tasks: TaskGroup, screen: Screen, speaker: Loudspeaker) -> Talk:
         return Talk(
             model,
             Models(Alike(), AlwaysComplete(), Agent()),
             Answers(ANSWER),
             tasks,
-            speaker=speaker,
+            screen,
+            speaker,
             clock=lambda: model.heard * 0.02,
         )
 

@@ -77,6 +77,11 @@ def test_request_without_devices_is_declined() -> None:
     assert "not connected" in said(Dialogue(), "Show the disk usage.")
 
 
+def test_request_is_written_as_planners_read_it(fabric: Fabric) -> None:
+    said(Dialogue(fabric), "Please wait sixty seconds.")
+    assert fabric.submitted == ["wait 60 seconds"]
+
+
 def test_request_is_done_and_its_result_told(fabric: Fabric) -> None:
     dialogue = Dialogue(fabric)
     pieces = list(dialogue.answer("A quick look.", ()))

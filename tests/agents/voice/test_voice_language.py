@@ -52,8 +52,8 @@ class Disk:
         return ["server"]
 
 
-def calls(**arguments: str) -> Reply:
-    """Stream a call of the tool, its arguments in two parts."""
+def calls(tool: str = "do", **arguments: str) -> Reply:
+    """Stream a call of a tool, its arguments in two parts."""
 
     def reply(handler: BaseHTTPRequestHandler) -> None:
         handler.send_response(200)
@@ -62,7 +62,7 @@ def calls(**arguments: str) -> Reply:
         handler.end_headers()
         handler.close_connection = True
         text = json.dumps(arguments)
-        first = {"index": 0, "id": "call-1", "function": {"name": "do", "arguments": text[:5]}}
+        first = {"index": 0, "id": "call-1", "function": {"name": tool, "arguments": text[:5]}}
         second = {"index": 0, "function": {"arguments": text[5:]}}
         for part in (first, second):
             choice = {"index": 0, "delta": {"tool_calls": [part]}, "finish_reason": None}
@@ -135,6 +135,45 @@ def test_results_cannot_talk_it_into_another_request() -> None:
     assert disk.requests == ["check the disk"]
     assert "tools" in server.asked[0]
     assert "tools" not in server.asked[1]
+
+
+class Slow(Disk):
+    """Its work does not end by itself."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.canceled: list[str] = []
+
+    def outcome(self, work: str, within_s: float) -> Outcome | Asked | None:
+        return None
+
+    def cancel(self, work: str) -> None:
+        self.canceled.append(work)
+
+
+def test_model_looks_stops_and_changes() -> None:
+    slow = Slow()
+    said = [
+        calls(request="back up the photos"),
+        calls(request="wait an hour"),
+        calls("look"),
+        calls("stop", work="wait"),
+        calls("change", work="photos", request="back up the photos on server"),
+        calls("change", work="films", request="nothing"),
+        calls("reboot"),
+    ]
+    script = [reply for each in said for reply in (each, says("So it is."))]
+    with scripted_server(*script) as server:
+        of_model = mind(server, slow)
+        for _ in said:
+            list(of_model.answer("Do what you think is right.", ()))
+        results = [each["messages"][-1]["content"] for each in server.asked[1::2]]
+    assert results[2] == "Devices: server. I am still at it: back up the photos and wait an hour."
+    assert results[3] == "I have stopped it: wait an hour."
+    assert slow.canceled == ["c-2", "c-1"]
+    assert slow.requests[-1] == "back up the photos on server"
+    assert results[5].startswith("It is not clear which work is meant. I am still at it: back up")
+    assert "There is no tool 'reboot'" in results[6]
 
 
 @pytest.mark.parametrize("arguments", [{}, {"order": "check the disk"}])

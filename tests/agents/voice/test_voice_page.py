@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import struct
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from itertools import count
 from pathlib import Path
 from threading import current_thread, main_thread
+from time import time
 from typing import Any
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlsplit
 
 import anyio
 import httpx
@@ -19,6 +20,7 @@ from fake_models import AlwaysComplete, Answers, KnownUtterances, Tones
 from voices import Voice, silence
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.typing import Origin, Subprotocol
 
 from agents.voice.audience import Audience, KeptVoice
 from agents.voice.dialogue import Dialogue
@@ -27,9 +29,26 @@ from agents.voice.features import BLOCK
 from agents.voice.live import Talk
 from agents.voice.page import Page
 from agents.voice.player import Player
-from agents.voice.ports import Mind, Models, Said, Working
+from agents.voice.ports import Loudspeaker, Mind, Models, Said, Screen, Working
 from agents.voice.pvad import Model, enrol
 from agents.voice.sound import Samples, from_pcm, to_pcm
+from constellation.aip.codec import CODECS, MSGPACK
+from constellation.aip.limits import Limits
+from constellation.aip.messages import SUBPROTOCOLS
+from constellation.aip.session import (
+    CloseCode,
+    Deliver,
+    FrameReceived,
+    Instruction,
+    Session,
+    State,
+    StreamClosed,
+    StreamData,
+    StreamOpened,
+    TransportClosed,
+    TransportOpened,
+)
+from constellation.errors import AudioError, ConfigError, PermissionDenied
 
 pytestmark = pytest.mark.anyio
 
@@ -49,6 +68,8 @@ KNOWN = {
     }.items()
 }
 ANSWER = "the disk of the server is half full and forty gigabytes are left for you"
+MICROPHONE = 1  # the number of the first stream of whoever dials
+MSGPACK_ONLY = [Subprotocol(MSGPACK.subprotocol)]
 ORDERS = {"play": Play, "duck": Duck, "restore": Restore, "pause": Pause, "stop": StopPlayback}
 
 
@@ -80,68 +101,126 @@ class Obliging:
 
 
 class Browser:
-    """A page, as far as the agent can tell."""
+    """A page, as far as the agent can tell: a session that outlives its connections.
+
+    Attributes:
+        events: what the agent told, by kind and fields.
+        responses: to requests, by their id.
+        levels: of voices, from 0 to 1, as shown.
+        refused: streams, by number, and the code of the reason.
+    """
 
     def __init__(self, url: str) -> None:
         parts = urlsplit(url)
         self.origin = f"http://{parts.netloc}"
-        self.address = f"ws://{parts.netloc}/talk"
+        self.address = f"ws://{parts.netloc}/aip"
         self.secret = parts.fragment
-        self.session = ""
-        self.received = 0
-        self.messages: list[dict[str, Any]] = []
+        self.session = Session("dialer", {"role": "client", "name": "page"})
+        self.events: list[dict[str, Any]] = []
+        self.responses: dict[str, dict[str, Any]] = {}
+        self.levels: list[tuple[float, ...]] = []
+        self.refused: dict[int, str] = {}
         self.player = Player()
         self.told = anyio.Event()
+        self._streams: dict[int, Mapping[str, Any]] = {}
+        self._microphone = self._played = 0
+        self._asked = count()
 
     @asynccontextmanager
-    async def linked(self) -> AsyncIterator[ClientConnection]:
-        query = {"secret": self.secret, "session": self.session, "after": self.received}
-        async with (
-            connect(f"{self.address}?{urlencode(query)}", origin=self.origin) as link,
-            anyio.create_task_group() as tasks,
-        ):
+    async def linked(
+        self, subprotocol: str = MSGPACK.subprotocol
+    ) -> AsyncIterator[ClientConnection]:
+        opened = connect(
+            self.address,
+            origin=Origin(self.origin),
+            subprotocols=[Subprotocol(subprotocol)],
+            compression=None,
+        )
+        async with opened as link, anyio.create_task_group() as tasks:
+            hello = {"credential": self.secret}
+            self.session.handle(TransportOpened(CODECS[subprotocol], hello), time())
+            await self._flush(link)
             tasks.start_soon(self._read, link)
+            while self.session.state is State.GREETING:
+                await self.news()
+            if self.session.state is State.OPEN and not self._microphone:
+                self._microphone = self.session.open_stream(
+                    "deadline", deadline_s=1.0, label="microphone"
+                )
+                self._played = self.session.open_stream("reliable", label="played")
             yield link
             tasks.cancel_scope.cancel()
+        if self.session.state is State.OPEN:
+            self.session.handle(TransportClosed(), time())
 
     async def _read(self, link: ClientConnection) -> None:
         try:
-            async for message in link:
-                self._take(message)
+            async for frame in link:
+                for instruction in self.session.handle(FrameReceived(frame), time()):
+                    self._obey(instruction)
+                self.session.acknowledge(self.session.received, time())
+                await self._flush(link)
+                self._happened()
         except ConnectionClosed:
-            pass
+            self._happened()
 
-    def _take(self, message: str | bytes) -> None:
-        if isinstance(message, bytes):
-            seq, answer = struct.unpack_from("<II", message)
-            self.player.add(answer, from_pcm(message[8:]))
-        else:
-            found = json.loads(message)
-            seq = found.get("seq", self.received)
-            self.messages.append(found)
-            self._follow(found)
-        # What was missed comes again, and nothing else does.
-        assert seq in (self.received, self.received + 1)
-        self.received = seq
+    def _happened(self) -> None:
         self.told.set()
         self.told = anyio.Event()
 
-    def _follow(self, found: dict[str, Any]) -> None:
-        match found["type"]:
-            case "session":
-                self.session = found["session"]
-            case "resume":
-                self.player.do(Resume(found["answer"], found["sample"]))
-            case kind if kind in ORDERS:
-                self.player.do(ORDERS[kind](found["answer"]))
+    async def news(self) -> None:
+        await self.told.wait()
+
+    async def _flush(self, link: ClientConnection) -> None:
+        while frame := self.session.next_frame(time()):
+            await link.send(frame)
+
+    def _obey(self, instruction: Instruction) -> None:
+        match instruction:
+            case Deliver(messages):
+                for message in messages:
+                    if message.type == "response":
+                        self.responses[message.body["id"]] = message.body
+                    else:
+                        self._take(message.body["kind"], message.body["body"])
+            case StreamClosed(stream, error):
+                if error is not None:
+                    self.refused[stream] = error["code"]
+            case StreamOpened(stream, body):
+                self._streams[stream] = body
+            case StreamData(stream, payload):
+                opened = self._streams[stream]
+                if opened["label"] == "levels":
+                    self.levels.append(tuple(level / 255 for level in payload))
+                else:
+                    self.player.add(opened["meta"]["answer"], from_pcm(payload))
+                    self.session.consume(stream, len(payload))
+
+    def _take(self, kind: str, body: dict[str, Any]) -> None:
+        self.events.append({"kind": kind, **body})
+        if kind == "resume":
+            self.player.do(Resume(body["answer"], body["sample"]))
+        elif kind == "forget":
+            self.player.forget(body["answer"])
+        elif kind in ORDERS:
+            self.player.do(ORDERS[kind](body["answer"]))
+
+    async def ask(self, link: ClientConnection, verb: str, **params: Any) -> dict[str, Any]:
+        number = str(next(self._asked))
+        self.session.send("request", {"id": number, "verb": verb, "params": params})
+        await self._flush(link)
+        while number not in self.responses:
+            await self.news()
+        return self.responses[number]
 
     async def speak(self, link: ClientConnection, sound: Samples) -> None:
         for block in sound.reshape(-1, BLOCK):
-            await link.send(to_pcm(block))
+            self.session.write(self._microphone, to_pcm(block), time())
             _, played = self.player.render(BLOCK)
             if played is not None:
-                report = {"type": "played", "answer": played.answer, "samples": played.samples}
-                await link.send(json.dumps(report))
+                record = struct.pack("<II", played.answer, played.samples)
+                self.session.write(self._played, record, time())
+            await self._flush(link)
             # As fast as the other side keeps up.
             await (await link.ping())
 
@@ -149,12 +228,16 @@ class Browser:
         while not self.has(kind, **fields):
             await self.speak(link, silence(0.1))
 
+    async def wait_for(self, kind: str) -> None:
+        while not self.has(kind):
+            await self.news()
+
     def has(self, kind: str, **fields: Any) -> bool:
-        wanted = {"type": kind, **fields}
-        return any(wanted.items() <= message.items() for message in self.messages)
+        wanted = {"kind": kind, **fields}
+        return any(wanted.items() <= event.items() for event in self.events)
 
     def said(self) -> list[tuple[str, str]]:
-        return [(each["who"], each["text"]) for each in self.messages if each["type"] == "said"]
+        return [(each["who"], each["text"]) for each in self.events if each["kind"] == "said"]
 
 
 @pytest.fixture
@@ -163,13 +246,15 @@ async def browser(tmp_path: Path) -> AsyncIterator[Browser]:
     models = Models(KnownUtterances(KNOWN), AlwaysComplete(), Tones())
     voice = KeptVoice(tmp_path / "state" / "voiceprint.npy")
 
-    def make(tasks: TaskGroup) -> Talk:
+    def make(tasks: TaskGroup, screen: Screen, speaker: Loudspeaker) -> Talk:
         audience = Audience()
         return Talk(
             model,
             models,
             Obliging(audience),
             tasks,
+            screen,
+            speaker,
             audience=audience,
             voice=voice,
             clock=lambda: model.heard * 0.02,
@@ -183,8 +268,9 @@ async def browser(tmp_path: Path) -> AsyncIterator[Browser]:
                 tasks.cancel_scope.cancel()
 
 
-async def test_conversation(browser: Browser) -> None:
-    async with browser.linked() as link:
+@pytest.mark.parametrize("subprotocol", SUBPROTOCOLS)
+async def test_conversation(browser: Browser, subprotocol: str) -> None:
+    async with browser.linked(subprotocol) as link:
         await browser.speak(link, silence(0.5))
         await browser.speak(link, QUESTION)
         await browser.quiet_until(link, "said", who="agent")
@@ -192,7 +278,7 @@ async def test_conversation(browser: Browser) -> None:
     assert browser.has("phase", phase="speaking")
     assert browser.has("saying", text=ANSWER)
     assert browser.has("happened", what="first audio")
-    assert browser.has("level")
+    assert max(browser.levels) > (0.5, 0.5)
 
 
 async def test_interruption(browser: Browser) -> None:
@@ -216,41 +302,56 @@ async def test_lost_link_is_taken_up_again(browser: Browser) -> None:
         await browser.speak(link, QUESTION)
         await browser.quiet_until(link, "phase", phase="speaking")
         link.transport.abort()
-    first = browser.session
+    first = browser.session.id
     async with browser.linked() as link:
         await browser.quiet_until(link, "said", who="agent")
-    assert browser.session == first
+    assert browser.session.id == first
     assert browser.said() == [("person", "How full is the disk?"), ("agent", ANSWER)]
 
 
-async def test_conversation_moves_to_the_page_that_was_opened_last(browser: Browser) -> None:
+async def test_conversation_moves_to_the_connection_that_was_opened_last(browser: Browser) -> None:
     async with browser.linked() as older:
         await browser.speak(older, silence(0.5))
+        browser.session.handle(TransportClosed(), time())
         async with browser.linked() as link:
             await older.wait_closed()
-            assert older.close_code == 1000
+            assert older.close_code == CloseCode.REPLACED
             await browser.speak(link, QUESTION)
             await browser.quiet_until(link, "said", who="person")
 
 
 async def test_only_a_few_can_talk_at_once(browser: Browser) -> None:
-    address = f"{browser.address}?{urlencode({'secret': browser.secret})}"
+    pages = [Browser(f"{browser.origin}/#{browser.secret}") for _ in range(6)]
     async with AsyncExitStack() as stack:
-        for _ in range(5):
-            link = await stack.enter_async_context(connect(address, origin=browser.origin))
-        await link.wait_closed()
-        assert link.close_code == 1013
+        for page in pages[:4]:
+            last = await stack.enter_async_context(page.linked())
+        async with pages[4].linked() as refused:
+            await refused.wait_closed()
+        assert refused.close_code == CloseCode.BYE
+        # Where a page is gone there is room, though it might have come back.
+        last.transport.abort()
+        await last.wait_closed()
+        async with pages[5].linked() as link:
+            await pages[5].speak(link, QUESTION)
+            await pages[5].quiet_until(link, "said", who="person")
+
+
+async def test_page_that_says_goodbye_is_not_waited_for(browser: Browser) -> None:
+    for _ in range(6):
+        page = Browser(f"{browser.origin}/#{browser.secret}")
+        async with page.linked() as link:
+            page.session.end("the page was closed")
+            await page._flush(link)
+            await link.wait_closed()
 
 
 async def test_enrolment_by_the_page(browser: Browser) -> None:
     async with browser.linked() as link:
-        await link.send(json.dumps({"type": "enrol"}))
+        await browser.ask(link, "enrol")
         await browser.speak(link, ME.says(5.0, seed=3))
-        while not browser.has("enrolled"):
-            await browser.told.wait()
-        await link.send(json.dumps({"type": "everyone"}))
-        while not browser.has("everyone"):
-            await browser.told.wait()
+        await browser.wait_for("enrolled")
+        await browser.ask(link, "everyone")
+        assert browser.has("everyone")
 
 
 async def test_enrolment_by_words(browser: Browser, tmp_path: Path) -> None:
@@ -262,8 +363,7 @@ async def test_enrolment_by_words(browser: Browser, tmp_path: Path) -> None:
         await browser.quiet_until(link, "enrolling")
         assert browser.said()[-1][0] == "agent"
         await browser.speak(link, ME.says(5.0, seed=3))
-        while not browser.has("enrolled"):
-            await browser.told.wait()
+        await browser.wait_for("enrolled")
         assert kept.load() is not None
         await browser.speak(link, silence(0.5))
         await browser.speak(link, EVERYONE)
@@ -279,35 +379,84 @@ async def test_kept_voice_is_known_to_the_next_page(browser: Browser, tmp_path: 
 
 async def test_enrolment_of_silence_is_refused(browser: Browser) -> None:
     async with browser.linked() as link:
-        await link.send(json.dumps({"type": "enrol"}))
+        await browser.ask(link, "enrol")
         await browser.speak(link, 0 * silence(5.0))
-        while not browser.has("not enrolled"):
-            await browser.told.wait()
+        await browser.wait_for("not enrolled")
 
 
-@pytest.mark.parametrize("wrong", ["secret", "origin"])
-async def test_strangers_are_refused(browser: Browser, wrong: str) -> None:
-    setattr(browser, wrong, "http://example.org")
+async def test_microphone_that_is_late_is_not_heard(browser: Browser) -> None:
+    async with browser.linked() as link:
+        # As if it had waited on the way.
+        for block in QUESTION.reshape(-1, BLOCK):
+            browser.session.write(MICROPHONE, to_pcm(block), time() - 2.0)
+            while frame := browser.session.next_frame(time() - 2.0):
+                await link.send(frame)
+        await browser.speak(link, silence(2.0))
+        assert not browser.has("phase", phase="hearing")
+
+
+@pytest.mark.parametrize("origin", ["http://example.org", "null"])
+async def test_other_pages_are_refused(browser: Browser, origin: str) -> None:
+    browser.origin = origin
     with pytest.raises(InvalidStatus, match="403"):
         async with browser.linked():
             pass
 
 
-@pytest.mark.parametrize("message", ["nonsense", '{"type": "mute"}', '{"type": "quit"}'])
-async def test_message_that_is_none_ends_the_link(browser: Browser, message: str) -> None:
-    query = urlencode({"secret": browser.secret})
-    async with connect(f"{browser.address}?{query}", origin=browser.origin) as link:
-        await link.send(message)
+async def test_strangers_are_refused(browser: Browser) -> None:
+    browser.secret = "http://example.org"
+    opened = connect(browser.address, origin=Origin(browser.origin), subprotocols=MSGPACK_ONLY)
+    async with opened as link:
+        hello = {"version": [1], "role": "client", "name": "page", "credential": browser.secret}
+        await link.send(MSGPACK.join(0, [MSGPACK.encode("hello", 0, hello)]))
+        _, [refusal] = MSGPACK.decode(await link.recv(), Limits())
+        assert refusal.body["code"] == "session.authentication"
         await link.wait_closed()
-    assert link.close_code == 1008
+    assert link.close_code == CloseCode.UNAUTHENTICATED
+
+
+@pytest.mark.parametrize(
+    ("verb", "params"), [("quit", {}), ("mute", {}), ("mute", {"on": 1}), ("enrol", {"who": "me"})]
+)
+async def test_request_that_is_none_is_refused(
+    browser: Browser, verb: str, params: dict[str, Any]
+) -> None:
+    async with browser.linked() as link:
+        response = await browser.ask(link, verb, **params)
+        assert response["error"]["code"] == "protocol.remote"
+        assert "result" in await browser.ask(link, "mute", on=True)
+
+
+async def test_streams_that_are_none_of_a_page_are_refused(browser: Browser) -> None:
+    async with browser.linked() as link:
+        other = browser.session.open_stream("reliable", label="music")
+        browser.session.write(MICROPHONE, b"odd", time())
+        await browser.ask(link, "mute", on=True)
+        assert browser.refused == {
+            MICROPHONE: AudioError.code,
+            other: PermissionDenied.code,
+        }
 
 
 async def test_files_are_served_and_nothing_else(browser: Browser) -> None:
     async with httpx.AsyncClient(base_url=browser.origin) as client:
-        for path in ("/", "/voice.js", "/audio.js", "/voice.css"):
+        for path in ("/", "/voice.js", "/aip.js", "/audio.js", "/voice.css"):
             answer = await client.get(path)
             assert answer.status_code == 200
             assert "default-src 'self'" in answer.headers["Content-Security-Policy"]
         assert (await client.get("/page.py")).status_code == 404
         rebound = await client.get("/", headers={"Host": "example.org"})
         assert rebound.status_code == 403
+
+
+async def test_port_that_is_taken_is_told(browser: Browser) -> None:
+    port = urlsplit(browser.origin).port
+    assert port is not None
+    async with anyio.create_task_group() as tasks:
+        with pytest.raises(ConfigError, match="The voice agent cannot listen on"):
+            async with Page(_nobody, tasks).served("127.0.0.1", port):
+                pass
+
+
+def _nobody(*_: object) -> Talk:
+    raise AssertionError("Nobody visits this page.")

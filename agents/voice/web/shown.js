@@ -1,0 +1,207 @@
+// What the page shows: captions, voices, delays, devices and work.
+
+const PHASES = {
+  listening: "Listening.",
+  hearing: "You speak.",
+  thinking: "Thinking.",
+  working: "Working.",
+  speaking: "The agent speaks.",
+  ended: "The conversation is over.",
+};
+const VOICE = 0.5;
+// A voice is shown for so long after it was heard last, or names would flicker.
+const HELD_MS = 400;
+// A frame of the microphone is on its way when it is full.
+const FRAME_MS = 20;
+
+const find = (id) => document.getElementById(id);
+const texts = new Map(); // of answers, as they are said
+let phase = "listening";
+let playing = 0; // the answer that is heard
+let known = false; // whether one voice alone may interrupt
+let voices = { anyone: 0, primary: 0 }; // when they were heard last
+
+function show(id, text) {
+  if (find(id).textContent !== text) find(id).textContent = text;
+}
+
+function state(text, name) {
+  show("state", text);
+  find("state").dataset.phase = name;
+}
+
+function item(parts, className = "") {
+  const element = document.createElement("li");
+  element.className = className;
+  for (const part of parts) {
+    const span = document.createElement("span");
+    span.append(part);
+    element.append(typeof part === "string" ? span : part);
+  }
+  return element;
+}
+
+// ── the session ─────────────────────────────────────────────────────────────────────────────────
+
+function enable(talking) {
+  for (const id of ["mute", "enrol", "everyone"]) find(id).disabled = !talking;
+}
+
+export function starting() {
+  find("start").disabled = true;
+  state("Connecting.", "off");
+}
+
+export function begin() {
+  texts.clear();
+  live();
+  phase = "listening";
+  may("Everyone may interrupt.", false);
+  enable(true);
+  linked();
+}
+
+export const isMuted = () => find("mute").getAttribute("aria-pressed") === "true";
+
+export function linked() {
+  state(PHASES[phase], phase);
+}
+
+export const lost = () => state("The link is lost. Trying again.", "lost");
+
+export function ended(reason) {
+  enable(false);
+  find("start").disabled = false;
+  live();
+  state(`Not connected: ${reason}`, "off");
+}
+
+export function trouble(message) {
+  state(message, "lost");
+}
+
+export function buttons({ start, enrol, everyone, mute }) {
+  find("start").onclick = start;
+  find("enrol").onclick = enrol;
+  find("everyone").onclick = everyone;
+  find("mute").onclick = ({ target }) => {
+    target.setAttribute("aria-pressed", !isMuted());
+    mute();
+  };
+}
+
+// ── what the agent tells ────────────────────────────────────────────────────────────────────────
+
+const told = {
+  phase(body) {
+    phase = body.phase;
+    linked();
+    if (phase !== "speaking" && phase !== "hearing") show("speaking", "");
+  },
+  hearing: ({ text }) => show("hearing", text),
+  saying({ answer, text }) {
+    texts.set(answer, [...(texts.get(answer) ?? []), text]);
+    if (answer === playing) show("speaking", textOf(answer));
+  },
+  said: caption,
+  happened,
+  fabric,
+  enrolling({ seconds }) {
+    show("who", `Read this aloud, or talk for ${seconds} seconds:`);
+    find("enrolment").hidden = false;
+    const began = performance.now();
+    const step = (now) => {
+      find("learned").value = (now - began) / (1000 * seconds);
+      if (!find("enrolment").hidden) requestAnimationFrame(step);
+    };
+    requestAnimationFrame(step);
+  },
+  enrolled: () => may("Only you may interrupt.", true),
+  everyone: () => may("Everyone may interrupt.", false),
+  "not enrolled": ({ message }) => may(message, known),
+};
+
+// Whether that was for the page to show.
+export function take(kind, body, delays) {
+  if (kind === "play" || kind === "resume") {
+    playing = body.answer;
+    show("speaking", textOf(playing));
+  }
+  if (!Object.hasOwn(told, kind)) return false;
+  told[kind](body, delays);
+  return true;
+}
+
+function may(text, one) {
+  known = one;
+  find("enrolment").hidden = true;
+  show("who", text);
+}
+
+const textOf = (answer) => (texts.get(answer) ?? []).join(" ");
+
+function live() {
+  playing = 0;
+  show("hearing", "");
+  show("speaking", "");
+}
+
+// What was heard of an answer, and struck out what was not.
+function caption({ who, answer, text, cut }) {
+  const parts = [text];
+  if (cut) {
+    const rest = document.createElement("span");
+    rest.className = "cut";
+    rest.setAttribute("aria-label", "not heard");
+    rest.textContent = textOf(answer).slice(text.length);
+    parts.push(rest);
+  }
+  if (who === "agent") texts.delete(answer);
+  live();
+  find("said").append(item(parts, who));
+  find("said").scrollTop = find("said").scrollHeight;
+}
+
+function happened({ at_s, what, text, after_s }, delays) {
+  const after = after_s === undefined ? "" : ` (after ${Math.round(1000 * after_s)} ms)`;
+  find("happened").append(
+    item([`${at_s.toFixed(2)} s ${what}${text ? `: ${text}` : ""}${after}`]),
+  );
+  if (what === "nothing said") show("hearing", "");
+  // The person had not ended: what was said so far comes again, with the rest.
+  if (what === "turn taken up again") [...document.querySelectorAll("#said .person")].at(-1)?.remove();
+  if (what !== "first audio") return;
+  const { link, device } = delays();
+  const agent = 1000 * after_s;
+  show("latency", `${Math.round(agent + link + device + FRAME_MS)} ms`);
+  const [own, way, ear] = [agent, link, device + FRAME_MS].map(Math.round);
+  show("shares", `${own} in the agent, ${way} on the link, ${ear} in your sound device`);
+}
+
+function fabric({ devices, works }) {
+  const names = devices.map(([name, connected]) => item([name, connected ? "connected" : "away"]));
+  find("devices").replaceChildren(...(names.length ? names : [item(["None is connected."])]));
+  const rows = works.toReversed().map(({ title, state, ended, tasks }) => {
+    const bar = document.createElement("progress");
+    Object.assign(bar, { max: Math.max(1, tasks), value: ended });
+    bar.setAttribute("aria-label", `${title}: ${ended} of ${tasks} tasks`);
+    return item([title, `${state}, ${ended} of ${tasks}`, bar]);
+  });
+  find("works").replaceChildren(...(rows.length ? rows : [item(["Nothing runs."])]));
+}
+
+// ── voices ──────────────────────────────────────────────────────────────────────────────────────
+
+export function levels(bytes) {
+  const now = performance.now();
+  ["anyone", "primary"].forEach((id, index) => {
+    const level = bytes[index] / 255;
+    find(id).value = level;
+    find(id).textContent = level.toFixed(1);
+    if (level >= VOICE) voices[id] = now;
+  });
+  const heard = (id) => now - voices[id] < HELD_MS;
+  if (!heard("anyone") && !heard("primary")) show("voice", "Nobody");
+  else if (!known) show("voice", "Somebody");
+  else show("voice", heard("primary") ? "You" : "Somebody else");
+}
