@@ -14,6 +14,7 @@ from .ports import Policy, Robot
 from .sims.robot import simulated
 
 LOCAL = "local"
+LEROBOT = "lerobot://"
 
 
 def from_file(
@@ -43,7 +44,8 @@ def from_file(
 
     if policy == LOCAL:
         return made("robot"), made("policy")
-    return made("robot"), _served(policy, api_key)
+    robot = made("robot")
+    return robot, _served(policy, robot, api_key)
 
 
 def from_world(
@@ -64,11 +66,20 @@ def from_world(
     robot = simulated(name, seed, endless=True)
     where, _, kind = policy.partition(":")
     if where != LOCAL:
-        return robot, _served(policy, api_key)
+        return robot, _served(policy, robot, api_key)
     return robot, local_policy(name, kind) if kind else local_policy(name)
 
 
-def _served(address: str, api_key: str | None) -> Policy:
+def _served(address: str, robot: Robot, api_key: str | None) -> Policy:
+    if address.startswith(LEROBOT):
+        try:
+            from .policies.lerobot.remote import remote_at
+        except ImportError as error:
+            raise ConfigError(
+                f"LeRobot's protocol needs the extra 'lerobot-wire': {error}.",
+                remedy="Install it: pip install 'constellation-fabric[lerobot-wire]'.",
+            ) from None
+        return remote_at(address, robot.spec)
     if not address.startswith(("ws://", "wss://")):
         raise ConfigError(
             f"There is no policy {address!r}.",
