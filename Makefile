@@ -88,7 +88,7 @@ $(VENV)/.openpi: $(STAMP)
 # robot, server and policies take part. No other target asks for it.
 $(VENV)/.lerobot: $(STAMP)
 	$(PYTHON) -m venv $(VENV)/lerobot
-	$(VENV)/lerobot/bin/pip install --quiet --disable-pip-version-check "lerobot[async]==0.4.4"
+	$(VENV)/lerobot/bin/pip install --quiet --disable-pip-version-check "lerobot[async]==0.4.4" --editable .
 	touch $@
 
 clean:

@@ -14,7 +14,7 @@ from .ports import Policy, Robot
 from .sims.robot import simulated
 
 LOCAL = "local"
-LEROBOT = "lerobot://"
+LEROBOT = "lerobot:"
 
 
 def from_file(
@@ -72,14 +72,9 @@ def from_world(
 
 def _served(address: str, robot: Robot, api_key: str | None) -> Policy:
     if address.startswith(LEROBOT):
-        try:
-            from .policies.lerobot.remote import remote_at
-        except ImportError as error:
-            raise ConfigError(
-                f"LeRobot's protocol needs the extra 'lerobot-wire': {error}.",
-                remedy="Install it: pip install 'constellation-fabric[lerobot-wire]'.",
-            ) from None
-        return remote_at(address, robot.spec)
+        from .policies.lerobot.addresses import policy_at
+
+        return policy_at(address, robot.spec)
     if not address.startswith(("ws://", "wss://")):
         raise ConfigError(
             f"There is no policy {address!r}.",

@@ -5,14 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
 
 import grpc
 import numpy as np
 
-from constellation.errors import ConfigError, PolicyUnavailable, ProtocolError
+from constellation.errors import PolicyUnavailable, ProtocolError
 
-from ...ports import Array, Observation, PolicySpec, RobotSpec, Semantics
+from ...ports import Array, Observation, PolicySpec
 from . import transport
 from .messages import IMAGES, STATE, Seen, Wanted, chunk_of, seen_bytes, wanted_bytes
 from .pickles import PickleLimits
@@ -153,33 +152,6 @@ class LeRobotRemote:
             f"No actions from {self._address} in {self._timeout_s:g} s.",
             remedy="Its log says why.",
         )
-
-
-def remote_at(url: str, robot: RobotSpec) -> LeRobotRemote:
-    """A policy by the address that a person writes.
-
-    Args:
-        url: ``lerobot://host:port?type=act&policy=PATH``, and perhaps ``&actions=50``,
-            ``&device=cuda`` and ``&rate=30``.
-        robot: that it drives; the actions are positions of its joints, at its rate by default.
-
-    Raises:
-        ConfigError: the address lacks something, or says something that is not known.
-    """
-    try:
-        split = urlsplit(url)
-        said = dict(parse_qsl(split.query, strict_parsing=True))
-        kind, path, device = said.pop("type"), said.pop("policy"), said.pop("device", "cpu")
-        actions, rate = int(said.pop("actions", "50")), float(said.pop("rate", robot.rate_hz))
-        if said or not split.port or actions < 1 or rate <= 0:
-            raise ValueError("it says what nobody understands")
-    except (ValueError, KeyError) as error:
-        raise ConfigError(
-            f"{url!r} names no policy: {error}.",
-            remedy="Write lerobot://HOST:PORT?type=act&policy=PATH.",
-        ) from error
-    spec = PolicySpec(path, rate, actions, robot.action_dim, Semantics.ABSOLUTE)
-    return LeRobotRemote(split.netloc, spec, kind=kind, path=path, device=device)
 
 
 def _path(method: str) -> str:

@@ -4,6 +4,7 @@ lerobot_peer.py vectors FOLDER     writes the pickles that LeRobot's own classes
 lerobot_peer.py check FOLDER       loads the pickles that we wrote, as LeRobot does
 lerobot_peer.py act FOLDER         writes a small ACT policy with random weights
 lerobot_peer.py infer FOLDER       what that policy answers to `observed`, as JSON
+lerobot_peer.py ours FOLDER        what `LeRobotPolicy` answers to it, alone and among others
 lerobot_peer.py serve              a policy server; says its port
 lerobot_peer.py robot HOST:PORT    a robot that asks a policy server; says what it did
 """
@@ -168,6 +169,21 @@ def infer(folder):
     server.SendPolicyInstructions(Setup, Context)
     chunk = server._predict_action_chunk(TimedObservation(0.0, 0, raw))
     sys.stdout.write(json.dumps([each.action.tolist() for each in chunk]))
+
+
+def ours(folder):
+    from agents.robot.policies.lerobot.policy import LeRobotPolicy
+    from agents.robot.policies.questions import Question
+    from agents.robot.ports import Observation
+
+    policy = LeRobotPolicy(Path(folder), 50.0)
+    state, image = observed()
+    seen = Observation(0.0, state, {"front": image}, "go")
+    other = Observation(0.0, state + 1, {"front": image[::-1].copy()}, "stop")
+    alone = policy.infer(seen, state)
+    among = policy.infer_batch([Question(other, other.state), Question(seen, state)])[1]
+    spec = [policy.spec.horizon, policy.spec.action_dim, str(policy.spec.semantics)]
+    sys.stdout.write(json.dumps([spec, alone.tolist(), among.tolist()]))
 
 
 def serve():

@@ -7,9 +7,11 @@ LeRobot brings PyTorch along (gigabytes), so it is in an environment of its own,
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -110,10 +112,59 @@ async def test_lerobots_robot_is_driven_by_our_server(tmp_path: Path) -> None:
     assert (seen.values[IMAGES + "front"] == image).all()
 
 
+def told(command: str, folder: Path) -> Any:
+    """What LeRobot's process says last, as JSON."""
+    line = [LEROBOT, PEER, command, folder]
+    done = subprocess.run(line, check=True, cwd=folder, capture_output=True)
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def test_a_policy_in_this_process_answers_as_it_does_on_lerobots_server(act: Path) -> None:
+    wanted = told("infer", act)
+    spec, alone, among = told("ours", act)
+    assert spec == [20, 2, "absolute"]
+    np.testing.assert_allclose(alone, wanted, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(among, wanted, rtol=1e-4, atol=1e-5)
+
+
+ARM = """
+import numpy as np
+from agents.robot.ports import Observation, RobotSpec
+from agents.robot.safety import Limits
+
+class Arm:
+    def __init__(self):
+        one = np.ones(2)
+        limits = Limits(-one, one, 2 * one, 20 * one, 400 * one, 50.0)
+        self.spec = RobotSpec("arm", 50.0, 6, 2, limits, ("track",))
+        self.position = np.zeros(2, np.float32)
+
+    def observe(self):
+        state = np.concatenate((self.position, np.zeros(4, np.float32)))
+        image = np.zeros((32, 32, 3), np.uint8)
+        return Observation(0.0, state, {"front": image})
+
+    def act(self, action):
+        self.position = action
+
+def robot():
+    return Arm()
+"""
+
+
+def test_it_drives_a_robot_beside_the_control_loop(act: Path, tmp_path: Path) -> None:
+    (tmp_path / "arm.py").write_text(ARM)
+    call = "from agents.robot.command import app; app()"
+    line = [LEROBOT, "-c", call, "--robot", "arm.py", "--policy", f"lerobot:{act}", "--play", "4"]
+    done = subprocess.run(line, check=True, cwd=tmp_path, capture_output=True, text=True)
+    steps, held = map(int, re.findall(r"(\d+) (?:control steps|without)", done.stdout))
+    assert steps >= 200
+    # PyTorch warms up with the first question; from then on it keeps up.
+    assert held < 150
+
+
 def test_our_robot_is_driven_by_lerobots_server(act: Path, tmp_path: Path) -> None:
-    infer = [LEROBOT, PEER, "infer", act]
-    done = subprocess.run(infer, check=True, cwd=tmp_path, capture_output=True)
-    wanted = np.array(json.loads(done.stdout.splitlines()[-1]))
+    wanted = told("infer", act)
     state = np.linspace(-1, 1, 6, dtype=np.float32)
     image = (np.arange(SIDE * SIDE * 3) % 251).astype(np.uint8).reshape(SIDE, SIDE, 3)
     line = [LEROBOT, PEER, "serve"]

@@ -33,12 +33,11 @@ from agents.robot.policies.lerobot.messages import (
     wanted_bytes,
 )
 from agents.robot.policies.lerobot.pickles import PickleLimits
-from agents.robot.policies.lerobot.remote import LeRobotRemote, remote_at
+from agents.robot.policies.lerobot.remote import LeRobotRemote
 from agents.robot.policies.lerobot.server import LeRobotServer
 from agents.robot.policies.questions import Question
 from agents.robot.policies.server import Batcher
 from agents.robot.ports import Array, Observation, PolicySpec, Semantics
-from agents.robot.sims.robot import simulated
 from agents.robot.sources import from_file
 from constellation.errors import ConfigError, LimitExceeded, PolicyUnavailable, RemoteProtocolError
 
@@ -325,21 +324,6 @@ async def test_parts_are_put_together_again() -> None:
         await transport.whole(stream(sent), len(data) - 1)
     with pytest.raises(RemoteProtocolError):
         await transport.whole(stream(sent[:2]), len(data))
-
-
-def test_an_address_names_server_and_policy() -> None:
-    robot = simulated("whack", 0).spec
-    remote = remote_at(
-        "lerobot://127.0.0.1:8080?type=act&policy=/models/act&actions=20&device=cuda&rate=25", robot
-    )
-    assert remote.spec == PolicySpec("/models/act", 25.0, 20, 2, Semantics.ABSOLUTE)
-    remote.close()
-    arm, served = from_file(ARM, "lerobot://127.0.0.1:8080?type=act&policy=x")
-    assert served.spec.horizon == 50
-    assert served.spec.rate_hz == arm.spec.rate_hz
-    for wrong in ("?policy=x", ":80", ":80?type=act", ":80?type=act&policy=x&colour=red", ":x?a=b"):
-        with pytest.raises(ConfigError, match="names no policy"):
-            remote_at(f"lerobot://127.0.0.1{wrong}", robot)
 
 
 @pytest.mark.parametrize(
