@@ -49,7 +49,12 @@ def from_file(
 
 
 def from_world(
-    name: str, policy: str = LOCAL, *, seed: int = 0, api_key: str | None = None
+    name: str,
+    policy: str = LOCAL,
+    *,
+    seed: int = 0,
+    api_key: str | None = None,
+    camera: bool = False,
 ) -> tuple[Robot, Policy]:
     """The robot of a simulated world that goes on for ever, and a policy for it.
 
@@ -58,12 +63,13 @@ def from_world(
             address of a policy server.
         seed: of the world.
         api_key: that the policy server asks for.
+        camera: the robot sees a picture of its world.
 
     Raises:
         ConfigError: there is no such world or policy.
         PolicyUnavailable: the policy server cannot be reached.
     """
-    robot = simulated(name, seed, endless=True)
+    robot = simulated(name, seed, endless=True, camera=camera)
     where, _, kind = policy.partition(":")
     if where != LOCAL:
         return robot, _served(policy, robot, api_key)
