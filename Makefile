@@ -65,7 +65,7 @@ format: $(STAMP)
 # The lock file is made by uv; installing from it needs pip alone.
 lock: $(STAMP)
 	$(BIN)/pip install --quiet uv
-	$(BIN)/uv pip compile pyproject.toml --extra chat --extra a2a --extra dev --extra llm --extra mcp --extra metrics --extra otel --extra robot --extra speed --extra ufo3 --extra voice --extra web --extra wyoming --universal --no-header --no-emit-index-url --no-emit-find-links --output-file requirements.lock
+	$(BIN)/uv pip compile pyproject.toml --extra chat --extra a2a --extra dev --extra lerobot-wire --extra llm --extra mcp --extra metrics --extra otel --extra record --extra robot --extra speed --extra ufo3 --extra voice --extra web --extra wyoming --universal --no-header --no-emit-index-url --no-emit-find-links --output-file requirements.lock
 
 $(STAMP): pyproject.toml requirements.lock
 	$(PYTHON) -m venv $(VENV)
@@ -86,6 +86,13 @@ $(VENV)/.models: $(STAMP)
 $(VENV)/.openpi: $(STAMP)
 	$(PYTHON) -m venv $(VENV)/openpi
 	$(VENV)/openpi/bin/pip install --quiet --disable-pip-version-check openpi-client==0.1.2 typing_extensions
+	touch $@
+
+# LeRobot with PyTorch, some gigabytes, in an environment of its own: for the tests in which its real
+# robot, server and policies take part. No other target asks for it.
+$(VENV)/.lerobot: $(STAMP)
+	$(PYTHON) -m venv $(VENV)/lerobot
+	$(VENV)/lerobot/bin/pip install --quiet --disable-pip-version-check "lerobot[async]==0.4.4" --editable .
 	touch $@
 
 clean:

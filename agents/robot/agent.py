@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +14,7 @@ from .inference import Inference
 from .loop import Loop
 from .pilot import Pilot
 from .ports import Corrects, Policy, Predicts, Robot
+from .recording import Step
 from .settings import Settings
 from .skills import robot_skills
 from .strategies import Choice, chosen
@@ -35,12 +36,17 @@ class Assembly:
 
 
 def assemble(
-    robot: Robot, policy: Policy, strategy: str | None = None, settings: Settings | None = None
+    robot: Robot,
+    policy: Policy,
+    strategy: str | None = None,
+    settings: Settings | None = None,
+    watchers: Sequence[Callable[[Step], None]] = (),
 ) -> Assembly:
     """A robot, driven by a policy in this process.
 
     Args:
         strategy: name of one; None for the best that robot and policy declare to bear.
+        watchers: are shown each control step, by the control loop; they must return at once.
 
     Raises:
         ConfigError: robot, policy and strategy do not fit together.
@@ -59,7 +65,7 @@ def assemble(
         dynamics=predicts,
         correct=policy.correct if isinstance(policy, Corrects) else None,
     )
-    loop = Loop(robot, controller, Inference(policy))
+    loop = Loop(robot, controller, Inference(policy), watchers=watchers)
     return Assembly(choice, loop, Pilot(spec, loop))
 
 

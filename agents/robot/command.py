@@ -26,7 +26,9 @@ from .settings import Settings, WhenLost
 
 if TYPE_CHECKING:
     from .agent import Assembly
+    from .exports import Writer
     from .pilot import Driven
+    from .recording import Recorder
 
 app = typer.Typer()
 
@@ -73,6 +75,13 @@ def robot(
         float | None, typer.Option(help="No hub: let the policy drive for so many seconds.")
     ] = None,
     prompt: Annotated[str, typer.Option(help="The task in words, with --play.")] = "play",
+    export: Annotated[
+        str | None,
+        typer.Option(help="Record what it does: lerobot:FOLDER or rerun:FILE, which is not there."),
+    ] = None,
+    camera: Annotated[
+        bool, typer.Option("--camera", help="A simulated robot sees a picture of its world.")
+    ] = False,
     hub: Annotated[
         str | None, typer.Option(help="The hub's address; default: the hub of this machine.")
     ] = None,
@@ -96,11 +105,14 @@ def robot(
       constellation robot --sim whack --policy local --strategy future-state
       constellation robot --robot arm.py --name arm --hub wss://hub.example:8470 --pair K7QX-93FM
       constellation robot --robot arm.py --play 20
+      constellation robot --sim whack --camera --play 20 --export lerobot:whacks
     """
     if (file is None) == (sim is None):
         raise typer.BadParameter("Name a robot by either --robot or --sim.")
     try:
         from .agent import assemble, serve_robot
+        from .exports import export_to
+        from .recording import Recorder
         from .sources import from_file, from_world
         from .view import watched
     except ImportError as error:
@@ -112,20 +124,40 @@ def robot(
     if file:
         found = from_file(file, policy, api_key=key)
     else:
-        found = from_world(str(sim), policy, seed=seed, api_key=key)
+        found = from_world(str(sim), policy, seed=seed, api_key=key, camera=camera)
     settings = Settings(merge=merge, reaction_s=reaction, when_lost=when_lost)
-    assembly = assemble(*found, strategy, settings)
+    recorder = Recorder()
+    write = None if export is None else export_to(export, found[0].spec)
+    watchers = [] if write is None else [recorder]
+    assembly = assemble(*found, strategy, settings, watchers)
     console = Console(stderr=True)
-    if play is not None:
-        with assembly.loop, watched(assembly, console):
-            driven = anyio.run(assembly.pilot.drive, prompt, play, lambda fraction, message: None)
-        typer.echo(_told(driven))
-        return
-    log_to_stderr(load_settings().log_format)
-    device = _device(name, hub, pair, ca, rules, state_dir)
-    with watched(assembly, console):
-        code = serve_robot(assembly, device, partial(_say_ready, assembly, device))
+    code = 0
+    try:
+        if play is not None:
+            with assembly.loop, watched(assembly, console):
+                drive = assembly.pilot.drive
+                driven = anyio.run(drive, prompt, play, lambda fraction, message: None)
+            typer.echo(_told(driven))
+        else:
+            log_to_stderr(load_settings().log_format)
+            device = _device(name, hub, pair, ca, rules, state_dir)
+            with watched(assembly, console):
+                code = serve_robot(assembly, device, partial(_say_ready, assembly, device))
+    finally:
+        if write is not None:
+            typer.echo(_exported(recorder, write))
     raise typer.Exit(code)
+
+
+def _exported(recorder: Recorder, write: Writer) -> str:
+    episodes = recorder.episodes
+    if not episodes:
+        return "Nothing moved, so nothing was exported."
+    write(episodes)
+    steps = sum(len(each.frames) for each in episodes)
+    rest = f"; {recorder.left_out} had no room" if recorder.left_out else ""
+    plural = "" if len(episodes) == 1 else "s"
+    return f"Exported {steps} control steps in {len(episodes)} episode{plural}{rest}."
 
 
 def _told(driven: Driven) -> str:

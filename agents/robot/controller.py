@@ -82,6 +82,7 @@ class Controller:
         holds: control steps in which it held.
         clamps: control steps in which the envelope changed a wish.
         seen: the last observation.
+        prompt: the task in words, as it was begun.
 
     Raises:
         ConfigError: robot and policy do not fit together.
@@ -124,7 +125,7 @@ class Controller:
             patience=int(chosen.patience_s * robot.rate_hz),
         )
         self._envelope = Envelope(robot.limits, position)
-        self._prompt = ""
+        self.prompt = ""
         self._wish: Steer | None = None
         self._wished = 0.0
         self._linked = True
@@ -173,7 +174,7 @@ class Controller:
                 self.refused += 1
             case Begin(prompt):
                 self._move(event, "driven")
-                self._prompt = prompt
+                self.prompt = prompt
             case Steer():
                 self._move(event, "steered")
                 self._wish, self._wished = event, now
@@ -213,7 +214,7 @@ class Controller:
         return [Halted(reason)]
 
     def _observe(self, observation: Observation, now: float) -> list[Instruction]:
-        self.seen = replace(observation, prompt=self._prompt or observation.prompt)
+        self.seen = replace(observation, prompt=self.prompt or observation.prompt)
         self._observed = now
         if self.state != "driven" or self._cut_off() or not self._chunks.due(self.step):
             return []

@@ -14,6 +14,7 @@ import sys
 import threading
 import time
 from collections import deque
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import Protocol
 
@@ -24,6 +25,7 @@ from .controller import Controller
 from .events import Act, Cancel, EmergencyStop, Event, Halted, Infer, Instruction, Observed, Tick
 from .inference import Asks
 from .ports import Robot
+from .recording import Step
 
 log = logging.getLogger("constellation.robot")
 
@@ -69,6 +71,7 @@ class Loop:
         controller: its machine; read it from other threads, but tell it by `post`.
         inference: where questions go.
         clock: to keep the beat by.
+        watchers: are shown each control step when it is over, and must return at once.
 
     Attributes:
         controller: the machine.
@@ -76,7 +79,12 @@ class Loop:
     """
 
     def __init__(
-        self, robot: Robot, controller: Controller, inference: Asks, clock: Clock | None = None
+        self,
+        robot: Robot,
+        controller: Controller,
+        inference: Asks,
+        clock: Clock | None = None,
+        watchers: Sequence[Callable[[Step], None]] = (),
     ) -> None:
         self.controller = controller
         self.lateness: deque[float] = deque(maxlen=_REMEMBERED)
@@ -84,6 +92,7 @@ class Loop:
         self._period = 1 / robot.spec.rate_hz
         self._inference = inference
         self._clock = clock or SystemClock()
+        self._watchers = watchers
         self._inbox: deque[tuple[Event, Future[None]]] = deque()
         self._ending = threading.Event()
         self._told: dict[str, float] = {}
@@ -156,6 +165,11 @@ class Loop:
         # The answer of a policy that is faster than this line serves this step.
         self._take_all(now)
         self._do(self.controller.handle(Tick(), now), now)
+        if self._watchers:
+            controller = self.controller
+            step = Step(controller.state, controller.prompt, controller.seen, controller.record[-1])
+            for watch in self._watchers:
+                watch(step)
 
     def _take_all(self, now: float) -> None:
         while self._inbox:

@@ -14,6 +14,7 @@ from .ports import Policy, Robot
 from .sims.robot import simulated
 
 LOCAL = "local"
+LEROBOT = "lerobot:"
 
 
 def from_file(
@@ -43,11 +44,17 @@ def from_file(
 
     if policy == LOCAL:
         return made("robot"), made("policy")
-    return made("robot"), _served(policy, api_key)
+    robot = made("robot")
+    return robot, _served(policy, robot, api_key)
 
 
 def from_world(
-    name: str, policy: str = LOCAL, *, seed: int = 0, api_key: str | None = None
+    name: str,
+    policy: str = LOCAL,
+    *,
+    seed: int = 0,
+    api_key: str | None = None,
+    camera: bool = False,
 ) -> tuple[Robot, Policy]:
     """The robot of a simulated world that goes on for ever, and a policy for it.
 
@@ -56,19 +63,24 @@ def from_world(
             address of a policy server.
         seed: of the world.
         api_key: that the policy server asks for.
+        camera: the robot sees a picture of its world.
 
     Raises:
         ConfigError: there is no such world or policy.
         PolicyUnavailable: the policy server cannot be reached.
     """
-    robot = simulated(name, seed, endless=True)
+    robot = simulated(name, seed, endless=True, camera=camera)
     where, _, kind = policy.partition(":")
     if where != LOCAL:
-        return robot, _served(policy, api_key)
+        return robot, _served(policy, robot, api_key)
     return robot, local_policy(name, kind) if kind else local_policy(name)
 
 
-def _served(address: str, api_key: str | None) -> Policy:
+def _served(address: str, robot: Robot, api_key: str | None) -> Policy:
+    if address.startswith(LEROBOT):
+        from .policies.lerobot.addresses import policy_at
+
+        return policy_at(address, robot.spec)
     if not address.startswith(("ws://", "wss://")):
         raise ConfigError(
             f"There is no policy {address!r}.",

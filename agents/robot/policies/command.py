@@ -8,6 +8,10 @@ from __future__ import annotations
 
 import signal
 import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -21,12 +25,20 @@ from constellation.logs import log_to_stderr
 from ..keys import read_key
 
 if TYPE_CHECKING:
+    from ..ports import PolicySpec
     from .questions import BatchPolicy
-    from .server import Batcher, PolicyServer
+    from .server import Batcher
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 app = typer.Typer()
+
+
+class Protocol(StrEnum):
+    """What a policy server speaks."""
+
+    OPENPI = "openpi"
+    LEROBOT = "lerobot"
 
 
 @app.command()
@@ -43,6 +55,9 @@ def policy_server(
     ] = None,
     host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Its port; 0 for any that is free.")] = 8000,
+    protocol: Annotated[
+        Protocol, typer.Option(help="Whose clients may ask; LeRobot's have no keys.")
+    ] = Protocol.OPENPI,
     api_key_file: Annotated[
         Path | None, typer.Option(help="A file with the key that clients must have.")
     ] = None,
@@ -54,18 +69,23 @@ def policy_server(
     Examples:
       constellation policy-server --sim whack
       constellation policy-server --policy pi.py --host 0.0.0.0 --api-key-file key.txt
+      constellation policy-server --policy pi.py --protocol lerobot --port 8080
     """
     if (file is None) == (sim is None):
         raise typer.BadParameter("Name a policy by either --sim or --policy.")
     key = None if api_key_file is None else read_key(api_key_file)
+    if protocol is Protocol.LEROBOT and key is not None:
+        raise ConfigError(
+            "LeRobot's robots know no keys.", remedy="Listen on 127.0.0.1, at the end of a tunnel."
+        )
     if key is None and host not in LOOPBACK:
         raise ConfigError(
             f"Anybody who reaches {host} could ask the policy.",
-            remedy="Give a key with --api-key-file, or listen on 127.0.0.1.",
+            remedy="Listen on 127.0.0.1; or give a key with --api-key-file, if it is for openpi.",
         )
     try:
         from .local import local_policy
-        from .server import Batcher, PolicyServer
+        from .server import Batcher
         from .single import policy_of
     except ImportError as error:
         raise ConfigError(
@@ -74,17 +94,47 @@ def policy_server(
         ) from None
     policy: BatchPolicy = policy_of(file) if file else local_policy(str(sim), kind)
     batcher = Batcher(policy, most=most)
-    server = PolicyServer(batcher, policy.spec, api_key=key)
+    served = _lerobot if protocol is Protocol.LEROBOT else _openpi
     log_to_stderr(load_settings().log_format)
-    anyio.run(_listen, server, batcher, host, port)
+    anyio.run(_listen, partial(served, batcher, policy.spec, key), batcher, host, port)
 
 
-async def _listen(server: PolicyServer, batcher: Batcher, host: str, port: int) -> None:
+@asynccontextmanager
+async def _openpi(
+    batcher: Batcher, spec: PolicySpec, key: str | None, host: str, port: int
+) -> AsyncIterator[str]:
+    from .server import PolicyServer
+
+    async with PolicyServer(batcher, spec, api_key=key).listening(host, port) as listening:
+        bound = next(iter(listening.sockets)).getsockname()[1]
+        yield f"The policy {spec.name!r} is at ws://{host}:{bound}."
+
+
+@asynccontextmanager
+async def _lerobot(
+    batcher: Batcher, spec: PolicySpec, _: str | None, host: str, port: int
+) -> AsyncIterator[str]:
+    try:
+        from .lerobot.server import LeRobotServer
+    except ImportError as error:
+        raise ConfigError(
+            f"LeRobot's protocol needs the extra 'lerobot-wire': {error}.",
+            remedy="Install it: pip install 'constellation-fabric[lerobot-wire]'.",
+        ) from None
+    async with LeRobotServer(batcher, spec).listening(host, port) as bound:
+        yield f"The policy {spec.name!r} is at {host}:{bound}, for LeRobot's robots."
+
+
+async def _listen(
+    listening: Callable[[str, int], AbstractAsyncContextManager[str]],
+    batcher: Batcher,
+    host: str,
+    port: int,
+) -> None:
     with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
         try:
-            async with server.listening(host, port) as listening:
-                address = next(iter(listening.sockets)).getsockname()
-                typer.echo(f"The policy {server.name!r} is at ws://{host}:{address[1]}.")
+            async with listening(host, port) as where:
+                typer.echo(where)
                 sys.stdout.flush()
                 async for _ in signals:
                     break

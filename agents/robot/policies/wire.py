@@ -100,14 +100,15 @@ def _map(pairs: list[tuple[Any, Any]], limits: WireLimits) -> Any:
         data = entries.get(b"data")
         if not isinstance(data, bool | int | float):
             raise ValueError("a scalar that is no number")
-        return _dtype(entries.get(b"dtype")).type(data)
+        return number_type(entries.get(b"dtype")).type(data)
     if not all(isinstance(key, str) for key in entries):
         raise ValueError("a key that is no text")
     return entries
 
 
 def _array(entries: dict[Any, Any], limits: WireLimits) -> NDArray[Any]:
-    dtype, shape, data = _dtype(entries.get(b"dtype")), entries.get(b"shape"), entries.get(b"data")
+    dtype = number_type(entries.get(b"dtype"))
+    shape, data = entries.get(b"shape"), entries.get(b"data")
     sizes = shape if isinstance(shape, list) else [-1]
     if not all(type(size) is int and size >= 0 for size in sizes):
         raise ValueError("a shape that is none")
@@ -121,8 +122,15 @@ def _array(entries: dict[Any, Any], limits: WireLimits) -> NDArray[Any]:
     return np.frombuffer(data, dtype).reshape(sizes)
 
 
-def _dtype(name: Any) -> np.dtype[Any]:
-    """One of the types that hold numbers; all others are refused before NumPy reads their names."""
+def number_type(name: Any) -> np.dtype[Any]:
+    """One of the types that hold numbers; all others are refused before NumPy reads their names.
+
+    Args:
+        name: such as ``<f4``.
+
+    Raises:
+        ValueError: it is none of them.
+    """
     if not isinstance(name, str) or len(name) != 3 or name[0] not in "<>|=":
         raise ValueError("a type that is none")
     if name[1] not in _NUMBERS or not name[2].isdigit() or not 0 < int(name[2]) <= _MAX_ITEM_BYTES:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from constellation.errors import ConfigError
@@ -10,6 +12,7 @@ from ..ports import Array, Observation, RobotSpec
 from ..safety import Limits
 from .balance import Balance
 from .interception import Interception
+from .pictures import picture
 from .tracking import Tracking
 from .whack import Whack
 from .world import RATE_HZ, World
@@ -54,18 +57,24 @@ class SimRobot:
     Args:
         world: with a batch of one episode.
         endless: it is never done.
+        camera: a picture of the world is among what it senses, as ``camera``.
     """
 
-    def __init__(self, world: World, *, endless: bool = False) -> None:
+    def __init__(self, world: World, *, endless: bool = False, camera: bool = False) -> None:
         self.spec = spec_of(type(world))
         self._world = world
         self._endless = endless
+        self._camera = camera
 
     def observe(self) -> Observation:
         """The state, and in its values the things of the world, `score` and `done`."""
         world = self._world
         state, things = world.sense()
-        values = {name: value[0].astype(np.float32) for name, value in things.items()}
+        values: dict[str, Any] = {
+            name: value[0].astype(np.float32) for name, value in things.items()
+        }
+        if self._camera:
+            values["camera"] = picture(world)
         values["score"] = world.score().astype(np.float32)
         values["done"] = np.array([world.done and not self._endless], np.float32)
         time = world.step_count / RATE_HZ
@@ -84,10 +93,11 @@ class SimRobot:
         return later
 
 
-def simulated(name: str, seed: int, *, endless: bool = False) -> SimRobot:
+def simulated(name: str, seed: int, *, endless: bool = False, camera: bool = False) -> SimRobot:
     """The robot of a world, by the world's name.
 
     Raises:
         ConfigError: there is no such world.
     """
-    return SimRobot(world_named(name)(1, np.random.default_rng(seed)), endless=endless)
+    world = world_named(name)(1, np.random.default_rng(seed))
+    return SimRobot(world, endless=endless, camera=camera)

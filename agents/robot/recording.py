@@ -1,0 +1,96 @@
+"""What a robot did, step by step, to be looked at or learned from later."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from .events import Executed
+from .ports import Observation
+
+log = logging.getLogger("constellation.robot")
+
+_MOST_BYTES = 1024 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Step:
+    """One control step.
+
+    Attributes:
+        state: who moved the robot, such as ``driven``; see `controller`.
+        task: in words; empty if the robot was not told.
+        seen: what it sensed; None if it has sensed nothing yet.
+        executed: the action, and where it came from.
+    """
+
+    state: str
+    task: str
+    seen: Observation | None
+    executed: Executed
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Frame:
+    """One step of an episode."""
+
+    seen: Observation
+    executed: Executed
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Episode:
+    """Steps that follow one another, for one task.
+
+    Attributes:
+        task: in words.
+        frames: at least one.
+    """
+
+    task: str
+    frames: Sequence[Frame]
+
+
+class Recorder:
+    """Keeps the steps in which somebody moves a robot; fills memory up to a bound, and then stops.
+
+    Args:
+        most_bytes: of what was sensed.
+
+    Attributes:
+        left_out: steps that it had no room for.
+    """
+
+    def __init__(self, most_bytes: int = _MOST_BYTES) -> None:
+        self.left_out = 0
+        self._left_bytes = most_bytes
+        self._episodes: list[tuple[str, list[Frame]]] = []
+
+    def __call__(self, step: Step) -> None:
+        """Takes in a step; called by the control loop, so it returns at once."""
+        seen, executed = step.seen, step.executed
+        if step.state not in ("driven", "steered") or seen is None:
+            return
+        size = seen.state.nbytes + sum(value.nbytes for value in seen.values.values())
+        if size > self._left_bytes:
+            if not self.left_out:
+                log.warning("The recording is full; what follows is left out.")
+            self.left_out += 1
+            return
+        self._left_bytes -= size
+        task = step.task or seen.prompt
+        if not self._follows(task, executed.step):
+            self._episodes.append((task, []))
+        self._episodes[-1][1].append(Frame(seen, executed))
+
+    @property
+    def episodes(self) -> list[Episode]:
+        """What was recorded: a new episode begins with each task, and after each rest."""
+        return [Episode(task, tuple(frames)) for task, frames in self._episodes]
+
+    def _follows(self, task: str, step: int) -> bool:
+        if not self._episodes:
+            return False
+        last, frames = self._episodes[-1]
+        return last == task and frames[-1].executed.step + 1 == step
