@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import os
 import secrets
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
@@ -21,6 +19,7 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 from constellation.errors import AuthenticationError, ConfigError
 
 from .identity import Identity, Kind
+from .private_files import write_private
 
 _PREFIX = "cst"
 _NOTHING = hashlib.sha256(b"").hexdigest()
@@ -175,7 +174,7 @@ class CredentialStore:
     def _save(self) -> None:
         data = _FILE.dump_json(_File(credentials=list(self._by_id.values())), indent=2)
         self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        _replace(self._path, data)
+        write_private(self._path, data)
 
 
 def _digest(secret: str) -> str:
@@ -194,22 +193,3 @@ def _load(path: Path) -> list[Credential]:
             remedy="Restore the file, or remove it and pair every device again.",
             file=str(path),
         ) from None
-
-
-def _replace(path: Path, data: bytes) -> None:
-    """Replace a file so that a reader, or a crash, meets the old or the new one, never a part."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=path.name)  # mkstemp makes it 0600
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(name).replace(path)
-    except OSError:
-        Path(name).unlink(missing_ok=True)
-        raise
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)

@@ -46,6 +46,7 @@ from .pipes import IncomingStream
 from .session import CloseCode, Session, read_hello
 from .transfers import Store
 from .transport import CLOSE_TIMEOUT_S, WRITE_LIMIT_BYTES, ServerTransport
+from .trust import AUTHORITY_PATH
 
 __all__ = ["PATH", "Application", "Peer", "Server", "serve"]
 
@@ -84,6 +85,7 @@ class Server:
         clock: Clock,
         artifacts: Store | None,
         on_stream: Callable[[Peer, IncomingStream], None] | None,
+        authority: str | None,
     ) -> None:
         self.port = 0
         self.url = ""
@@ -99,6 +101,7 @@ class Server:
         self._clock = clock
         self._artifacts = artifacts
         self._on_stream = on_stream
+        self._authority = authority
         self._peers: dict[str, Peer] = {}
         self._devices: dict[str, Peer] = {}
         self._unanswered: dict[str, Peer] = {}
@@ -115,6 +118,8 @@ class Server:
         path = request.path.partition("?")[0]
         if path == "/healthz":
             return connection.respond(HTTPStatus.OK, "ok\n")
+        if path == AUTHORITY_PATH and self._authority is not None:
+            return connection.respond(HTTPStatus.OK, self._authority)
         if path != PATH:
             return connection.respond(HTTPStatus.NOT_FOUND, f"AIP is spoken at {PATH}.\n")
         if not self._allowed_origins.issuperset(request.headers.get_all("Origin")):
@@ -301,6 +306,7 @@ async def serve(
     clock: Clock | None = None,
     artifacts: Store | None = None,
     on_stream: Callable[[Peer, IncomingStream], None] | None = None,
+    authority: str | None = None,
 ) -> AsyncIterator[Server]:
     """Serve AIP for as long as the context is open.
 
@@ -319,6 +325,7 @@ async def serve(
         clock: seconds; never goes back.
         artifacts: what peers may put and get.
         on_stream: called with each stream that a peer opens; None refuses them.
+        authority: PEM text of our own authority, shown to whoever wants to compare its fingerprint.
 
     Raises:
         ConfigError: the address cannot be bound.
@@ -337,6 +344,7 @@ async def serve(
         clock=clock or anchored_clock(),
         artifacts=artifacts,
         on_stream=on_stream,
+        authority=authority,
     )
     listening = serve_websockets(
         server.handle,

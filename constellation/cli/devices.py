@@ -61,12 +61,11 @@ def _how_to_join(role: str, url: str, code: str, name: str | None) -> Iterator[T
     where = "On this machine, in another terminal" if local else "On the other machine"
     command = f"constellation agent --hub {url} --name {name or 'NAME'} --pair {code}"
     if role != "device":
-        command = f"connect to {url} with the code {code}"
+        command = f"constellation join {url} --pair {code}"
     yield Text(f"{where}: {command}")
     if local:
         yield Text(
-            "Only this machine reaches that address; for others start the hub with --host, "
-            "--tls-cert and --tls-key.",
+            "Only this machine reaches that address; for others start the hub with --host 0.0.0.0.",
             style="dim",
         )
 

@@ -86,6 +86,7 @@ class Hub:
 
     Attributes:
         url: where it listens, once it does.
+        fingerprint: of its own authority, which devices compare; empty if it has none.
         metrics_port: where metrics are served, on this machine; None if they are not.
         telemetry: what it counts of itself.
         traces: what it tells of requests and tasks.
@@ -110,6 +111,7 @@ class Hub:
         self.new_id = new_id
         self.revise_within_s = revise_within_s
         self.url = ""
+        self.fingerprint = ""
         self.metrics_port: int | None = None
         self.started_at = time.time()
         self.observers = Observers(journal)

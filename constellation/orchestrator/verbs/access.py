@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+from constellation.aip.trust import Invitation
 from constellation.errors import UnknownDeviceError
 
 from .common import Result, Verb
@@ -22,7 +23,8 @@ if TYPE_CHECKING:
 def _pair(hub: Hub, peer: Peer, params: PairParams) -> Result:
     now = time.time()
     offer = hub.access.pairing.offer(now, params.role, params.name, ttl_s=params.ttl_s)
-    return {"code": offer.code, "expires_s": offer.expires_at - now, "url": hub.url}
+    code = str(Invitation(offer.code, hub.fingerprint))
+    return {"code": code, "expires_s": offer.expires_at - now, "url": hub.url}
 
 
 def _credentials(hub: Hub, peer: Peer, params: NoParams) -> Result:
