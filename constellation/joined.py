@@ -10,6 +10,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, SecretStr, ValidationError, field_serializer
 
+from .aip.private_files import write_private
 from .errors import ConfigError
 
 JOINED_FILE = "joined.json"
@@ -33,6 +34,10 @@ class JoinedHub(BaseModel):
     @field_serializer("token", when_used="json")
     def _in_the_clear(self, token: SecretStr) -> str:
         return token.get_secret_value()
+
+    def keep(self, state_dir: Path) -> None:
+        """Write the file, which must not be lost: it is the only copy of the credential."""
+        write_private(state_dir / JOINED_FILE, self.model_dump_json().encode())
 
     @classmethod
     def find(cls, state_dir: Path) -> JoinedHub | None:

@@ -70,7 +70,7 @@ class StoreAuthenticator:
             )
         Identity(name, offer.kind, "").check_role(role, name)
         self.pairing.take(offer, name, now)
-        return self.credentials.issue(name, offer.kind, now)
+        return self.credentials.issue(name, offer.kind, now, scope=offer.scope)
 
     def on_revoked(self, callback: Callable[[str], None]) -> Callable[[], None]:
         """See `Authenticator.on_revoked`."""

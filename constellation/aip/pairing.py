@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from constellation.errors import AuthenticationError
 
 from .identity import Kind
+from .scope import Scope
 from .spelling import ALPHABET, as_meant
 
 _CODE_CHARS = 8
@@ -27,6 +28,8 @@ class Offer:
             took it has chosen.
         expires_at: Unix seconds.
         tries_left: wrong tries until it is burnt.
+        scope: what that credential may be used for; None for what an older one of its name was,
+            else anything.
     """
 
     code: str
@@ -34,6 +37,7 @@ class Offer:
     name: str | None
     expires_at: float
     tries_left: int
+    scope: Scope | None = None
 
     def matches(self, code: str) -> bool:
         """True if that is the code, in any spelling."""
@@ -61,11 +65,17 @@ class PairingDesk:
         self._offers: list[Offer] = []
 
     def offer(
-        self, now: float, kind: Kind = "device", name: str | None = None, *, ttl_s: float = 600.0
+        self,
+        now: float,
+        kind: Kind = "device",
+        name: str | None = None,
+        *,
+        ttl_s: float = 600.0,
+        scope: Scope | None = None,
     ) -> Offer:
         """Open a code for ``ttl_s`` seconds."""
         chars = "".join(secrets.choice(ALPHABET) for _ in range(_CODE_CHARS))
-        offer = Offer(f"{chars[:4]}-{chars[4:]}", kind, name, now + ttl_s, self._tries)
+        offer = Offer(f"{chars[:4]}-{chars[4:]}", kind, name, now + ttl_s, self._tries, scope)
         self._offers = [*self._open(now), offer]
         return offer
 

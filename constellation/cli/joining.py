@@ -14,7 +14,6 @@ import typer
 from pydantic import SecretStr
 
 from constellation.aip.client import connect
-from constellation.aip.private_files import write_private
 from constellation.aip.trust import Invitation, trusting, vouched_for
 from constellation.config import Settings, load_settings
 from constellation.errors import HubUnreachable
@@ -82,8 +81,7 @@ async def _join(
             )
         joined = JoinedHub(url=hub, name=name, token=SecretStr(tokens[0]), authority=authority)
         # Before we leave: the code is used up, and this is the only copy of what it brought.
-        file = settings.make_state_dir() / JOINED_FILE
-        write_private(file, joined.model_dump_json().encode())
+        joined.keep(settings.make_state_dir())
         return joined
 
 

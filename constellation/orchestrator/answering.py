@@ -39,6 +39,7 @@ class RequestDesk:
         request = body["id"]
         try:
             verb, params = read_request(peer, body)
+            self._hub.gate.check_request(peer.identity, body["verb"], verb, params)
             if len(self._waiting[peer]) >= MAX_WAITING:
                 raise LimitExceeded(
                     f"{MAX_WAITING} requests of {peer.name} wait for their answers.",

@@ -54,6 +54,7 @@ from .events import (
     Notify,
     Revise,
 )
+from .gate import Gate
 from .journal import Journal
 from .observers import Observers
 from .pipeline import Pipeline
@@ -126,7 +127,9 @@ class Hub:
             publish=self.traces.publishing(self._publish),
             telemetry=self.telemetry,
         )
+        self.gate = Gate(self, access.credentials)
         self._devices: dict[str, Peer] = {}
+        self._published: dict[str, DeviceCard] = {}
         self._told: dict[str, Peer] = {}
         self._tasks: TaskGroup | None = None
         self._catching_up = False
@@ -146,8 +149,28 @@ class Hub:
     # ── what requests need ──────────────────────────────────────────────────────────────────────
 
     def cards(self) -> list[DeviceCard]:
-        """The cards of the devices that are connected now."""
+        """The cards of the devices that are connected now, with what they may be given."""
         return [self.scheduler.devices[name].card for name in self._devices]
+
+    def owner_of(self, constellation: str) -> str | None:
+        """The name of the credential that submitted a constellation; None if there is none."""
+        run = self.scheduler.runs.get(constellation)
+        if run is not None:
+            return run.owner
+        _, created = next(self.journal.facts(constellation), (0, None))
+        return None if created is None else str(created.body["owner"])
+
+    def permissions_changed(self, name: str) -> None:
+        """A credential may be used for something else now: a device is given only that from now on.
+
+        The wake-up is ended by whoever began it.
+        """
+        if name in self._published and name in self._devices:
+            self.feed(DeviceUpdated(self._permitted(self._published[name])))
+
+    def _permitted(self, card: DeviceCard) -> DeviceCard:
+        self._published[card.name] = card
+        return self.gate.device_scope(card.name).filtered(card)
 
     def knows(self, constellation: str) -> bool:
         """True if a constellation of that id was ever submitted."""
@@ -186,7 +209,7 @@ class Hub:
     def _act(self, instruction: Instruction) -> None:
         match instruction:
             case Assign(device, body):
-                self._send(device, "assign", body)
+                self._assign(device, body)
             case CancelAttempt(device, attempt, reason):
                 self._send(device, "cancel", {"attempt": attempt, "reason": reason[:MAX_REASON]})
             case Answer(device, body):
@@ -195,6 +218,13 @@ class Hub:
                 self.notify(instruction)
             case Revise():
                 self.start(self._revising.answer, instruction)
+
+    def _assign(self, device: str, body: Mapping[str, Any]) -> None:
+        refusal = self.gate.refusal(device, body)
+        if refusal is None:
+            self._send(device, "assign", body)
+        else:
+            self.feed(AttemptRejected(device, body["attempt"], refusal))
 
     def _send(self, device: str, type: str, body: Mapping[str, Any]) -> None:
         peer = self._devices.get(device)
@@ -251,7 +281,7 @@ class Hub:
         if resumed:
             self.feed(DeviceReturned(peer.name, peer.rtt_s))
         else:
-            card = hello.card or DeviceCard(name=peer.name, capacity=0)
+            card = self._permitted(hello.card or DeviceCard(name=peer.name, capacity=0))
             self.feed(DeviceJoined(card, tuple(hello.running), tuple(hello.held), peer.rtt_s))
         self.pipeline.flush()
 
@@ -268,6 +298,7 @@ class Hub:
         self.telemetry.sessions[peer.role] -= 1
         if self._devices.get(peer.name) is peer:
             del self._devices[peer.name]
+            self._published.pop(peer.name, None)
             self.feed(DeviceLost(peer.name, reason))
             self.pipeline.flush()
 
@@ -334,7 +365,7 @@ class Hub:
         if card.name != peer.name:
             peer.complain(PermissionDenied(f"{peer.name} may not publish a card of {card.name}."))
             return
-        self._feed_from(peer, DeviceUpdated(card))
+        self._feed_from(peer, DeviceUpdated(self._permitted(card)))
 
     def _feed_from(self, peer: Peer, event: Event) -> None:
         try:

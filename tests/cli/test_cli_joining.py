@@ -44,11 +44,18 @@ def test_nobody_clicks_through_a_warning(alone: Terminal, tmp_path: Path) -> Non
         assert stat.S_IMODE(joined.stat().st_mode) == 0o600
         assert "desk" in home.run("devices").stdout
         home.run("pair", exits=5)
+        assert "The credential has a new secret" in home.run("rotate").stdout
+        said = alone.run("allow", "ada", "--skill", "files.*", "--own", "--read-only").stdout
+        assert "ada is allowed files.*; its own constellations; only looks." in said
+        assert "may only look" in home.run("pause", "c-1", exits=5).stderr
+        assert "files.*" in alone.run("credentials").stdout
+        assert "The new token of desk: cst_" in alone.run("rotate", "desk").stdout
         alone.run("revoke", "ada")
         home.run("ps", exits=5)
         assert "Left" in home.run("leave").stdout
         assert "No hub was joined" in home.run("leave").stdout
         home.run("ps", exits=3)
+        assert "Say whose" in home.run("rotate", exits=2).stderr
 
 
 def test_a_code_of_another_hub_is_refused(alone: Terminal, tmp_path: Path) -> None:
