@@ -122,6 +122,8 @@ class HubSettings(Section):
         known_as: names and addresses by which others reach the hub, the one they are told first.
         journal_sync: ``normal`` survives ``kill -9``, ``full`` a power cut as well, ``off`` is
             for measurements.
+        requests_per_s, submits_per_s: how often each credential may ask for anything, and have
+            something planned or submitted; ten seconds' worth of it at once.
         grace_s: how long a device that lost its link keeps its tasks and its session.
         metrics_port: serve metrics for Prometheus there, to this machine alone; 0 takes a free
             port, None serves none.
@@ -134,6 +136,8 @@ class HubSettings(Section):
     tls_cert: UserPath | None = None
     tls_key: UserPath | None = None
     journal_sync: Literal["normal", "full", "off"] = "normal"
+    requests_per_s: float = Field(default=1_000.0, gt=0)
+    submits_per_s: float = Field(default=100.0, gt=0)
     grace_s: float = Field(default=60.0, gt=0)
     metrics_port: int | None = Field(default=None, ge=0, le=65_535)
 

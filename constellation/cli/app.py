@@ -11,6 +11,7 @@ from typer.core import TyperGroup
 from constellation.errors import ConfigError, ConstellationError
 
 from . import (
+    audit,
     bridges,
     control,
     demo,
@@ -116,7 +117,7 @@ def _root(
 
 for group in (
     *(run, plan, demo, hub, joining, devices, look, tui, control, replay, runbook, bridges),
-    doctor,
+    *(audit, doctor),
 ):
     group.register(app)
 

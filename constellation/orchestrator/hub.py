@@ -32,6 +32,8 @@ from constellation.tracing import Tracer
 
 from .answering import RequestDesk
 from .artifacts import is_hash
+from .audit import AuditLog
+from .auditing import Auditor
 from .delivery import Delivery
 from .events import (
     Answer,
@@ -58,6 +60,7 @@ from .gate import Gate
 from .journal import Journal
 from .observers import Observers
 from .pipeline import Pipeline
+from .rates import Rates
 from .revising import Revising
 from .scheduler import Scheduler
 from .telemetry import Telemetry
@@ -84,6 +87,8 @@ class Hub:
         new_id: makes the id of a constellation.
         revise_within_s: how long the dependents of an outcome wait for the planner's answer.
         tracer: where spans go; None for nowhere.
+        audit: where is noted who did what; None for nowhere.
+        rates: how often each credential may ask.
 
     Attributes:
         url: where it listens, once it does.
@@ -104,6 +109,8 @@ class Hub:
         new_id: Callable[[], str],
         revise_within_s: float = 30.0,
         tracer: Tracer | None = None,
+        audit: AuditLog | None = None,
+        rates: Rates,
     ) -> None:
         self.scheduler = scheduler
         self.journal = journal
@@ -128,6 +135,8 @@ class Hub:
             telemetry=self.telemetry,
         )
         self.gate = Gate(self, access.credentials)
+        self.rates = rates
+        self.auditor = Auditor(audit, self.pipeline.fail)
         self._devices: dict[str, Peer] = {}
         self._published: dict[str, DeviceCard] = {}
         self._told: dict[str, Peer] = {}
@@ -273,6 +282,7 @@ class Hub:
 
     def opened(self, peer: Peer, hello: Hello, resumed: bool) -> None:
         """A peer connected; a device's card is in its hello."""
+        self.auditor.opened(peer, resumed)
         if not resumed:
             self.telemetry.sessions[peer.role] += 1
         if peer.role != "device":
@@ -293,6 +303,7 @@ class Hub:
 
     def closed(self, peer: Peer, reason: str) -> None:
         """The session is gone for good."""
+        self.auditor.closed(peer, reason)
         self.observers.forget(peer)
         self._requests.forget(peer)
         self.telemetry.sessions[peer.role] -= 1

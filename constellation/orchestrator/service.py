@@ -9,7 +9,8 @@ import signal
 import socket
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, closing, contextmanager
+from importlib.metadata import version
 from pathlib import Path
 
 import anyio
@@ -26,9 +27,11 @@ from constellation.planner.ports import Planner
 from constellation.tracing import Tracer, tracing
 
 from .artifacts import ArtifactStore
+from .audit import AuditLog
 from .front import Front
 from .hub import Hub
 from .journal import Journal
+from .rates import Rates
 from .scheduler import Scheduler
 from .settings import Settings as Limits
 from .views import MOST_BYTES
@@ -65,6 +68,7 @@ async def open_hub(
     with (
         tracing("constellation-hub", socket.gethostname()) as found,
         Journal(settings.journal_file, sync=options.journal_sync) as journal,
+        closing(AuditLog(state, time.time())) as audit,
     ):
         hub = Hub(
             scheduler=Scheduler(settings=Limits(grace_s=options.grace_s)),
@@ -74,7 +78,10 @@ async def open_hub(
             access=StoreAuthenticator(CredentialStore(state / "credentials.json"), PairingDesk()),
             new_id=new_constellation_id,
             tracer=tracer or found,
+            audit=audit,
+            rates=Rates(options.requests_per_s, options.submits_per_s),
         )
+        hub.access.on_paired = hub.auditor.paired
         hub.pipeline.recover()
         front = Front.of(options, state)
         listening = serve(
@@ -84,6 +91,7 @@ async def open_hub(
             options.port,
             ssl=front.ssl,
             authority=front.authority_text,
+            on_refused=hub.auditor.refused,
             # The scheduler's lease ends first, and with a reason that a person understands.
             grace_s=options.grace_s + 1.0,
             limits=INTAKE,
@@ -97,7 +105,9 @@ async def open_hub(
                 hub.url = front.url(server.port)
                 hub.fingerprint = front.fingerprint
                 with _discoverable(state, hub, front.local_url(server.port), front.authority_file):
+                    hub.auditor.started(version("constellation-fabric"))
                     yield hub
+                    hub.auditor.stopped()
             tasks.cancel_scope.cancel()
         hub.pipeline.close()
 
