@@ -37,7 +37,7 @@ def device_settings(
         name=name,
         state_dir=state,
         pair=pair,
-        ca=ca and ca.absolute(),
+        ca=ca.absolute() if ca else local.ca if local else None,
         kind=kind,
         policy=policy and policy.absolute(),
     )

@@ -86,7 +86,7 @@ def agent(
         state_dir=state,
         credential=credential_file and credential_file.absolute(),
         pair=pair,
-        ca=ca and ca.absolute(),
+        ca=ca.absolute() if ca else local.ca if local else None,
         kind=kind,
         skills=tuple(each.absolute() for each in skills or ()),
         roots=tuple(each.absolute() for each in root or ()),

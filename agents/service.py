@@ -16,7 +16,6 @@ from constellation.aip.backoff import Backoff
 from constellation.aip.client import Link, connect
 from constellation.aip.eventloop import calm_collector, loop_options
 from constellation.aip.messages import Message
-from constellation.aip.tls import client_context
 from constellation.errors import LimitExceeded, SessionLost
 from constellation.tracing import tracing
 
@@ -25,6 +24,7 @@ from .assistant.skill import make_assistant
 from .card import make_card
 from .handover import Handover
 from .loading import load_skills, tool_servers
+from .pairing import introduce
 from .policy import Policy, load_policy
 from .roots import Roots
 from .runtime import STOP_GRACE_S, Agent
@@ -220,7 +220,6 @@ async def run_agent(
     rules = (policy or Policy()) if settings.policy is None else load_policy(settings.policy)
     card = make_card(settings, registry)
     credential = settings.find_credential()
-    is_tls = settings.hub.startswith("wss:")
     with (
         tracing("constellation-agent", settings.name) as tracer,
         Store(settings.folder) as store,
@@ -244,20 +243,21 @@ async def run_agent(
         )
         service = Service(settings, agent, handover, ready, registry, linked, sources)
         try:
+            introduction = await introduce(settings)
             async with connect(
                 settings.hub,
                 role="device",
                 name=settings.name,
                 card=card,
                 credential=credential,
-                pair_code=settings.pair,
-                ssl=client_context(settings.ca) if is_tls else None,
+                pair_code=introduction.code,
+                ssl=introduction.ssl,
                 backoff=Backoff(random.random, most_s=settings.redial_s),
                 inventory=agent.inventory,
                 on_open=service.on_open,
                 on_messages=service.on_messages,
                 on_detached=service.on_detached,
-                on_credential=settings.keep_credential,
+                on_credential=introduction.keep,
             ) as link:
                 service.link = artifacts.link = link
                 await service.run(signals)

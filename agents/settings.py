@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 from pydantic import TypeAdapter, ValidationError
 
 from constellation.aip.cards import Name
+from constellation.aip.private_files import write_private
 from constellation.config import McpServerSettings
 from constellation.errors import ConfigError
 from constellation.model_settings import AssistantSettings
@@ -29,7 +29,8 @@ class AgentSettings:
         state_dir: Constellation's state directory; the agent keeps to a folder of its own there.
         credential: a file with the token to show; None takes what an earlier pairing left.
         pair: a pairing code, to be exchanged for a credential that is then kept.
-        ca: certificate authority to trust for ``wss``, a PEM file; None for the system's.
+        ca: certificate authority to trust for ``wss``, a PEM file; None for the one that pairing
+            brought, else the system's.
         kind: which skills to publish: ``computer``, or the name of another installed set; a word
             of the author's own publishes those of ``skills`` alone.
         skills: Python files with skills to publish as well.
@@ -86,6 +87,11 @@ class AgentSettings:
         """Where the credential lies that a pairing brought."""
         return self.folder / "credential"
 
+    @property
+    def authority_file(self) -> Path:
+        """Where the authority lies that a pairing brought: the only one trusted from then on."""
+        return self.folder / "authority.pem"
+
     def find_credential(self) -> str | None:
         """The token to show; None if there is a pairing code to exchange first.
 
@@ -113,13 +119,7 @@ class AgentSettings:
     def keep_credential(self, token: str) -> None:
         """Keep the credential that a pairing brought, for this user only."""
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        part = self.credential_file.with_suffix(".part")
-        part.unlink(missing_ok=True)
-        with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-            file.write(f"{token}\n")
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(self.credential_file)
+        write_private(self.credential_file, f"{token}\n".encode())
 
     def check_roots(self) -> None:
         """Make sure that the roots are folders.

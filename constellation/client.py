@@ -10,6 +10,7 @@ import os
 import socket
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from contextlib import aclosing, asynccontextmanager, contextmanager
+from pathlib import Path
 from typing import Any, BinaryIO
 
 import anyio
@@ -17,9 +18,10 @@ import anyio
 from constellation.aip.client import Link, connect
 from constellation.aip.inbox import Event, Events
 from constellation.aip.session import State
-from constellation.aip.tls import client_context
+from constellation.aip.trust import trusting
 from constellation.config import LocalHub, Settings
 from constellation.errors import ConfigError, HubUnreachable, SessionLost
+from constellation.joined import JoinedHub
 from constellation.tracing import traceparent_here
 
 # The hub gives fewer tasks at once where they are large.
@@ -191,6 +193,9 @@ def find_hub(settings: Settings) -> tuple[str, str]:
                 remedy="Set CONSTELLATION_CLIENT__TOKEN, or client.token in the settings file.",
             )
         return client.url, client.token.get_secret_value()
+    joined = JoinedHub.find(settings.state_dir)
+    if joined is not None:
+        return joined.url, joined.token.get_secret_value()
     local = LocalHub.find(settings.state_dir)
     if local is None:
         raise HubUnreachable(
@@ -199,6 +204,14 @@ def find_hub(settings: Settings) -> tuple[str, str]:
             state_dir=str(settings.state_dir),
         )
     return local.url, local.token.get_secret_value()
+
+
+def _authorities(settings: Settings, url: str) -> Iterator[Path | str | None]:
+    """Who may have signed that hub's certificate, the most decided word first."""
+    yield settings.client.ca
+    for found in (JoinedHub.find(settings.state_dir), LocalHub.find(settings.state_dir)):
+        if found is not None and found.url == url:
+            yield found.authority if isinstance(found, JoinedHub) else found.ca
 
 
 async def _to_the_end(events: AsyncGenerator[Event], last: int) -> AsyncGenerator[Event]:
@@ -222,7 +235,7 @@ async def open_hub(settings: Settings, *, name: str = "cli") -> AsyncIterator[Hu
         AuthenticationError: it refuses the credential.
     """
     url, token = find_hub(settings)
-    tls = client_context(settings.client.ca) if url.startswith("wss:") else None
+    tls = trusting(url, *_authorities(settings, url))
     full_name = f"{name}-{socket.gethostname().split('.')[0]}-{os.getpid()}"
     clients: list[HubClient] = []
 

@@ -12,7 +12,7 @@ Order, strongest first: arguments of a command, environment, file, defaults. The
     ca = "hub-ca.pem"
 
     [hub]                          # what `constellation hub` serves
-    host = "127.0.0.1"
+    host = "127.0.0.1"             # beyond this machine it speaks TLS
     port = 8470
     journal_sync = "normal"
 
@@ -115,9 +115,15 @@ class HubSettings(Section):
 
     Attributes:
         host, port: the address to listen on; port 0 takes a free one.
-        tls_cert, tls_key: PEM files; both or none.
+        tls: ``auto`` speaks TLS beyond this machine; ``on`` always; ``off`` never, so that whoever
+            is on the way reads and changes what travels.
+        tls_cert, tls_key: PEM files; both or none. Without them TLS is spoken with a certificate of
+            the hub's own authority.
+        known_as: names and addresses by which others reach the hub, the one they are told first.
         journal_sync: ``normal`` survives ``kill -9``, ``full`` a power cut as well, ``off`` is
             for measurements.
+        requests_per_s, submits_per_s: how often each credential may ask for anything, and have
+            something planned or submitted; ten seconds' worth of it at once.
         grace_s: how long a device that lost its link keeps its tasks and its session.
         metrics_port: serve metrics for Prometheus there, to this machine alone; 0 takes a free
             port, None serves none.
@@ -125,9 +131,13 @@ class HubSettings(Section):
 
     host: str = "127.0.0.1"
     port: int = Field(default=DEFAULT_PORT, ge=0, le=65_535)
+    tls: Literal["auto", "on", "off"] = "auto"
+    known_as: tuple[Annotated[str, Field(pattern=r"^[A-Za-z0-9.:-]{1,253}$")], ...] = ()
     tls_cert: UserPath | None = None
     tls_key: UserPath | None = None
     journal_sync: Literal["normal", "full", "off"] = "normal"
+    requests_per_s: float = Field(default=1_000.0, gt=0)
+    submits_per_s: float = Field(default=100.0, gt=0)
     grace_s: float = Field(default=60.0, gt=0)
     metrics_port: int | None = Field(default=None, ge=0, le=65_535)
 
@@ -317,11 +327,13 @@ class LocalHub(BaseModel):
         url: where it listens.
         token: a credential with every permission; the file is for its owner only (0600).
         pid: the hub's process.
+        ca: its own authority, a PEM file; None if it has none.
     """
 
     url: str
     token: SecretStr
     pid: int
+    ca: Path | None = None
 
     @classmethod
     def find(cls, state_dir: Path) -> LocalHub | None:

@@ -183,7 +183,7 @@ def _device(
         name=name,
         state_dir=state,
         pair=pair,
-        ca=ca and ca.absolute(),
+        ca=ca.absolute() if ca else local.ca if local else None,
         kind="robot",
         policy=rules and rules.absolute(),
         capacity=_CAPACITY,

@@ -13,6 +13,7 @@ import typer
 
 from constellation.aip.client import connect
 from constellation.aip.eventloop import loop_options
+from constellation.aip.trust import trusting
 from constellation.config import LocalHub, load_settings
 from constellation.errors import ConfigError, HubUnreachable
 from constellation.logs import log_to_stderr
@@ -77,6 +78,7 @@ async def _serve(settings: AgentSettings, local: LocalHub) -> None:
         role="client",
         name=f"site-{socket.gethostname().split('.')[0]}-{os.getpid()}",
         credential=local.token.get_secret_value(),
+        ssl=trusting(local.url, local.ca),
     )
     async with opened as link:
         with anyio.move_on_after(TIMEOUT_S) as scope:

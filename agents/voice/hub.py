@@ -12,6 +12,7 @@ import anyio
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
 from constellation.aip.client import Link, connect
+from constellation.aip.trust import trusting
 from constellation.config import LocalHub
 from constellation.errors import HubUnreachable
 
@@ -125,7 +126,13 @@ def connected(local: LocalHub, timeout_s: float = _TIMEOUT_S) -> Iterator[Hub]:
         AuthenticationError: it refuses the credential.
     """
     name = f"voice-{socket.gethostname().split('.')[0]}-{os.getpid()}"
-    opened = connect(local.url, role="client", name=name, credential=local.token.get_secret_value())
+    opened = connect(
+        local.url,
+        role="client",
+        name=name,
+        credential=local.token.get_secret_value(),
+        ssl=trusting(local.url, local.ca),
+    )
     with start_blocking_portal() as portal, portal.wrap_async_context_manager(opened) as link:
         portal.call(_wait, link, local.url, timeout_s)
         hub = Hub(portal, link)

@@ -21,11 +21,13 @@ class Arrival:
     Attributes:
         admitted: False if there are too many strangers; it is being closed then.
         peer: the session that it led to, once it did.
+        said: the name in its hello.
     """
 
     def __init__(self, transport: ServerTransport, admission: Admission) -> None:
         self.transport = transport
         self.peer: Peer | None = None
+        self.said = ""
         self._admission = admission
         self._timer: asyncio.TimerHandle | None = None
         self._is_stranger = transport.identity is None

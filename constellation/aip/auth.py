@@ -41,11 +41,16 @@ class Authenticator(Protocol):
 
 
 class StoreAuthenticator:
-    """An `Authenticator` of a `CredentialStore` and a `PairingDesk`."""
+    """An `Authenticator` of a `CredentialStore` and a `PairingDesk`.
+
+    Attributes:
+        on_paired: told of each credential that a code was exchanged for.
+    """
 
     def __init__(self, credentials: CredentialStore, pairing: PairingDesk) -> None:
         self.credentials = credentials
         self.pairing = pairing
+        self.on_paired: Callable[[Identity], None] = lambda identity: None
 
     def authenticate(self, token: str, now: float) -> Identity:
         """See `Authenticator.authenticate`."""
@@ -70,7 +75,9 @@ class StoreAuthenticator:
             )
         Identity(name, offer.kind, "").check_role(role, name)
         self.pairing.take(offer, name, now)
-        return self.credentials.issue(name, offer.kind, now)
+        identity, token = self.credentials.issue(name, offer.kind, now, scope=offer.scope)
+        self.on_paired(identity)
+        return identity, token
 
     def on_revoked(self, callback: Callable[[str], None]) -> Callable[[], None]:
         """See `Authenticator.on_revoked`."""

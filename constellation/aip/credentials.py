@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import os
 import secrets
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
@@ -21,6 +19,8 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 from constellation.errors import AuthenticationError, ConfigError
 
 from .identity import Identity, Kind
+from .private_files import write_private
+from .scope import UNLIMITED, Scope
 
 _PREFIX = "cst"
 _NOTHING = hashlib.sha256(b"").hexdigest()
@@ -36,6 +36,7 @@ class Credential(BaseModel):
         sha256: of the secret, in hexadecimal.
         created_at: Unix seconds; set anew when it is rotated.
         expires_at: when it ends to be accepted; None for never.
+        scope: what it may be used for beyond what its kind says; of an admin, anything.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -46,6 +47,7 @@ class Credential(BaseModel):
     sha256: str
     created_at: float
     expires_at: float | None = None
+    scope: Scope = UNLIMITED
 
 
 class _File(BaseModel):
@@ -74,6 +76,7 @@ class CredentialStore:
         self._path = path
         self._watchers: list[Callable[[str], None]] = []
         self._by_id = {credential.id: credential for credential in _load(path)}
+        self._by_name = {credential.name: credential for credential in self._by_id.values()}
 
     def list(self) -> tuple[Credential, ...]:
         """All of them, the oldest first."""
@@ -81,12 +84,28 @@ class CredentialStore:
 
     def find(self, name: str) -> Credential | None:
         """The credential of that name."""
-        return next((each for each in self._by_id.values() if each.name == name), None)
+        return self._by_name.get(name)
+
+    def scope(self, name: str) -> Scope | None:
+        """What the credential of that name may be used for; None if there is none."""
+        found = self._by_name.get(name)
+        if found is None:
+            return None
+        return UNLIMITED if found.kind == "admin" else found.scope
 
     def issue(
-        self, name: str, kind: Kind, now: float, *, expires_at: float | None = None
+        self,
+        name: str,
+        kind: Kind,
+        now: float,
+        *,
+        expires_at: float | None = None,
+        scope: Scope | None = None,
     ) -> tuple[Identity, str]:
         """Make a credential; one of the same name and kind is replaced and so revoked.
+
+        Args:
+            scope: what it may be used for; None for what the one that it replaces was, else any.
 
         Returns:
             the identity, and the token, which is shown this once.
@@ -103,8 +122,9 @@ class CredentialStore:
             )
         if older is not None:
             del self._by_id[older.id]
+            scope = scope or older.scope
         identity = Identity(name, kind, secrets.token_hex(6), expires_at)
-        token = self._keep(identity, now)
+        token = self._keep(identity, now, scope or UNLIMITED)
         if older is not None:
             self._tell(older.id)
         return identity, token
@@ -115,17 +135,37 @@ class CredentialStore:
         Raises:
             ConfigError: there is none of that name.
         """
-        old = self.find(name)
-        if old is None:
+        old = self._known(name)
+        return self._keep(Identity(name, old.kind, old.id, old.expires_at), now, old.scope)
+
+    def restrict(self, name: str, scope: Scope) -> None:
+        """Change what a credential may be used for; it holds at once, for open sessions too.
+
+        Raises:
+            ConfigError: there is none of that name, or it is an admin's.
+        """
+        old = self._known(name)
+        if old.kind == "admin":
+            raise ConfigError(
+                f"{name} is an admin, and may do anything.",
+                remedy="Pair a client for whoever shall do less.",
+                name=name,
+            )
+        self._put(old.model_copy(update={"scope": scope}))
+        self._save()
+
+    def _known(self, name: str) -> Credential:
+        found = self.find(name)
+        if found is None:
             raise ConfigError(f"There is no credential named {name}.", name=name)
-        return self._keep(Identity(name, old.kind, old.id, old.expires_at), now)
+        return found
 
     def revoke(self, name: str) -> bool:
         """Forget a credential; sessions opened with it are closed. False if there was none."""
         credential = self.find(name)
         if credential is None:
             return False
-        del self._by_id[credential.id]
+        del self._by_id[credential.id], self._by_name[name]
         self._save()
         self._tell(credential.id)
         return True
@@ -155,18 +195,24 @@ class CredentialStore:
         self._watchers.append(callback)
         return lambda: self._watchers.remove(callback)
 
-    def _keep(self, identity: Identity, now: float) -> str:
+    def _keep(self, identity: Identity, now: float, scope: Scope) -> str:
         secret = secrets.token_urlsafe(32)
-        self._by_id[identity.credential] = Credential(
-            id=identity.credential,
-            name=identity.name,
-            kind=identity.kind,
-            sha256=_digest(secret),
-            created_at=now,
-            expires_at=identity.expires_at,
+        self._put(
+            Credential(
+                id=identity.credential,
+                name=identity.name,
+                kind=identity.kind,
+                sha256=_digest(secret),
+                created_at=now,
+                expires_at=identity.expires_at,
+                scope=scope,
+            )
         )
         self._save()
         return f"{_PREFIX}_{identity.credential}_{secret}"
+
+    def _put(self, credential: Credential) -> None:
+        self._by_id[credential.id] = self._by_name[credential.name] = credential
 
     def _tell(self, credential: str) -> None:
         for watcher in tuple(self._watchers):
@@ -175,7 +221,7 @@ class CredentialStore:
     def _save(self) -> None:
         data = _FILE.dump_json(_File(credentials=list(self._by_id.values())), indent=2)
         self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        _replace(self._path, data)
+        write_private(self._path, data)
 
 
 def _digest(secret: str) -> str:
@@ -194,22 +240,3 @@ def _load(path: Path) -> list[Credential]:
             remedy="Restore the file, or remove it and pair every device again.",
             file=str(path),
         ) from None
-
-
-def _replace(path: Path, data: bytes) -> None:
-    """Replace a file so that a reader, or a crash, meets the old or the new one, never a part."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=path.name)  # mkstemp makes it 0600
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(name).replace(path)
-    except OSError:
-        Path(name).unlink(missing_ok=True)
-        raise
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)

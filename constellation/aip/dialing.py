@@ -27,7 +27,7 @@ from .transport import CLOSE_TIMEOUT_S, WRITE_LIMIT_BYTES, ClientTransport
 
 PATH = "/aip"
 DIAL_TIMEOUT_S = 10.0
-_LOCAL_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
+LOCAL_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 class Dialer:
@@ -57,7 +57,7 @@ class Dialer:
         self._max_frame = limits.max_frame
         self._ssl = (ssl or client_context()) if parts.scheme == "wss" else None
         # The environment may name a proxy; this machine is not reached through one.
-        self._proxy: Literal[True] | None = None if parts.hostname in _LOCAL_HOSTS else True
+        self._proxy: Literal[True] | None = None if parts.hostname in LOCAL_HOSTS else True
 
     async def dial(self, credential: str | None) -> ClientTransport:
         """Open a connection.

@@ -54,6 +54,19 @@ def read_hello(frame: Frame, codec: Codec, limits: Limits) -> Hello:
     return hello
 
 
+def check_card(hello: Hello) -> None:
+    """Check that a device is known by one name, that of its credential.
+
+    Raises:
+        RemoteProtocolError: its card bears another.
+    """
+    if hello.card is not None and hello.card.name != hello.name:
+        raise RemoteProtocolError(
+            f"The card of {hello.name} says that its name is {hello.card.name}.",
+            remedy="Give the card the name of the device.",
+        )
+
+
 def read_welcome(message: Message) -> Welcome:
     """Read the answer to a hello.
 

@@ -9,10 +9,9 @@ from dataclasses import dataclass
 from constellation.errors import AuthenticationError
 
 from .identity import Kind
+from .scope import Scope
+from .spelling import ALPHABET, as_meant
 
-# Crockford's base32: no I, L, O, U; what people mistype is read as what was meant.
-_ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
-_MEANT = str.maketrans("OIL", "011", "- ")
 _CODE_CHARS = 8
 # The answer to whoever takes a code may be lost on its way: so long they may ask again.
 RETRY_S = 60.0
@@ -29,6 +28,8 @@ class Offer:
             took it has chosen.
         expires_at: Unix seconds.
         tries_left: wrong tries until it is burnt.
+        scope: what that credential may be used for; None for what an older one of its name was,
+            else anything.
     """
 
     code: str
@@ -36,11 +37,12 @@ class Offer:
     name: str | None
     expires_at: float
     tries_left: int
+    scope: Scope | None = None
 
     def matches(self, code: str) -> bool:
         """True if that is the code, in any spelling."""
         return hmac.compare_digest(
-            _normal(self.code).encode(), _normal(code).encode("utf-8", "replace")
+            as_meant(self.code).encode(), as_meant(code).encode("utf-8", "replace")
         )
 
     def is_open(self, now: float) -> bool:
@@ -63,11 +65,17 @@ class PairingDesk:
         self._offers: list[Offer] = []
 
     def offer(
-        self, now: float, kind: Kind = "device", name: str | None = None, *, ttl_s: float = 600.0
+        self,
+        now: float,
+        kind: Kind = "device",
+        name: str | None = None,
+        *,
+        ttl_s: float = 600.0,
+        scope: Scope | None = None,
     ) -> Offer:
         """Open a code for ``ttl_s`` seconds."""
-        chars = "".join(secrets.choice(_ALPHABET) for _ in range(_CODE_CHARS))
-        offer = Offer(f"{chars[:4]}-{chars[4:]}", kind, name, now + ttl_s, self._tries)
+        chars = "".join(secrets.choice(ALPHABET) for _ in range(_CODE_CHARS))
+        offer = Offer(f"{chars[:4]}-{chars[4:]}", kind, name, now + ttl_s, self._tries, scope)
         self._offers = [*self._open(now), offer]
         return offer
 
@@ -78,6 +86,8 @@ class PairingDesk:
             AuthenticationError: it is wrong, used, expired or burnt; which of them is not told.
         """
         self._offers = self._open(now)
+        # What follows a colon is for the one who dials: see `trust`.
+        code = code.partition(":")[0]
         found = [offer for offer in self._offers if offer.matches(code)]
         if not found:
             for offer in self._offers:
@@ -95,7 +105,3 @@ class PairingDesk:
 
     def _open(self, now: float) -> list[Offer]:
         return [offer for offer in self._offers if offer.is_open(now)]
-
-
-def _normal(code: str) -> str:
-    return code.upper().translate(_MEANT)

@@ -24,7 +24,7 @@ from .messages import Hello, Message
 from .pipes import IncomingStream
 from .session import CloseCode, Deliver, Ended, Instruction, Session, State
 from .transfers import Store
-from .transport import Transport
+from .transport import Transport, address_of
 
 
 class Application(Protocol):
@@ -146,6 +146,11 @@ class Peer(Endpoint):
     def session_id(self) -> str:
         """Names the session."""
         return self._id
+
+    @property
+    def address(self) -> str:
+        """Where it dialled from; empty while it has no connection."""
+        return "" if self._transport is None else address_of(self._transport)
 
     def expire_in(self, seconds: float) -> None:
         """Its credential is good for so long."""

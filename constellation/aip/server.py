@@ -27,7 +27,6 @@ from constellation.errors import (
     LimitExceeded,
     PermissionDenied,
     ProtocolError,
-    RemoteProtocolError,
     SessionError,
     VersionError,
 )
@@ -37,6 +36,7 @@ from .arrival import Arrival
 from .auth import Authenticator
 from .codec import CODECS, Codec, Frame
 from .endpoint import Clock, anchored_clock
+from .greeting import check_card
 from .heartbeat import Heartbeat
 from .identity import Identity
 from .limits import Limits
@@ -45,11 +45,13 @@ from .peer import Application, Peer
 from .pipes import IncomingStream
 from .session import CloseCode, Session, read_hello
 from .transfers import Store
-from .transport import CLOSE_TIMEOUT_S, WRITE_LIMIT_BYTES, ServerTransport
+from .transport import CLOSE_TIMEOUT_S, WRITE_LIMIT_BYTES, ServerTransport, address_of
+from .trust import AUTHORITY_PATH
 
 __all__ = ["PATH", "Application", "Peer", "Server", "serve"]
 
 PATH = "/aip"
+Refused = Callable[[str, str, ConstellationError], None]
 _CODES: dict[type[ConstellationError], int] = {
     AuthenticationError: CloseCode.UNAUTHENTICATED,
     PermissionDenied: CloseCode.UNAUTHENTICATED,
@@ -86,6 +88,8 @@ class Server:
         artifacts: Store | None,
         on_stream: Callable[[Peer, IncomingStream], None] | None,
         gate: Callable[[Request], Response | None] | None,
+        authority: str | None,
+        on_refused: Refused,
     ) -> None:
         self.port = 0
         self.url = ""
@@ -102,6 +106,8 @@ class Server:
         self._artifacts = artifacts
         self._on_stream = on_stream
         self._gate = gate
+        self._authority = authority
+        self._on_refused = on_refused
         self._peers: dict[str, Peer] = {}
         self._devices: dict[str, Peer] = {}
         self._unanswered: dict[str, Peer] = {}
@@ -121,6 +127,8 @@ class Server:
         path = request.path.partition("?")[0]
         if path == "/healthz":
             return connection.respond(HTTPStatus.OK, "ok\n")
+        if path == AUTHORITY_PATH and self._authority is not None:
+            return connection.respond(HTTPStatus.OK, self._authority)
         if path != PATH:
             return connection.respond(HTTPStatus.NOT_FOUND, f"AIP is spoken at {PATH}.\n")
         if not self.allowed_origins.issuperset(request.headers.get_all("Origin")):
@@ -129,7 +137,7 @@ class Server:
         tokens = request.headers.get_all("Authorization")
         if tokens:
             return self._check_token(cast(ServerTransport, connection), tokens[0])
-        if self._admission.blocked(_address(connection), self._clock()):
+        if self._admission.blocked(address_of(connection), self._clock()):
             return connection.respond(HTTPStatus.TOO_MANY_REQUESTS, "Too many failures.\n")
         return None
 
@@ -140,7 +148,8 @@ class Server:
                 raise AuthenticationError("The credential is a bearer token.")
             transport.identity = self._authenticator.authenticate(token.strip(), time.time())
         except AuthenticationError as error:
-            self._admission.failed(_address(transport), self._clock())
+            self._admission.failed(address_of(transport), self._clock())
+            self._on_refused(address_of(transport), "", error)
             response = transport.respond(HTTPStatus.UNAUTHORIZED, f"{error}\n")
             response.headers["WWW-Authenticate"] = "Bearer"
             return response
@@ -165,14 +174,16 @@ class Server:
         codec = CODECS[str(transport.subprotocol)]
         try:
             hello = read_hello(frame, codec, self._limits)
+            arrival.said = hello.name
             identity, token = self._identify(transport, hello)
             identity.check_role(hello.role, hello.name)
-            _check_card(hello)
+            check_card(hello)
             arrival.opened(self._open(transport, codec, hello, identity, token))
         except (ProtocolError, SessionError, ConfigError) as error:
+            self._on_refused(address_of(transport), arrival.said, error)
             if transport.identity is None:
                 # Whatever was wrong: a stranger's hellos cost time, and few of them are enough.
-                self._admission.failed(_address(transport), self._clock())
+                self._admission.failed(address_of(transport), self._clock())
             transport.write(codec.join(0, [codec.encode("error", 0, error.to_wire())]))
             transport.end(_CODES.get(type(error), CloseCode.PROTOCOL), error.message)
 
@@ -180,7 +191,7 @@ class Server:
         """Who dialled, and the token of a credential that was made for them just now."""
         if transport.identity is not None:
             return transport.identity, None
-        if self._admission.blocked(_address(transport), self._clock()):
+        if self._admission.blocked(address_of(transport), self._clock()):
             raise LimitExceeded("Too many failures came from there.", remedy="Wait a minute.")
         if hello.credential is not None:
             token = hello.credential.get_secret_value()
@@ -308,6 +319,8 @@ async def serve(
     artifacts: Store | None = None,
     on_stream: Callable[[Peer, IncomingStream], None] | None = None,
     gate: Callable[[Request], Response | None] | None = None,
+    authority: str | None = None,
+    on_refused: Refused = lambda address, name, error: None,
 ) -> AsyncIterator[Server]:
     """Serve AIP for as long as the context is open.
 
@@ -327,6 +340,8 @@ async def serve(
         artifacts: what peers may put and get.
         on_stream: called with each stream that a peer opens; None refuses them.
         gate: sees each request first and may answer it, with a page or a refusal.
+        authority: PEM text of our own authority, shown to whoever wants to compare its fingerprint.
+        on_refused: told of each connection that is refused: from where, under what name, and why.
 
     Raises:
         ConfigError: the address cannot be bound.
@@ -346,6 +361,8 @@ async def serve(
         artifacts=artifacts,
         on_stream=on_stream,
         gate=gate,
+        authority=authority,
+        on_refused=on_refused,
     )
     listening = serve_websockets(
         server.handle,
@@ -381,17 +398,3 @@ async def serve(
         finally:
             unwatch()
             server.stop()
-
-
-def _check_card(hello: Hello) -> None:
-    """A device is known by one name, that of its credential."""
-    if hello.card is not None and hello.card.name != hello.name:
-        raise RemoteProtocolError(
-            f"The card of {hello.name} says that its name is {hello.card.name}.",
-            remedy="Give the card the name of the device.",
-        )
-
-
-def _address(connection: ServerConnection) -> str:
-    address = connection.remote_address
-    return str(address[0]) if address else ""

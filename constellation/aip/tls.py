@@ -29,20 +29,23 @@ def server_context(certificate: Path, key: Path) -> ssl.SSLContext:
     return context
 
 
-def client_context(authority: Path | None = None) -> ssl.SSLContext:
+def client_context(authority: Path | str | None = None) -> ssl.SSLContext:
     """TLS for a client, which always checks the server's certificate and its name.
 
     Args:
-        authority: PEM file with the one authority to trust; None trusts those of the system.
+        authority: PEM file, or text, with the one authority to trust; None trusts those of the
+            system.
 
     Raises:
         ConfigError: the file cannot be read or holds no certificate.
     """
     try:
+        if isinstance(authority, str):
+            return ssl.create_default_context(cadata=authority)
         return ssl.create_default_context(cafile=authority)
     except (OSError, ssl.SSLError) as error:
         raise ConfigError(
-            f"{authority} holds no certificate to trust: {_reason(error)}.",
+            f"{_shown(authority)} holds no certificate to trust: {_reason(error)}.",
             remedy="Name a PEM file.",
         ) from None
 
@@ -51,3 +54,7 @@ def _reason(error: OSError) -> str:
     if isinstance(error, ssl.SSLError):
         return (error.reason or "not PEM").replace("_", " ").lower()
     return error.strerror or str(error)
+
+
+def _shown(authority: Path | str | None) -> str:
+    return "What the hub showed" if isinstance(authority, str) else str(authority)

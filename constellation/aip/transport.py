@@ -157,3 +157,9 @@ class ServerTransport(Transport, ServerConnection):
 
 class ClientTransport(Transport, ClientConnection):
     """A connection that was dialed."""
+
+
+def address_of(connection: Connection) -> str:
+    """Where a connection comes from, as people write it; empty if it is gone."""
+    address = connection.remote_address
+    return str(address[0]) if address else ""

@@ -12,12 +12,14 @@ from constellation.errors import ConfigError, ConstellationError
 
 from . import (
     artifacts,
+    audit,
     bridges,
     control,
     demo,
     devices,
     doctor,
     hub,
+    joining,
     look,
     plan,
     replay,
@@ -115,19 +117,8 @@ def _root(
 
 
 for group in (
-    run,
-    plan,
-    demo,
-    hub,
-    devices,
-    look,
-    tui,
-    control,
-    replay,
-    runbook,
-    artifacts,
-    bridges,
-    doctor,
+    *(run, plan, demo, hub, joining, devices, look, tui, control, replay, runbook, artifacts),
+    *(bridges, audit, doctor),
 ):
     group.register(app)
 

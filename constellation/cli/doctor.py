@@ -7,6 +7,7 @@ import platform
 import sqlite3
 import stat
 import sys
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, entry_points, packages_distributions, version
@@ -174,6 +175,27 @@ def check_state_dir(settings: Settings) -> Iterator[Finding]:
             )
 
 
+def check_authority(settings: Settings) -> Iterator[Finding]:
+    """Look at the hub's own authority, if there is one."""
+    folder = settings.state_dir / "authority"
+    if not folder.exists():
+        return
+    from constellation.aip.authority import Authority
+
+    try:
+        authority = Authority(folder, time.time())
+    except ConstellationError as error:
+        yield Finding("Authority", "problem", error.message, error.remedy)
+        return
+    days = (authority.expires_at - time.time()) / 86_400
+    text = f"Fingerprint {authority.fingerprint}, good for {days:.0f} days."
+    if days < 365:
+        remedy = f"Remove {folder} and pair every device again before it ends."
+        yield Finding("Authority", "note", text, remedy)
+    else:
+        yield Finding("Authority", "ok", text)
+
+
 def check_hub(settings: Settings) -> Iterator[Finding]:
     """Ask the hub for its status, and compare its clock with ours."""
 
@@ -221,6 +243,7 @@ def examine() -> Iterator[Finding]:
     file = config_file()
     yield Finding("Settings", "ok", str(file) if file.is_file() else f"Defaults; no {file}.")
     yield from check_state_dir(settings)
+    yield from check_authority(settings)
     yield from check_hub(settings)
 
 

@@ -24,6 +24,7 @@ import anyio
 from constellation.client import HubClient, open_hub
 from constellation.config import LocalHub, Settings
 from constellation.errors import NoCapableDevice
+from constellation.joined import JoinedHub
 
 from .processes import Child, child
 
@@ -69,7 +70,7 @@ class Fabric:
 
 def hub_stays(settings: Settings) -> bool:
     """True if a hub is configured, or up on this machine, that outlives this command."""
-    if settings.client.url is not None:
+    if settings.client.url is not None or JoinedHub.find(settings.state_dir) is not None:
         return True
     with _locked(settings.state_dir, fcntl.LOCK_SH) as unclaimed:
         return unclaimed and LocalHub.find(settings.state_dir) is not None

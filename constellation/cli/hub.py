@@ -22,6 +22,17 @@ def hub(
         Path | None, typer.Option(help="Certificate, a PEM file; needs --tls-key.", exists=True)
     ] = None,
     tls_key: Annotated[Path | None, typer.Option(help="Its key, a PEM file.", exists=True)] = None,
+    tls: Annotated[
+        Literal["auto", "on", "off"] | None,
+        typer.Option(
+            help="auto: beyond this machine, with an authority of its own unless --tls-cert names "
+            "a certificate; off: plain text, which anybody on the way can read and change."
+        ),
+    ] = None,
+    known_as: Annotated[
+        list[str] | None,
+        typer.Option(help="A name or address by which others reach it; may be given again."),
+    ] = None,
     state_dir: Annotated[
         Path | None, typer.Option(help="Where journal and credentials lie.", file_okay=False)
     ] = None,
@@ -39,7 +50,8 @@ def hub(
     \b
     Examples:
       constellation hub
-      constellation hub --host 0.0.0.0 --tls-cert hub.pem --tls-key hub-key.pem
+      constellation hub --host 0.0.0.0
+      constellation hub --host 0.0.0.0 --known-as hub.example --tls-cert c.pem --tls-key k.pem
       constellation hub --port 0 --state-dir /tmp/fabric --json
     """
     if (tls_cert is None) != (tls_key is None):
@@ -50,6 +62,8 @@ def hub(
             "hub": {
                 "host": host,
                 "port": port,
+                "tls": tls,
+                "known_as": known_as or None,
                 "tls_cert": tls_cert,
                 "tls_key": tls_key,
                 "journal_sync": journal_sync,

@@ -9,6 +9,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
+from constellation.aip.scope import Scope
 from constellation.graph.constellation import Constellation
 from constellation.graph.node import Node
 from constellation.graph.results import in_plan_order, results
@@ -75,6 +76,16 @@ def devices_table(devices: Iterable[Mapping[str, Any]]) -> Table:
             str(len(card["skills"])),
             Text(clean(labels)),
         )
+    return table
+
+
+def credentials_table(credentials: Iterable[Mapping[str, Any]]) -> Table:
+    """The credentials that `credentials` answered."""
+    table = plain_table("Name", "Kind", "Made", "May")
+    for each in credentials:
+        made = date(each["created_at"])
+        may = "anything" if each["kind"] == "admin" else Scope(**each["scope"]).in_words()
+        table.add_row(Text(clean(each["name"])), each["kind"], made, Text(clean(may)))
     return table
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -36,9 +36,14 @@ class RequestDesk:
 
     def take(self, peer: Peer, body: Mapping[str, Any]) -> None:
         """Do what a ``request`` message asks for; its body is given."""
-        request = body["id"]
+        request, name, params = body["id"], body["verb"], None
+        identity = peer.identity
         try:
+            self._hub.rates.check(
+                identity.credential, identity.name, name, self._hub.pipeline.now()
+            )
             verb, params = read_request(peer, body)
+            self._hub.gate.check_request(identity, name, verb, params)
             if len(self._waiting[peer]) >= MAX_WAITING:
                 raise LimitExceeded(
                     f"{MAX_WAITING} requests of {peer.name} wait for their answers.",
@@ -46,14 +51,17 @@ class RequestDesk:
                 )
             result = verb.handler(self._hub, peer, params)
         except ConstellationError as error:
+            self._hub.auditor.asked(peer, name, params, error=error)
             self._respond(peer, error_response(request, error))
             return
         if isinstance(result, Mapping):
+            self._hub.auditor.asked(peer, name, params, result=result)
             self._respond(peer, {"id": request, "result": result})
         else:
             scope = CancelScope()
             self._waiting[peer].add(scope)
-            self._hub.start(self._respond_later, peer, request, result, scope)
+            asked = partial(self._hub.auditor.asked, peer, name, params)
+            self._hub.start(self._respond_later, peer, request, result, scope, asked)
 
     async def _respond_later(
         self,
@@ -61,11 +69,15 @@ class RequestDesk:
         request: str,
         result: Awaitable[Mapping[str, Any]],
         scope: CancelScope,
+        asked: Callable[..., None],
     ) -> None:
         with Guard(partial(self._hit_a_fault, peer, request)), scope:
             try:
-                response = {"id": request, "result": await result}
+                answer = await result
+                asked(result=answer)
+                response = {"id": request, "result": answer}
             except ConstellationError as error:
+                asked(error=error)
                 response = error_response(request, error)
             self._respond(peer, response)
         if peer in self._waiting:

@@ -32,6 +32,8 @@ from constellation.tracing import Tracer
 
 from .answering import RequestDesk
 from .artifacts import is_hash
+from .audit import AuditLog
+from .auditing import Auditor
 from .delivery import Delivery
 from .events import (
     Answer,
@@ -54,9 +56,11 @@ from .events import (
     Notify,
     Revise,
 )
+from .gate import Gate
 from .journal import Journal
 from .observers import Observers
 from .pipeline import Pipeline
+from .rates import Rates
 from .revising import Revising
 from .scheduler import Scheduler
 from .telemetry import Telemetry
@@ -83,9 +87,12 @@ class Hub:
         new_id: makes the id of a constellation.
         revise_within_s: how long the dependents of an outcome wait for the planner's answer.
         tracer: where spans go; None for nowhere.
+        audit: where is noted who did what; None for nowhere.
+        rates: how often each credential may ask.
 
     Attributes:
         url: where it listens, once it does.
+        fingerprint: of its own authority, which devices compare; empty if it has none.
         metrics_port: where metrics are served, on this machine; None if they are not.
         telemetry: what it counts of itself.
         traces: what it tells of requests and tasks.
@@ -102,6 +109,8 @@ class Hub:
         new_id: Callable[[], str],
         revise_within_s: float = 30.0,
         tracer: Tracer | None = None,
+        audit: AuditLog | None = None,
+        rates: Rates,
     ) -> None:
         self.scheduler = scheduler
         self.journal = journal
@@ -110,6 +119,7 @@ class Hub:
         self.new_id = new_id
         self.revise_within_s = revise_within_s
         self.url = ""
+        self.fingerprint = ""
         self.metrics_port: int | None = None
         self.started_at = time.time()
         self.observers = Observers(journal)
@@ -124,7 +134,11 @@ class Hub:
             publish=self.traces.publishing(self._publish),
             telemetry=self.telemetry,
         )
+        self.gate = Gate(self, access.credentials)
+        self.rates = rates
+        self.auditor = Auditor(audit, self.pipeline.fail)
         self._devices: dict[str, Peer] = {}
+        self._published: dict[str, DeviceCard] = {}
         self._told: dict[str, Peer] = {}
         self._tasks: TaskGroup | None = None
         self._catching_up = False
@@ -144,8 +158,28 @@ class Hub:
     # ── what requests need ──────────────────────────────────────────────────────────────────────
 
     def cards(self) -> list[DeviceCard]:
-        """The cards of the devices that are connected now."""
+        """The cards of the devices that are connected now, with what they may be given."""
         return [self.scheduler.devices[name].card for name in self._devices]
+
+    def owner_of(self, constellation: str) -> str | None:
+        """The name of the credential that submitted a constellation; None if there is none."""
+        run = self.scheduler.runs.get(constellation)
+        if run is not None:
+            return run.owner
+        _, created = next(self.journal.facts(constellation), (0, None))
+        return None if created is None else str(created.body["owner"])
+
+    def permissions_changed(self, name: str) -> None:
+        """A credential may be used for something else now: a device is given only that from now on.
+
+        The wake-up is ended by whoever began it.
+        """
+        if name in self._published and name in self._devices:
+            self.feed(DeviceUpdated(self._permitted(self._published[name])))
+
+    def _permitted(self, card: DeviceCard) -> DeviceCard:
+        self._published[card.name] = card
+        return self.gate.device_scope(card.name).filtered(card)
 
     def knows(self, constellation: str) -> bool:
         """True if a constellation of that id was ever submitted."""
@@ -184,7 +218,7 @@ class Hub:
     def _act(self, instruction: Instruction) -> None:
         match instruction:
             case Assign(device, body):
-                self._send(device, "assign", body)
+                self._assign(device, body)
             case CancelAttempt(device, attempt, reason):
                 self._send(device, "cancel", {"attempt": attempt, "reason": reason[:MAX_REASON]})
             case Answer(device, body):
@@ -193,6 +227,13 @@ class Hub:
                 self.notify(instruction)
             case Revise():
                 self.start(self._revising.answer, instruction)
+
+    def _assign(self, device: str, body: Mapping[str, Any]) -> None:
+        refusal = self.gate.refusal(device, body)
+        if refusal is None:
+            self._send(device, "assign", body)
+        else:
+            self.feed(AttemptRejected(device, body["attempt"], refusal))
 
     def _send(self, device: str, type: str, body: Mapping[str, Any]) -> None:
         peer = self._devices.get(device)
@@ -241,6 +282,7 @@ class Hub:
 
     def opened(self, peer: Peer, hello: Hello, resumed: bool) -> None:
         """A peer connected; a device's card is in its hello."""
+        self.auditor.opened(peer, resumed)
         if not resumed:
             self.telemetry.sessions[peer.role] += 1
         if peer.role != "device":
@@ -249,7 +291,7 @@ class Hub:
         if resumed:
             self.feed(DeviceReturned(peer.name, peer.rtt_s))
         else:
-            card = hello.card or DeviceCard(name=peer.name, capacity=0)
+            card = self._permitted(hello.card or DeviceCard(name=peer.name, capacity=0))
             self.feed(DeviceJoined(card, tuple(hello.running), tuple(hello.held), peer.rtt_s))
         self.pipeline.flush()
 
@@ -261,11 +303,13 @@ class Hub:
 
     def closed(self, peer: Peer, reason: str) -> None:
         """The session is gone for good."""
+        self.auditor.closed(peer, reason)
         self.observers.forget(peer)
         self._requests.forget(peer)
         self.telemetry.sessions[peer.role] -= 1
         if self._devices.get(peer.name) is peer:
             del self._devices[peer.name]
+            self._published.pop(peer.name, None)
             self.feed(DeviceLost(peer.name, reason))
             self.pipeline.flush()
 
@@ -332,7 +376,7 @@ class Hub:
         if card.name != peer.name:
             peer.complain(PermissionDenied(f"{peer.name} may not publish a card of {card.name}."))
             return
-        self._feed_from(peer, DeviceUpdated(card))
+        self._feed_from(peer, DeviceUpdated(self._permitted(card)))
 
     def _feed_from(self, peer: Peer, event: Event) -> None:
         try:

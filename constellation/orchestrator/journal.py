@@ -19,7 +19,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
-from itertools import groupby
+from itertools import groupby, islice
 from operator import attrgetter
 from pathlib import Path
 from types import MappingProxyType
@@ -274,13 +274,20 @@ class Journal:
             return Saved(constellation, None, 0)
         return Saved(constellation, self._read(row[0]), row[1])
 
-    def summaries(self, limit: int) -> list[dict[str, Any]]:
-        """What listings show of the latest constellations that have ended, oldest first."""
+    def summaries(self, limit: int, owner: str | None = None) -> list[dict[str, Any]]:
+        """What listings show of the latest constellations that have ended, oldest first.
+
+        Args:
+            owner: leave out what others submitted.
+        """
         query = (
             "SELECT summary FROM constellations WHERE summary IS NOT NULL "
             "ORDER BY created DESC LIMIT ?"
         )
-        return [self._read(blob) for (blob,) in reversed(self._all(query, (limit,)))]
+        rows = self._all(query, (-1 if owner is not None else limit,))
+        found = (self._read(blob) for (blob,) in rows)
+        own = (each for each in found if owner is None or each["owner"] == owner)
+        return list(islice(own, limit))[::-1]
 
     def last(self, constellation: str) -> int:
         """Number of the last fact about a constellation; 0 if there is none."""

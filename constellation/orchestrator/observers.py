@@ -9,7 +9,7 @@ small.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -42,16 +42,22 @@ class Reader(Protocol):
 
 @dataclass(slots=True, eq=False)
 class Subscription:
-    """One reader's cursor; ``constellation`` None watches all of them, and devices."""
+    """One reader's cursor; ``constellation`` None watches all of them, and devices.
+
+    ``sees`` says whether the reader may know of a constellation; None if it may of all.
+    """
 
     id: str
     reader: Reader
     constellation: str | None
     cursor: int
+    sees: Callable[[str], bool] | None = None
     behind: bool = False
 
     def wants(self, constellation: str) -> bool:
-        return self.constellation is None or self.constellation == constellation
+        if self.constellation is not None and self.constellation != constellation:
+            return False
+        return self.sees is None or self.sees(constellation)
 
 
 class Observers:
@@ -71,9 +77,16 @@ class Observers:
         return any(each.behind for each in self._subscriptions.values())
 
     def subscribe(
-        self, reader: Reader, constellation: str | None = None, after: int | None = None
+        self,
+        reader: Reader,
+        constellation: str | None = None,
+        after: int | None = None,
+        sees: Callable[[str], bool] | None = None,
     ) -> Subscription:
         """Watch facts with numbers above ``after``; None starts with what comes next.
+
+        Args:
+            sees: asked at each event whether the reader may know of its constellation.
 
         Raises:
             LimitExceeded: this reader has too many subscriptions already.
@@ -85,7 +98,7 @@ class Observers:
             )
         self._next_id += 1
         cursor = self._journal.seq if after is None else after
-        found = Subscription(f"s{self._next_id}", reader, constellation, cursor)
+        found = Subscription(f"s{self._next_id}", reader, constellation, cursor, sees)
         found.behind = cursor < self._journal.seq
         self._subscriptions[id(reader), found.id] = found
         return found
@@ -145,7 +158,8 @@ class Observers:
         for served, (seq, fact) in enumerate(self._missed(subscription)):
             if served == CATCH_UP_FACTS or reader.pending > HIGH_WATER_BYTES:
                 return
-            _tell(subscription, fact, seq)
+            if subscription.wants(fact.constellation):
+                _tell(subscription, fact, seq)
             subscription.cursor = seq
         subscription.cursor = max(subscription.cursor, last)
         subscription.behind = False

@@ -174,7 +174,7 @@ class Pipeline:
                 if wake.facts:
                     self._commit(wake.facts, self._summaries(wake.ended))
             except JournalError as error:
-                self._fail(error)
+                self.fail(error)
                 return
             self._act(wake)
         self._arm_timer()
@@ -189,7 +189,7 @@ class Pipeline:
                     ended = self._summaries(wake.ended)
                     await to_thread.run_sync(self._commit, wake.facts, ended)
             except JournalError as error:
-                self._fail(error)
+                self.fail(error)
                 return
             self._act(wake)
             if self._wake:
@@ -229,9 +229,10 @@ class Pipeline:
         try:
             await self._housekeeping.run()
         except JournalError as error:
-            self._fail(error)
+            self.fail(error)
 
-    def _fail(self, error: JournalError) -> None:
+    def fail(self, error: JournalError) -> None:
+        """Stop the hub: something cannot be remembered."""
         # What cannot be remembered must not be done: the hub stops, and devices keep their results.
         if self._failed is not None and not self._failed.done():
             self._failed.set_exception(error)

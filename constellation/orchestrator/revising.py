@@ -79,9 +79,12 @@ class Revising:
                 return 0
             seen = run.constellation.version
             snapshot = {**to_json(run.constellation), "request": run.request}
-            edits = await hub.planner.revise(snapshot, _told(asked), hub.cards())
+            # It acts for whoever submitted the constellation, and may do no more than they.
+            scope = hub.gate.owner_scope(run)
+            edits = await hub.planner.revise(snapshot, _told(asked), scope.cards(hub.cards()))
             if not edits or self._held(asked) is None:
                 return 0
+            hub.gate.check_edits(scope, run.owner, edits, run)
             check_size(edits)
             batch = Batch(
                 tuple(edits),

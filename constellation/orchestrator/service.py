@@ -7,10 +7,10 @@ import os
 import secrets
 import signal
 import socket
-import ssl
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, closing, contextmanager
+from importlib.metadata import version
 from pathlib import Path
 
 import anyio
@@ -18,17 +18,20 @@ import anyio
 from constellation.aip import limits as aip
 from constellation.aip.auth import CredentialStore, PairingDesk, StoreAuthenticator
 from constellation.aip.eventloop import calm_collector
+from constellation.aip.private_files import write_private
 from constellation.aip.server import serve
-from constellation.aip.tls import server_context
-from constellation.config import DISCOVERY_FILE, HubSettings, Settings
+from constellation.config import DISCOVERY_FILE, Settings
 from constellation.errors import AuthenticationError, ConfigError
 from constellation.planner.choice import make_planner
 from constellation.planner.ports import Planner
 from constellation.tracing import Tracer, tracing
 
 from .artifacts import ArtifactStore
+from .audit import AuditLog
+from .front import Front
 from .hub import Hub
 from .journal import Journal
+from .rates import Rates
 from .scheduler import Scheduler
 from .settings import Settings as Limits
 from .views import MOST_BYTES
@@ -65,6 +68,7 @@ async def open_hub(
     with (
         tracing("constellation-hub", socket.gethostname()) as found,
         Journal(settings.journal_file, sync=options.journal_sync) as journal,
+        closing(AuditLog(state, time.time())) as audit,
     ):
         hub = Hub(
             scheduler=Scheduler(settings=Limits(grace_s=options.grace_s)),
@@ -74,14 +78,20 @@ async def open_hub(
             access=StoreAuthenticator(CredentialStore(state / "credentials.json"), PairingDesk()),
             new_id=new_constellation_id,
             tracer=tracer or found,
+            audit=audit,
+            rates=Rates(options.requests_per_s, options.submits_per_s),
         )
+        hub.access.on_paired = hub.auditor.paired
         hub.pipeline.recover()
+        front = Front.of(options, state)
         listening = serve(
             hub,
             hub.access,
             options.host,
             options.port,
-            ssl=_tls(options),
+            ssl=front.ssl,
+            authority=front.authority_text,
+            on_refused=hub.auditor.refused,
             # The scheduler's lease ends first, and with a reason that a person understands.
             grace_s=options.grace_s + 1.0,
             limits=INTAKE,
@@ -91,9 +101,13 @@ async def open_hub(
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(hub.run, tasks)
             async with listening as server, _metrics(hub, options.metrics_port):
-                hub.url = server.url
-                with _discoverable(state, hub):
+                tasks.start_soon(front.keep_fresh)
+                hub.url = front.url(server.port)
+                hub.fingerprint = front.fingerprint
+                with _discoverable(state, hub, front.local_url(server.port), front.authority_file):
+                    hub.auditor.started(version("constellation-fabric"))
                     yield hub
+                    hub.auditor.stopped()
             tasks.cancel_scope.cancel()
         hub.pipeline.close()
 
@@ -124,21 +138,15 @@ async def _metrics(hub: Hub, port: int | None) -> AsyncIterator[None]:
         yield
 
 
-def _tls(options: HubSettings) -> ssl.SSLContext | None:
-    if options.tls_cert is None and options.tls_key is None:
-        return None
-    if options.tls_cert is None or options.tls_key is None:
-        raise ConfigError("hub.tls_cert and hub.tls_key go together.", remedy="Set both or none.")
-    return server_context(options.tls_cert, options.tls_key)
-
-
 @contextmanager
-def _discoverable(state: Path, hub: Hub) -> Iterator[None]:
+def _discoverable(state: Path, hub: Hub, url: str, ca: Path | None) -> Iterator[None]:
     """Let programs of the same user find the hub, with a credential for them."""
     path = state / DISCOVERY_FILE
     try:
-        found = {"url": hub.url, "token": _local_token(state, hub), "pid": os.getpid()}
-        _write_private(path, json.dumps(found))
+        found = {"url": url, "token": _local_token(state, hub), "pid": os.getpid()}
+        if ca is not None:
+            found["ca"] = str(ca.absolute())
+        write_private(path, json.dumps(found).encode())
     except OSError as error:
         raise ConfigError(
             f"The state directory {state} cannot be written: {error.strerror or error}.",
@@ -163,14 +171,5 @@ def _local_token(state: Path, hub: Hub) -> str:
         hub.access.authenticate(token, time.time())
     except (FileNotFoundError, AuthenticationError):
         _, token = hub.access.credentials.issue(LOCAL_CREDENTIAL, "admin", time.time())
-        _write_private(path, token)
+        write_private(path, token.encode())
     return token
-
-
-def _write_private(path: Path, text: str) -> None:
-    """Write a file that only its owner may read, as a whole or not at all."""
-    fresh = path.with_suffix(".new")
-    fresh.unlink(missing_ok=True)
-    with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        file.write(text)
-    fresh.replace(path)

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import msgpack
 
+from constellation.aip.scope import Scope
 from constellation.errors import LimitExceeded
 from constellation.graph.document import gathered, nodes_to_plain
 from constellation.graph.edits import Batch, Edit
@@ -108,8 +109,12 @@ def check_size(edits: Sequence[Edit]) -> None:
         )
 
 
-def device_view(device: Device, *, card: bool = True) -> dict[str, Any]:
-    """What a listing shows of a device; its card is by far the largest part."""
+def device_view(device: Device, scope: Scope, *, card: bool = True) -> dict[str, Any]:
+    """What a listing shows of a device; its card is by far the largest part.
+
+    Args:
+        scope: of whoever looks: skills that they may not use are left out.
+    """
     view: dict[str, Any] = {
         "name": device.card.name,
         "presence": str(device.presence),
@@ -117,5 +122,5 @@ def device_view(device: Device, *, card: bool = True) -> dict[str, Any]:
         "running": list(device.running),
     }
     if card:
-        view["card"] = device.card.model_dump(mode="json")
+        view["card"] = scope.filtered(device.card).model_dump(mode="json")
     return view

@@ -112,7 +112,9 @@ async def test_a_full_disk(state: Path, tmp_path: Path) -> None:
     assert await kept(state)
 
 
-@pytest.mark.parametrize("blocked", ["journal.db-shm", "artifacts", "hub.new", "local.token"])
+@pytest.mark.parametrize(
+    "blocked", ["journal.db-shm", "artifacts", "hub.json", "local.token", "audit.jsonl"]
+)
 async def test_a_state_directory_that_cannot_be_used(state: Path, blocked: str) -> None:
     place = state / blocked
     aside = place.with_name("aside")

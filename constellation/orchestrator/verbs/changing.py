@@ -54,7 +54,7 @@ def _edit(hub: Hub, peer: Peer, params: EditParams) -> Result | Awaitable[Result
             "note": params.note,
         }
     )
-    return _with_run(hub, params.constellation, lambda run: _apply(hub, run, batch))
+    return _with_run(hub, params.constellation, lambda run: _apply(hub, peer, run, batch))
 
 
 def _with_run(
@@ -73,7 +73,8 @@ async def _when_read_back(hub: Hub, identifier: str, change: Callable[[Run], Res
     return change(hub.scheduler.runs.get(identifier, found))
 
 
-def _apply(hub: Hub, run: Run, batch: Batch) -> Result:
+def _apply(hub: Hub, peer: Peer, run: Run, batch: Batch) -> Result:
+    hub.gate.check_edits(hub.gate.scope(peer.identity), peer.identity.name, batch.edits, run)
     if run.ended_at is None:
         hub.feed(EditRequested(run.id, batch))
     else:
@@ -87,14 +88,14 @@ def _cancel(hub: Hub, peer: Peer, params: CancelParams) -> Result:
         hub.feed(CancelRequested(run.id, params.reason))
         return {"version": run.constellation.version}
     edit = CancelTask(params.task, params.reason, params.subtree)
-    return _apply(hub, run, Batch((edit,), author=peer.name))
+    return _apply(hub, peer, run, Batch((edit,), author=peer.name))
 
 
 def _retry(hub: Hub, peer: Peer, params: RetryParams) -> Result | Awaitable[Result]:
     def change(run: Run) -> Result:
         tasks = _unsuccessful(run) if params.task is None else [params.task]
         batch = Batch(tuple(RetryTask(task) for task in tasks), author=peer.name)
-        return {**_apply(hub, run, batch), "tasks": tasks}
+        return {**_apply(hub, peer, run, batch), "tasks": tasks}
 
     return _with_run(hub, params.constellation, change)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
@@ -31,10 +32,13 @@ if TYPE_CHECKING:
 
 
 def _list(hub: Hub, peer: Peer, params: ListParams) -> Result:
-    rows = [summary(run) for run in hub.scheduler.runs.values()]
+    own = hub.gate.scope(peer.identity).constellations == "own"
+    owner = peer.identity.name if own else None
+    runs = hub.scheduler.runs.values()
+    rows = [summary(run) for run in runs if owner is None or run.owner == owner]
     if not params.all:
         return {"constellations": rows, "more": False}
-    ended = hub.journal.summaries(params.limit + 1)
+    ended = hub.journal.summaries(params.limit + 1, owner)
     return {"constellations": ended[-params.limit :] + rows, "more": len(ended) > params.limit}
 
 
@@ -64,12 +68,19 @@ def _logs(hub: Hub, peer: Peer, params: LogsParams) -> Result:
 
 def _devices(hub: Hub, peer: Peer, params: DevicesParams) -> Result:
     known = hub.scheduler.devices
+    scope = hub.gate.scope(peer.identity)
     rows = []
     for name in known if params.names is None else params.names:
         if name in known:
             session = hub.peer(name)
             rtt_s = None if session is None else session.rtt_s
-            row = {**device_view(known[name], card=params.cards), "rtt_s": rtt_s}
+            row = {**device_view(known[name], scope, card=params.cards), "rtt_s": rtt_s}
+            if scope.constellations == "own":
+                row["running"] = [
+                    each
+                    for each in row["running"]
+                    if hub.gate.sees(peer.identity, each.split("/")[0])
+                ]
             if row["presence"] == "lost" and hub.access.credentials.find(name) is None:
                 # It cannot come back with what it has.
                 row["presence"] = "revoked"
@@ -97,7 +108,8 @@ def _status(hub: Hub, peer: Peer, params: NoParams) -> Result:
 def _subscribe(hub: Hub, peer: Peer, params: SubscribeParams) -> Result:
     if params.constellation is not None and not hub.knows(params.constellation):
         raise unknown(params.constellation)
-    subscription = hub.observers.subscribe(peer, params.constellation, params.after)
+    sees = None if peer.identity.kind == "admin" else partial(hub.gate.sees, peer.identity)
+    subscription = hub.observers.subscribe(peer, params.constellation, params.after, sees)
     hub.pipeline.afterwards(hub.serve_observers)
     name = params.constellation
     last = hub.journal.seq if name is None else hub.journal.last(name)

@@ -6,6 +6,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from constellation.aip.scope import Scope, SkillPattern
+
 
 class Params(BaseModel):
     """Parameters of a verb; unknown ones are refused, so that a misspelt one is noticed."""
@@ -96,8 +98,19 @@ class UnsubscribeParams(Params):
 class PairParams(Params):
     role: Literal["device", "client", "admin"] = "device"
     name: str | None = None
+    scope: Scope | None = None
     ttl_s: float = Field(default=600.0, gt=0, le=86_400)
 
 
 class NameParams(Params):
     name: str
+
+
+class AllowParams(NameParams):
+    skills: tuple[SkillPattern, ...] | Literal["any"] | None = None
+    constellations: Literal["all", "own"] | None = None
+    read_only: bool | None = None
+
+
+class RotateParams(Params):
+    name: str | None = None

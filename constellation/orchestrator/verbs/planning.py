@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from constellation.errors import PlanError
+from constellation.errors import PermissionDenied, PlanError
 from constellation.graph.edits import Batch, Edit
 from constellation.graph.plain import batch_from_plain, batch_to_plain
 from constellation.orchestrator.beginning import Beginning
@@ -26,16 +26,22 @@ if TYPE_CHECKING:
 
 
 async def _make_plan(
-    hub: Hub, params: PlanParams, traceparent: str | None, ahead: Ahead | None = None
+    hub: Hub,
+    peer: Peer,
+    params: PlanParams,
+    traceparent: str | None,
+    ahead: Ahead | None = None,
 ) -> Plan:
     with hub.traces.planning(traceparent) as notes:
-        cards = hub.cards()
+        scope = hub.gate.scope(peer.identity)
+        cards = scope.cards(hub.cards())
         if params.runbook is not None:
             plan = load_runbook(params.runbook, params.source).plan(params.inputs, cards)
         elif params.request is not None:
             plan = await hub.planner.plan(params.request, cards, ahead)
         else:
             raise PlanError("There is nothing to plan.", remedy="Give a request or a runbook.")
+        hub.gate.check_edits(scope, peer.identity.name, plan.edits)
         check_size(plan.edits)
         notes["constellation.edits"] = len(plan.edits)
     return plan
@@ -46,7 +52,7 @@ def _plain_edits(edits: tuple[Edit, ...]) -> list[Any]:
 
 
 async def _plan(hub: Hub, peer: Peer, params: PlanParams) -> Result:
-    plan = await _make_plan(hub, params, params.traceparent)
+    plan = await _make_plan(hub, peer, params, params.traceparent)
     return {
         "title": plan.title,
         "edits": _plain_edits(plan.edits),
@@ -57,6 +63,10 @@ async def _plan(hub: Hub, peer: Peer, params: PlanParams) -> Result:
 
 async def _submit(hub: Hub, peer: Peer, params: SubmitParams) -> Result:
     if params.id is not None and hub.knows(params.id):
+        if not hub.gate.sees(peer.identity, params.id):
+            raise PermissionDenied(
+                f"The id {params.id} is taken.", remedy="Choose another, or leave it out."
+            )
         # The same request again, from a client that could not know whether the first one arrived.
         return {"constellation": params.id, "title": params.name, "notes": [], "again": True}
     with hub.traces.request(params.traceparent) as trace:
@@ -71,7 +81,7 @@ async def _submit_traced(
         batch=Batch((), author=peer.name),
         name=params.name,
         request=params.request or "",
-        owner=peer.name,
+        owner=peer.identity.name,
         priority=params.priority,
         weight=params.weight,
         revise_on=frozenset(params.revise_on) or _revise_on(hub, params),
@@ -79,13 +89,15 @@ async def _submit_traced(
         paused=params.paused,
         trace=trace,
     )
-    with Beginning(hub, submitted, hub.cards()) as beginning:
+    scope = hub.gate.scope(peer.identity)
+    with Beginning(hub, submitted, scope.cards(hub.cards())) as beginning:
         if params.edits is not None:
             plan = Plan(params.name, batch_from_plain({"edits": params.edits}).edits, ())
+            hub.gate.check_edits(scope, peer.identity.name, plan.edits)
         else:
             # What shall wait is not begun early.
             ahead = None if params.paused else beginning
-            plan = await _make_plan(hub, params, trace.get("traceparent"), ahead)
+            plan = await _make_plan(hub, peer, params, trace.get("traceparent"), ahead)
         beginning.finish(plan)
     return {
         "constellation": submitted.constellation,
