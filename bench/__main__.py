@@ -57,6 +57,9 @@ def main(
     ] = False,
     peers: Annotated[bool, typer.Option(help="Also run the peers that are installed.")] = False,
     repetitions: Annotated[int | None, typer.Option(min=1, help="Of each case.")] = None,
+    seeds: Annotated[
+        int | None, typer.Option(min=1, help="How many, for a bench that draws from seeds.")
+    ] = None,
     extra: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="The bench's own option.")
     ] = None,
@@ -74,6 +77,8 @@ def main(
     if any("=" not in each for each in extra or ()):
         raise typer.BadParameter("Write it as KEY=VALUE.", param_hint="--set")
     given = dict(each.split("=", 1) for each in extra or ())
+    if seeds is not None:
+        given["seeds"] = str(seeds)
     options = Options(quick=quick, repetitions=repetitions, peers=peers, extra=given)
     before = circumstances()
     try:

@@ -11,7 +11,7 @@ from .harness import Options, Report, summarise
 
 
 def run(options: Options) -> Report:
-    """Play; ``--set seeds=N`` says how many lives, ``--set first=N`` from which seed on."""
+    """Play; ``--seeds N`` says how many lives, ``--set first=N`` from which seed on."""
     seeds = int(options.extra.get("seeds", options.size(3_000, 100)))
     first = int(options.extra.get("first", 0))
     faults: Counter[str] = Counter()

@@ -12,6 +12,7 @@ from .attempts import Attempt
 from .device import Device
 from .events import Assign
 from .outcomes import Outcomes
+from .patience import WORTH_S, Patience
 from .racing import Racing
 from .ready import Group, Lane, LaneKey
 from .requirements import need_of, why_waiting
@@ -26,6 +27,7 @@ class Dispatch:
         self._state = state
         self._outcomes = outcomes
         self._racing = racing
+        self._patience = Patience(state)
 
     def settle(self, now: float) -> None:
         """Bring everything to rest: afterwards no task waits that could run."""
@@ -39,6 +41,9 @@ class Dispatch:
             for device in freed.values():
                 queues.serve(device)
             touched, queues.touched = queues.touched, {}
+            if state.patient:
+                for group in touched:
+                    state.patient.pop(group, None)
             self._assign(touched, now)
             for run in changed.values():
                 if run.ended_at is None and run.id not in state.changed and state.is_over(run):
@@ -96,7 +101,10 @@ class Dispatch:
             best = group.best()
             if best is not None:
                 heap.append((best[0], number, group))
+        if not heap:
+            return
         heapq.heapify(heap)
+        patience = self._patience
         served: Group | None = None
         devices: list[Device] = []
         while heap:
@@ -111,25 +119,37 @@ class Dispatch:
             if group is not served or group.need.exclusive:
                 # What was found for a group holds until another one is served.
                 served, devices = group, devices_for(self._state, group)
-            if devices:
-                self._assign_first(best[1], devices, now)
-            else:
+            if not devices:
                 heapq.heappop(heap)
                 self._explain(group, now)
+            elif patience.thinking and patience.is_enough(group):
+                heapq.heappop(heap)
+            else:
+                self._assign_first(best[1], devices, now)
+        if patience.thinking:
+            patience.end()
 
     def _assign_first(self, lane: Lane, devices: list[Device], now: float) -> None:
-        """Start the first task of a lane on one of its devices; one that is full then leaves."""
+        """Start the first task of a lane on one of its devices; one that is full then leaves.
+
+        It may turn out that the task had better wait for a device that is busy.
+        """
         state = self._state
         run = state.runs[lane.backlog.constellation]
         task = run.constellation.nodes[lane.first()].task
         skill = task.skill
+        device = choose(state, task, devices)
+        if state.placement.patient:
+            known = device.durations.get(skill)
+            worth = known is None or known.mean > WORTH_S
+            if worth and self._patience.rather_waits(lane, task, device, now):
+                return
         state.queues.take(lane, task.id, state.estimates.expected(skill))
         try:
             body = assignment(run, task)
         except TaskFailed as error:
             self._outcomes.fail(run, task.id, error.to_wire(), now)
             return
-        device = choose(state, task, devices)
         idempotent = task.idempotent
         if idempotent is None:
             idempotent = skill in device.idempotent

@@ -93,6 +93,25 @@ class Estimates:
         known = [each.mean for each in self.skills.values()]
         return median(known) if known else DEFAULT_S
 
+    def expected_on(self, of_device: Mapping[str, Estimate], skill: str) -> float:
+        """Expected seconds of a skill on a device (given by what `of` returned).
+
+        Where it has not done it yet, it is taken to be as quick or slow, beside others, as in what
+        it has done.
+        """
+        estimate = of_device.get(skill)
+        if estimate is not None:
+            return estimate.mean
+        expected = self.expected(skill)
+        if skill not in self.skills or not of_device:
+            return expected
+        ratios = [
+            math.log(here.mean / general.mean)
+            for name, here in of_device.items()
+            if here.mean > 0 and (general := self.skills.get(name)) is not None and general.mean > 0
+        ]
+        return expected * math.exp(sum(ratios) / len(ratios)) if ratios else expected
+
     def of_others(self, device: str, skill: str) -> float | None:
         """The median over the other devices that are known for a skill; None if there is none."""
         found = [

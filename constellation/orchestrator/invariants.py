@@ -9,6 +9,7 @@ from constellation.graph.task import ACTIVE, TaskState
 
 from .assigning import devices_for
 from .attempts import Life
+from .patience import KEY
 from .requirements import need_of
 from .run import Run
 from .scheduler import Scheduler
@@ -132,6 +133,10 @@ def _idle(state: State, run: Run) -> Iterator[str]:
             group = state.queues.groups[need_of(definition, run.trouble.get(task))]
             if group is not lane.group:
                 yield f"{run.id}/{task} waits in the queue of another need"
+            if group in state.patient:
+                if KEY not in state.timers:
+                    yield f"{run.id}/{task} waits for a better device without end"
+                continue
             for device in devices_for(state, group):
                 yield f"{run.id}/{task} waits although {device.name} could take it"
     if state.is_over(run):

@@ -13,7 +13,14 @@ from .health import Condition
 
 
 class Placement(Protocol):
-    """A policy. It may keep state, but must do the same again given the same calls."""
+    """A policy. It may keep state, but must do the same again given the same calls.
+
+    Attributes:
+        patient: whether a task may wait for a better device that is busy, see `patience`.
+    """
+
+    @property
+    def patient(self) -> bool: ...
 
     def urgency(self, priority: int, rank: float) -> tuple[float, float]:
         """The place of a ready task in its queue: what is smaller comes first.
@@ -40,11 +47,18 @@ class EarliestFinish:
         fetch_s: expected time to bring one artifact to a device, in seconds.
         contention: how much longer a task is expected to take on a device that is full.
         doubt: factor for a device whose health is degraded.
+        patient: see `Placement`.
     """
 
     def __init__(
-        self, *, fetch_s: float = 0.5, contention: float = 1.0, doubt: float = 4.0
+        self,
+        *,
+        fetch_s: float = 0.5,
+        contention: float = 1.0,
+        doubt: float = 4.0,
+        patient: bool = True,
     ) -> None:
+        self.patient = patient
         self.fetch_s = fetch_s
         self.contention = contention
         self.doubt = doubt
@@ -60,7 +74,10 @@ class EarliestFinish:
         skill, near = task.skill, task.requirement.near
         for device in devices:
             estimate = device.durations.get(skill)
-            expected = estimates.expected(skill) if estimate is None else estimate.mean
+            if estimate is None:
+                expected = estimates.expected_on(device.durations, skill)
+            else:
+                expected = estimate.mean
             capacity = device.card.capacity
             expected *= 1.0 + self.contention * (capacity - device.credit) / capacity
             if device.health.condition is not Condition.WELL:
@@ -77,6 +94,8 @@ class EarliestFinish:
 class Fifo:
     """First come, first served, on the first device that has room: a baseline to compare with."""
 
+    patient = False
+
     def urgency(self, priority: int, rank: float) -> tuple[float, float]:
         return 0.0, 0.0
 
@@ -86,6 +105,8 @@ class Fifo:
 
 class RoundRobin:
     """First come, first served, on each device in turn: a baseline to compare with."""
+
+    patient = False
 
     def __init__(self) -> None:
         self._turn = 0

@@ -22,6 +22,8 @@ MIN_SERVICE_S = 1e-4
 
 # Smaller comes first: priority class, service received, urgency within the class, order of arrival.
 LaneKey = tuple[float, float, float, int]
+# A task in a lane: priority class, urgency, number, id.
+Entry = tuple[float, float, int, str]
 
 
 class Backlog:
@@ -59,7 +61,7 @@ class Lane:
         self.id = id
         self.group = group
         self.backlog = backlog
-        self.heap: list[tuple[float, float, int, str]] = []
+        self.heap: list[Entry] = []
         self.listed = 0
         self.told = False
 
@@ -84,7 +86,18 @@ class Lane:
         queued = self.backlog.queued
         return [entry[3] for entry in sorted(self.heap) if queued.get(entry[3]) == entry[2]]
 
-    def push(self, entry: tuple[float, float, int, str]) -> None:
+    def set_aside(self) -> Entry:
+        """Take out the first task for a while; it stays queued."""
+        return heappop(self.heap)
+
+    def put_back(self, entry: Entry) -> None:
+        """Undo `set_aside`."""
+        heappush(self.heap, entry)
+        key = self.key()
+        if key is not None and self.group.lanes.get(self.backlog.constellation) is self:
+            self.group.enter(self, key)
+
+    def push(self, entry: Entry) -> None:
         """Add a task; dead entries are swept out before they are most of the heap."""
         heappush(self.heap, entry)
         queued = self.backlog.queued

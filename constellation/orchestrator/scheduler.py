@@ -162,6 +162,8 @@ class Scheduler:
                 device = self.state.devices.get(first)
                 if device is not None:
                     self._device_timer(kind, device, rest, now)
+            case "patience":
+                self.state.reconsider()
             case _:
                 run = self.state.runs.get(first)
                 if run is not None and run.ended_at is None:

@@ -19,7 +19,7 @@ from .estimates import Estimates
 from .events import Fact, Instruction, Notify
 from .health import Health
 from .placement import Placement
-from .ready import ReadyQueues
+from .ready import Group, ReadyQueues
 from .run import Run
 from .settings import Settings
 from .timers import Timers
@@ -34,6 +34,7 @@ class State:
         free: the devices with credit, by name, the longest free first.
         freed: devices that got credit since the last round of assignments.
         changed: runs whose graph may have changed since then.
+        patient: groups with tasks that rather wait for a better device, see `patience`.
         resources: exclusive resources in use, each with the id of the attempt that holds it.
         queues, timers, estimates: see their classes.
         learned_health: health of devices from before a restart, until they join.
@@ -47,6 +48,7 @@ class State:
         self.free: dict[str, Device] = {}
         self.freed: dict[str, Device] = {}
         self.changed: dict[str, Run] = {}
+        self.patient: dict[Group, None] = {}
         self.resources: dict[str, str] = {}
         self.queues = ReadyQueues()
         self.timers = Timers()
@@ -177,6 +179,14 @@ class State:
             self.free.pop(device.name, None)
             self.freed.pop(device.name, None)
         self.queues.consider(device)
+        self.reconsider()
+
+    def reconsider(self) -> None:
+        """Look again at what rather waits: something that it reckoned with has changed."""
+        patient, self.patient = self.patient, {}
+        for group in patient:
+            if self.queues.groups.get(group.need) is group:
+                self.queues.touched[group] = None
 
     def expected(self, task: Task) -> float:
         """Expected seconds of a task, for ranks."""

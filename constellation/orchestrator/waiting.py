@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from constellation.graph.task import TaskState
 
+from .assigning import devices_for
 from .attempts import read_attempt_id
 from .requirements import Need, need_of, why_waiting
 from .run import Run, Trouble
@@ -46,4 +47,8 @@ def _why(state: State, need: Need) -> str:
         holder = read_attempt_id(state.resources.get(resource, ""))
         if holder is not None:
             return f"{resource} is in use by task {holder.task} of {holder.constellation}."
+    group = state.queues.groups.get(need)
+    if group is not None and group in state.patient:
+        free = ", ".join(device.name for device in devices_for(state, group))
+        return f"A device that is busy is expected to be done with it sooner than {free}, now free."
     return why_waiting(need, list(state.devices.values()))

@@ -8,6 +8,7 @@ from scheduling_kit import Kit, look, work
 from constellation.errors import InvalidTransition
 from constellation.orchestrator.events import DeviceLost
 from constellation.orchestrator.health import TRANSITIONS, Condition, Health, is_blamed
+from constellation.orchestrator.placement import EarliestFinish
 from constellation.orchestrator.settings import Settings
 
 SETTINGS = Settings(quarantine_after=4, quarantine_s=10.0, quarantine_max_s=25.0)
@@ -84,7 +85,7 @@ def test_losing_its_link_with_work_counts_once() -> None:
 
 
 def test_a_device_that_drags_is_degraded_and_recovers() -> None:
-    kit = Kit()
+    kit = Kit(placement=EarliestFinish(patient=False))
     kit.join("fast", 1)
     kit.join("slow", 1)
     kit.submit(*(look(f"t{n}") for n in range(400)), id="before")

@@ -25,7 +25,7 @@ def teach(kit: Kit, device: str, seconds: float) -> None:
 
 
 def test_the_device_that_was_quicker_is_chosen_and_the_other_once_it_is_full() -> None:
-    kit = two()
+    kit = two(EarliestFinish(patient=False))
     teach(kit, "a", 5.0)
     teach(kit, "b", 1.0)
     kit.submit(*(look(f"t{n}") for n in range(5)))

@@ -355,6 +355,14 @@ class SchedulerMachine(RuleBasedStateMachine):
                 self.world.scheduler.estimates.observe(estimates, "look", 0.5)
                 self.world.scheduler.estimates.observe(estimates, "work", 0.5)
 
+    @rule(slow=devices, seconds=st.sampled_from([5.0, 60.0]))
+    def learn(self, slow: str, seconds: float) -> None:
+        """One device is seen to be slow, so that tasks rather wait for another."""
+        estimates = self.world.scheduler.estimates
+        for name in "abc":
+            for skill in ("look", "work"):
+                estimates.observe(estimates.of(name), skill, seconds if name == slow else 1.0)
+
     @rule(name=devices)
     def hold(self, name: str) -> None:
         self.world.feed(ArtifactsHeld(name, ("x1",)))
