@@ -112,11 +112,11 @@ class Hangs:
         self.left = Event()
 
     def __call__(self, handler: BaseHTTPRequestHandler) -> None:
-        _begin_stream(handler)
-        _send(handler, _delta("{"))
-        self.begun.set()
-        # Nothing more comes from a client that waits; an end of file says that it has gone.
-        with suppress(ConnectionResetError):
+        with suppress(ConnectionError):
+            _begin_stream(handler)
+            _send(handler, _delta("{"))
+            self.begun.set()
+            # Nothing more comes from a client that waits; an end of file says that it has gone.
             handler.connection.recv(1)
         self.left.set()
 
