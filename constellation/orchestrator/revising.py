@@ -7,17 +7,21 @@ the planner is asked again and shown what stands now.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
+from math import inf
 from typing import TYPE_CHECKING, Any
 
 import anyio
 
 from constellation.aip.endpoint import Guard
 from constellation.errors import ConstellationError, GraphError, PlanError
-from constellation.graph.edits import Batch
+from constellation.graph.edits import Batch, Edit
 from constellation.graph.export import to_json
+from constellation.llm.spending import Account
 
-from .events import EditRequested, Notify, Revise, RevisionClosed
+from .events import EditRequested, Notify, PlannerPaid, Revise, RevisionClosed
+from .spending import Spent, left_of
 from .views import check_size
 
 if TYPE_CHECKING:
@@ -79,7 +83,7 @@ class Revising:
                 return 0
             seen = run.constellation.version
             snapshot = {**to_json(run.constellation), "request": run.request}
-            edits = await hub.planner.revise(snapshot, _told(asked), hub.cards())
+            edits = await self._revise(run, snapshot, asked)
             if not edits or self._held(asked) is None:
                 return 0
             check_size(edits)
@@ -97,6 +101,21 @@ class Revising:
             else:
                 return len(edits)
         return 0
+
+    async def _revise(
+        self, run: Run, snapshot: Mapping[str, Any], asked: Revise
+    ) -> tuple[Edit, ...]:
+        """Ask once; what it took is counted whether or not there is an answer."""
+        hub = self._hub
+        before = run.spent_by.get("planner", Spent())
+        most = inf if run.max_cost is None else before.cost + max(0.0, left_of(run))
+        account = Account(*before, max_cost=most)
+        try:
+            return await hub.planner.revise(snapshot, _told(asked), hub.cards(), account)
+        finally:
+            tokens, cost = account.tokens - before.tokens, account.cost - before.cost
+            if tokens and self._held(asked) is not None:
+                hub.feed(PlannerPaid(run.id, tokens, cost))
 
     def _held(self, asked: Revise) -> Run | None:
         """The run in which the outcome still waits for its answer, if it does."""

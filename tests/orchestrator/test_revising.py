@@ -194,7 +194,7 @@ async def test_a_model_that_takes_too_long_holds_nobody_up(tmp_path: Path) -> No
     hangs = Hangs()
     script = (plan(step("front", "stuck"), step("hall", "hall", "front")), hangs)
     with scripted_server(*script) as server:
-        async with house(tmp_path, server.url, revise_within_s=0.2) as fabric:
+        async with house(tmp_path, server.url, revise_within_s=1.5) as fabric:
             work = await fabric.submit("open the stuck door, then the hall")
             notices = [each async for each in work.events() if each.kind == "revision"]
             ended = await work.ended()
