@@ -45,6 +45,8 @@ class Attempt:
         task: what a person reads.
         traceparent: the span that it is a part of; None if it is not traced.
         tainted: what its planner had read that may have asked for it; empty if nothing.
+        max_cost: what it may spend on language models; None if nothing bounds it.
+        tokens, cost: what it has spent on them.
         stage: where it stands.
         started_at: the runtime's clock when it began to run.
         stopping: why it is being stopped; None as long as it is not.
@@ -58,9 +60,11 @@ class Attempt:
         "answered",
         "arguments",
         "context",
+        "cost",
         "deadline",
         "id",
         "idempotent",
+        "max_cost",
         "question",
         "remaining_s",
         "run",
@@ -72,6 +76,7 @@ class Attempt:
         "task",
         "timeout_s",
         "timer",
+        "tokens",
         "traceparent",
     )
 
@@ -87,6 +92,7 @@ class Attempt:
         task: str,
         traceparent: str | None,
         tainted: str = "",
+        max_cost: float | None = None,
     ) -> None:
         self.id = id
         self.skill = skill
@@ -97,6 +103,9 @@ class Attempt:
         self.task = task
         self.traceparent = traceparent
         self.tainted = tainted
+        self.max_cost = max_cost
+        self.tokens = 0
+        self.cost = 0.0
         self.stage = Stage.WAITING
         self.started_at = 0.0
         self.stopping: ConstellationError | None = None
@@ -162,6 +171,7 @@ class Attempts:
             task=context.get("name") or context.get("task") or name,
             traceparent=body.get("traceparent"),
             tainted=str(context.get("tainted") or ""),
+            max_cost=body.get("max_cost"),
         )
         self.open[attempt.id] = attempt
         self._known.add(attempt.id)

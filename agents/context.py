@@ -32,6 +32,8 @@ class Port(Protocol):
 
     async def get_artifact(self, digest: str, file: BinaryIO) -> int: ...
 
+    def spent(self, attempt: str, tokens: int, cost: float) -> None: ...
+
 
 class Context:
     """The attempt that a skill runs for.
@@ -44,6 +46,7 @@ class Context:
         task: what a person reads.
         roots: the folders that the device may use.
         policy: what the device allows.
+        max_cost: what the attempt may spend on language models; None if nothing bounds it.
         traceparent: the span that the skill runs in, for programs that it starts or asks (W3C
             Trace Context); None if it is not traced.
         canceled: True once the attempt shall stop. Async skills are canceled in the usual way; a
@@ -60,12 +63,14 @@ class Context:
         roots: Roots | None = None,
         policy: Policy | None = None,
         traceparent: str | None = None,
+        max_cost: float | None = None,
     ) -> None:
         self.attempt = attempt
         self.task = task
         self.roots = roots or Roots(())
         self.policy = policy or Policy()
         self.traceparent = traceparent
+        self.max_cost = max_cost
         self.canceled = False
         self._port = port
         self._loop = loop
@@ -158,7 +163,12 @@ class Context:
             roots=self.roots,
             policy=self.policy,
             traceparent=self.traceparent,
+            max_cost=self.max_cost,
         )
+
+    def spent(self, tokens: int, cost: float) -> None:
+        """Say what a language model took, so that the constellation counts it."""
+        self._call(self._port.spent, self.attempt, tokens, cost)
 
     def calling(self, skill: str, limit: int | None) -> AbstractAsyncContextManager[None]:
         """While this attempt calls another skill: waits until that one has room.

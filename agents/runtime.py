@@ -281,6 +281,7 @@ class Agent:
                 roots=self._roots,
                 policy=self._policy,
                 traceparent=attempt.traceparent,
+                max_cost=attempt.max_cost,
             )
             attempt.started_at = self._loop.time()
             attempt.run = self._loop.create_task(self._run(attempt, attempt.context))
@@ -344,6 +345,8 @@ class Agent:
             body["output"] = output
         if attempt.run is not None:
             body["duration_s"] = self._loop.time() - attempt.started_at
+        if attempt.tokens:
+            body["usage"] = {"tokens": attempt.tokens, "cost": attempt.cost}
         if attempt.timer is not None:
             attempt.timer.cancel()
         self._attempts.end(attempt)
@@ -368,6 +371,13 @@ class Agent:
             plain = data if isinstance(data, str) else to_jsonable_python(data, fallback=str)
             self._handover.outgoing.output(attempt, channel, plain)
             self._handover.flush_soon()
+
+    def spent(self, attempt: str, tokens: int, cost: float) -> None:
+        """See `Context.spent`."""
+        paying = self._attempts.open.get(attempt)
+        if paying is not None:
+            paying.tokens += tokens
+            paying.cost += cost
 
     async def ask(self, attempt: str, kind: str, prompt: str, options: Sequence[str]) -> Any:
         """See `Context.ask`. A person is asked one thing at a time."""

@@ -32,6 +32,7 @@ class Trial:
         policy: what the device allows.
         answers: what a person answers, question by question.
         traceparent: the span that skills run in.
+        max_cost: what they may spend on language models.
 
     Attributes:
         context: of the last run.
@@ -39,6 +40,7 @@ class Trial:
         outputs: partial output: channel and data.
         questions: what a person was asked: kind, prompt and options.
         artifacts: bytes by SHA-256.
+        paid: what models took: tokens and cost.
     """
 
     def __init__(
@@ -48,16 +50,19 @@ class Trial:
         policy: Policy | None = None,
         answers: Iterable[Any] = (),
         traceparent: str | None = None,
+        max_cost: float | None = None,
     ) -> None:
         self.reports: list[tuple[float | None, str]] = []
         self.outputs: list[tuple[str, Any]] = []
         self.questions: list[tuple[str, str, tuple[str, ...]]] = []
         self.artifacts: dict[str, bytes] = {}
+        self.paid: list[tuple[int, float]] = []
         self.context: Context | None = None
         self._roots = Roots(roots)
         self._policy = policy or Policy()
         self._answers = iter(answers)
         self._traceparent = traceparent
+        self._max_cost = max_cost
 
     async def run(self, skill: AnySkill, **arguments: Any) -> Any:
         """Call a skill with arguments as they come from a hub.
@@ -74,6 +79,7 @@ class Trial:
             roots=self._roots,
             policy=self._policy,
             traceparent=self._traceparent,
+            max_cost=self._max_cost,
         )
         return await skill.run(skill.bind(arguments), self.context)
 
@@ -88,6 +94,9 @@ class Trial:
 
     def output(self, attempt: str, channel: str, data: Any) -> None:
         self.outputs.append((channel, data))
+
+    def spent(self, attempt: str, tokens: int, cost: float) -> None:
+        self.paid.append((tokens, cost))
 
     async def ask(self, attempt: str, kind: str, prompt: str, options: Sequence[str]) -> Any:
         self.questions.append((kind, prompt, tuple(options)))

@@ -19,6 +19,7 @@ from constellation.fabric import Fabric
 from constellation.graph.edits import AddDependency, AddTask, Batch, Edit
 from constellation.graph.plain import batch_to_plain
 from constellation.graph.task import Dependency, Task
+from constellation.llm.spending import Account
 from constellation.orchestrator import service
 from constellation.planner.ports import Ahead, Plan
 
@@ -50,7 +51,11 @@ class Thinker:
         self.fabric: Fabric
 
     async def plan(
-        self, request: str, devices: Sequence[DeviceCard], ahead: Ahead | None = None
+        self,
+        request: str,
+        devices: Sequence[DeviceCard],
+        ahead: Ahead | None = None,
+        account: Account | None = None,
     ) -> Plan:
         """Nobody asks for one here."""
         raise PlanError("This planner only revises.")
@@ -60,6 +65,7 @@ class Thinker:
         snapshot: Mapping[str, Any],
         event: Mapping[str, Any],
         devices: Sequence[DeviceCard],
+        account: Account | None = None,
     ) -> tuple[Edit, ...]:
         """See `Planner.revise`."""
         work = self.fabric.work(snapshot["id"])

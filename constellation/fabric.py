@@ -237,6 +237,7 @@ class Fabric:
         inputs: Mapping[str, Any] | None = None,
         priority: int = 0,
         paused: bool = False,
+        max_cost: float | None = None,
         traceparent: str | None = None,
     ) -> Work:
         """Start something: a request in words, the path of a runbook, a plan, or edits.
@@ -246,6 +247,7 @@ class Fabric:
             inputs: of the runbook.
             priority: higher runs first.
             paused: wait for `Work.resume`.
+            max_cost: what language models may cost for it, its plan included; None for no bound.
             traceparent: the span that asks (W3C Trace Context); None for the one that is current.
 
         Raises:
@@ -265,7 +267,12 @@ class Fabric:
                 job = {"edits": _plain(work)}
         if name is not None:
             job["name"] = name
-        options = {"priority": priority, "paused": paused, "traceparent": traceparent}
+        options = {
+            "priority": priority,
+            "paused": paused,
+            "max_cost": max_cost,
+            "traceparent": traceparent,
+        }
         answer = await self.hub.ask("submit", **options, **job)
         return Work(self.hub, answer["constellation"], answer["title"], answer["notes"])
 

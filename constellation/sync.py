@@ -94,6 +94,7 @@ class Fabric:
         inputs: Mapping[str, Any] | None = None,
         priority: int = 0,
         paused: bool = False,
+        max_cost: float | None = None,
         traceparent: str | None = None,
     ) -> Work:
         submit = partial(
@@ -103,6 +104,7 @@ class Fabric:
             inputs=inputs,
             priority=priority,
             paused=paused,
+            max_cost=max_cost,
             traceparent=traceparent,
         )
         return Work(self._portal, self._portal.call(submit))

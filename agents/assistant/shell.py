@@ -158,6 +158,7 @@ class Assistant:
             return Unanswered(error.message)
         except OverBudget as error:
             return Unanswered(error.message, over_budget=True)
+        self._context.spent(answer.tokens, answer.cost)
         return Answered(answer.text, answer.tokens, answer.cost)
 
     async def _call(self, call: Call) -> Event:
@@ -229,6 +230,9 @@ class StepPort:
 
     def output(self, attempt: str, channel: str, data: Any) -> None:
         self._port.output(attempt, channel, data)
+
+    def spent(self, attempt: str, tokens: int, cost: float) -> None:
+        self._port.spent(attempt, tokens, cost)
 
     async def ask(self, attempt: str, kind: str, prompt: str, options: Sequence[str]) -> Any:
         async with self._paused():

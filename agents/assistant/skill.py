@@ -6,6 +6,7 @@ import logging
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -81,7 +82,8 @@ def make_assistant(
         with _recording(file) as record:
             assistant = Assistant(registry, thinking, context, record)
             try:
-                done = await assistant.run(Begin(instruction, tools, budget, data))
+                allowed = _allowed(budget, context.max_cost)
+                done = await assistant.run(Begin(instruction, tools, allowed, data))
             except ConstellationError as error:
                 error.details["trajectory"] = await _hand_in(file, context)
                 raise
@@ -95,6 +97,12 @@ def make_assistant(
         )
 
     return do
+
+
+def _allowed(budget: Budget, max_cost: float | None) -> Budget:
+    """The budget, and no more than the constellation gives the task."""
+    bounds = [each for each in (budget.cost, max_cost) if each is not None]
+    return replace(budget, cost=min(bounds, default=None))
 
 
 @contextmanager

@@ -183,6 +183,7 @@ _ALL = [
             "deadline": NUMBER,
             "context": MAP,
             "traceparent": TEXT,
+            "max_cost": NUMBER,
         },
     ),
     _type(
@@ -230,7 +231,7 @@ _ALL = [
         _DEVICE,
         "How an attempt ended; exactly one for each.",
         {"attempt": TEXT, "state": STATE},
-        {"output": DATA, "error": ERROR, "duration_s": NUMBER},
+        {"output": DATA, "error": ERROR, "duration_s": NUMBER, "usage": MAP},
     ),
     _type("card", _DEVICE, "The device's card has changed.", {"card": MAP}),
     _type("have", _DEVICE, "The device holds these artifacts.", {"hashes": NAMES}),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import typer
 from rich.text import Text
@@ -10,6 +12,7 @@ from rich.text import Text
 from constellation.config import load_settings
 from constellation.graph.constellation import Constellation
 from constellation.graph.plain import batch_from_plain
+from constellation.telling.text import models
 
 from .connection import run_async
 from .embedded import open_fabric
@@ -51,11 +54,16 @@ def plan(
             answer,
             notes_text(answer["title"], answer["notes"]),
             plan_table(graph),
-            Text("Nothing was run.", style="dim"),
+            Text(f"Nothing was run.{_took(answer)}", style="dim"),
             as_json=as_json,
         )
 
     run_async(main)
+
+
+def _took(answer: Mapping[str, Any]) -> str:
+    took = models(answer["tokens"], answer["cost"])
+    return f" Language models: {took}." if took else ""
 
 
 def register(app: typer.Typer) -> None:

@@ -14,7 +14,7 @@ from constellation.graph.constellation import Constellation
 from constellation.graph.node import Node
 from constellation.graph.results import in_plan_order, results
 from constellation.graph.task import ACTIVE, TERMINAL, Requirement, Task
-from constellation.telling.text import clean, date, duration, plural
+from constellation.telling.text import clean, date, duration, models, plural
 from constellation.telling.values import full, one_line
 from constellation.telling.watched import STATE_STYLES, Watched, error_text
 
@@ -202,6 +202,8 @@ def ending(watched: Watched) -> Text:
     counts = {str(key): value for key, value in watched.constellation.counts.items()}
     line = Text(f"{state.capitalize()}{took}", style=STATE_STYLES[state])
     line.append(f": {counts_text(counts)}.", style="default not bold")
+    if took := models(watched.tokens, watched.cost):
+        line.append(f" Language models: {took}.", style="default not bold")
     return line
 
 
@@ -221,6 +223,8 @@ def run_heading(shown: Mapping[str, Any]) -> Text:
     text.append(f", version {shown['version']}, created {date(shown['created_at'])}", "not bold")
     if shown["ended_at"] is not None:
         text.append(f", ended {date(shown['ended_at'])}", "not bold")
+    if took := models(shown.get("tokens", 0), shown.get("cost", 0.0), shown.get("max_cost")):
+        text.append(f"\nlanguage models: {took}", "not bold")
     if shown["request"] and shown["name"]:
         text.append(f"\n{clean(shown['request'])}", "not bold dim")
     return text

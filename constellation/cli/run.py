@@ -104,6 +104,12 @@ def run(
     ] = False,
     name: Annotated[str | None, typer.Option(help="A name for the constellation.")] = None,
     priority: Annotated[int, typer.Option(help="Higher runs first.")] = 0,
+    max_cost: Annotated[
+        float | None,
+        typer.Option(
+            min=0.0, help="What language models may cost in all, in the currency of their prices."
+        ),
+    ] = None,
     root: Root = Path(),
     state_dir: StateDir = None,
     as_json: Json = False,
@@ -146,7 +152,8 @@ def run(
                 job.update(reviewed)
             if name is not None:
                 job["name"] = name
-            submitted = await fabric.hub.ask("submit", priority=priority, **job)
+            options = {"priority": priority, "max_cost": max_cost}
+            submitted = await fabric.hub.ask("submit", **options, **job)
             if detach:
                 emit(submitted, submitted["constellation"], as_json=as_json)
                 return ExitCode.DONE
@@ -202,6 +209,8 @@ def report(watched: Watched) -> dict[str, Any]:
         "duration_s": None
         if watched.ended_at is None or watched.created_at is None
         else watched.ended_at - watched.created_at,
+        "tokens": watched.tokens,
+        "cost": watched.cost,
         "outputs": results(graph),
         "tasks": [
             {

@@ -77,10 +77,12 @@ class Account:
     Attributes:
         tokens: of prompts and answers.
         cost: in the currency of the prices.
+        max_cost: what may be spent, whatever the budget of who asks.
     """
 
     tokens: int = 0
     cost: float = 0.0
+    max_cost: float = inf
 
     def pay(self, tokens: int, cost: float) -> None:
         """Count what an answer took."""
@@ -89,7 +91,7 @@ class Account:
 
     def left(self, tokens: float, cost: float) -> Left:
         """What is left of a budget."""
-        return Left(tokens - self.tokens, cost - self.cost)
+        return Left(tokens - self.tokens, min(cost, self.max_cost) - self.cost)
 
 
 def money(amount: float) -> str:

@@ -56,6 +56,7 @@ class Attempt:
         answer: the last answer given to it, until it ends: ``{"attempt", "question", "answer"}``.
         exclusive: hub-wide resources that it holds.
         timer: key of the deadline that is armed for it; None while there is none.
+        max_cost: what it may spend on models; None if nothing bounds it.
     """
 
     __slots__ = (
@@ -67,6 +68,7 @@ class Attempt:
         "idempotent",
         "is_rival",
         "life",
+        "max_cost",
         "number",
         "raced",
         "rival",
@@ -86,6 +88,7 @@ class Attempt:
         started_at: float,
         idempotent: bool,
         exclusive: tuple[str, ...] = (),
+        max_cost: float | None = None,
     ) -> None:
         self.id = attempt_id(constellation, task, number)
         self.constellation = constellation
@@ -96,6 +99,7 @@ class Attempt:
         self.started_at = started_at
         self.idempotent = idempotent
         self.exclusive = exclusive
+        self.max_cost = max_cost
         self.life = Life.RUNNING
         self.is_rival = False
         self.raced = False
@@ -146,6 +150,7 @@ class Attempt:
             "rival": self.is_rival,
             "raced": self.raced,
             "answer": self.answer,
+            "max_cost": self.max_cost,
         }
 
     @classmethod
@@ -160,6 +165,7 @@ class Attempt:
             plain["started_at"],
             plain["idempotent"],
             tuple(plain["exclusive"]),
+            plain.get("max_cost"),
         )
         if plain["rival"]:
             attempt.id += "b"

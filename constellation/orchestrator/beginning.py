@@ -11,6 +11,7 @@ from constellation.aip.cards import DeviceCard
 from constellation.errors import ConstellationError, GraphError, PlanError
 from constellation.graph.constellation import Constellation
 from constellation.graph.edits import Batch, Edit
+from constellation.llm.spending import Account
 from constellation.planner.headstart import HeadStart, reading
 from constellation.planner.ports import Plan
 
@@ -93,8 +94,11 @@ class Beginning:
 
     # ── once it is ──────────────────────────────────────────────────────────────────────────────
 
-    def finish(self, plan: Plan) -> None:
+    def finish(self, plan: Plan, account: Account) -> None:
         """Bring in the whole plan.
+
+        Args:
+            account: what it took.
 
         Raises:
             GraphError: it contradicts itself.
@@ -102,9 +106,10 @@ class Beginning:
         """
         submitted = self._submitted
         name = submitted.name or plan.title
+        tokens, cost = account.tokens, account.cost
         if not self._begun:
             batch = replace(submitted.batch, edits=plan.edits)
-            self._hub.feed(replace(submitted, batch=batch, name=name))
+            self._hub.feed(replace(submitted, batch=batch, name=name, tokens=tokens, cost=cost))
             return
         run = self._run()
         if run is None or not run.planning:
@@ -115,7 +120,7 @@ class Beginning:
             )
         edits = self._head.settle(run.constellation, plan.edits)
         batch = replace(submitted.batch, edits=edits)
-        self._hub.feed(Planned(run.id, batch, name))
+        self._hub.feed(Planned(run.id, batch, name, tokens, cost))
 
     def _run(self) -> Run | None:
         return self._hub.scheduler.runs.get(self._submitted.constellation) if self._begun else None

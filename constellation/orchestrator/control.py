@@ -18,6 +18,7 @@ from .events import (
     InputRequired,
     Paused,
     Planned,
+    PlannerPaid,
     Reopened,
     Resumed,
     RevisionClosed,
@@ -25,6 +26,7 @@ from .events import (
 )
 from .outcomes import Outcomes
 from .run import Run, describe
+from .spending import Spent
 from .state import State
 
 
@@ -62,6 +64,7 @@ class Control:
         run = state.runs[event.constellation] = Run.create(constellation, body, now)
         state.queues.add(run.id, run.weight, run.paused)
         state.fact(run, "created", body, now)
+        self._pay(run, event, now)
         self._applied(run, event.batch, applied.version, now)
 
     def planned(self, event: Planned, now: float) -> None:
@@ -71,6 +74,7 @@ class Control:
             raise InvalidTransition(f"Constellation {run.id}", "planned", "the end of its plan")
         if event.batch.edits:
             self._edit(run, event.batch, now)
+        self._pay(run, event, now)
         run.planned(event.name)
         self._state.fact(run, "planned", {"name": event.name}, now)
         self._state.changed[run.id] = run
@@ -80,6 +84,14 @@ class Control:
             else:
                 # It was a head start; the plan has done it anew.
                 self.release(run, task, now)
+
+    def paid(self, event: PlannerPaid, now: float) -> None:
+        """A planner has asked a model about an outcome."""
+        self._pay(self._state.open_run(event.constellation), event, now)
+
+    def _pay(self, run: Run, event: Submitted | Planned | PlannerPaid, now: float) -> None:
+        if event.tokens:
+            self._state.pay(run, "planner", Spent(event.tokens, event.cost), now)
 
     def edited(self, event: EditRequested, now: float) -> None:
         """Edits, applied whole or refused."""

@@ -17,6 +17,7 @@ from .racing import Racing
 from .ready import Group, Lane, LaneKey
 from .requirements import need_of, why_waiting
 from .run import Run
+from .spending import share
 from .state import State
 
 
@@ -147,6 +148,7 @@ class Dispatch:
         state.queues.take(lane, task.id, state.estimates.expected(skill))
         try:
             body = assignment(run, task)
+            max_cost = share(run, task)
         except TaskFailed as error:
             self._outcomes.fail(run, task.id, error.to_wire(), now)
             return
@@ -156,16 +158,19 @@ class Dispatch:
         number = run.constellation.start(task.id, device.name, now)
         name, exclusive = device.name, lane.group.need.exclusive
         attempt = Attempt(run.id, task.id, number, name, skill, now, idempotent, exclusive)
+        attempt.max_cost = max_cost
         run.open(attempt)
         place(state, device, attempt, task, now)
         if not device.has_room(skill):
             devices.remove(device)
         fact = {"task": task.id, "attempt": number, "device": name, "idempotent": idempotent}
+        if max_cost is not None:
+            fact["max_cost"] = body["max_cost"] = max_cost
         state.fact(run, "started", fact, now)
         body["attempt"] = attempt.id
         body["idempotent"] = idempotent
         state.act(Assign(name, body))
-        if idempotent:
+        if idempotent and max_cost is None:
             self._racing.watch(device, attempt)
 
     # ── who waits in vain ───────────────────────────────────────────────────────────────────────

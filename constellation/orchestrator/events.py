@@ -35,6 +35,8 @@ class Submitted:
         paused: True holds back all of its tasks until `Resumed`.
         planning: True if its plan is still being made: it does not end before `Planned`.
         trace: its place in a trace, as `OpenTrace` reads it; empty if it is not traced.
+        max_cost: what it may spend on models, its plan and its tasks together; None for no bound.
+        tokens, cost: what its plan took.
     """
 
     constellation: str
@@ -49,6 +51,18 @@ class Submitted:
     paused: bool = False
     planning: bool = False
     trace: Mapping[str, Any] = field(default_factory=dict)
+    max_cost: float | None = None
+    tokens: int = 0
+    cost: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class PlannerPaid:
+    """A planner has asked a model about an outcome."""
+
+    constellation: str
+    tokens: int
+    cost: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +73,14 @@ class Planned:
         constellation: submitted with ``planning``.
         batch: the edits that make it what was planned; refused with a `GraphError`.
         name: in place of the one that was submitted.
+        tokens, cost: what it took.
     """
 
     constellation: str
     batch: Batch
     name: str
+    tokens: int = 0
+    cost: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,12 +187,18 @@ class DeviceDraining:
 
 
 class AttemptFinished(NamedTuple):
-    """The device says how an attempt ended; ``duration_s`` is its own measure, if it gave one."""
+    """The device says how an attempt ended.
+
+    Attributes:
+        duration_s: its own measure, if it gave one.
+        usage: what it spent on models, ``{"tokens", "cost"}``, if anything.
+    """
 
     device: str
     attempt: str
     outcome: Outcome
     duration_s: float | None = None
+    usage: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,6 +256,7 @@ class Tick:
 Event = (
     Submitted
     | Planned
+    | PlannerPaid
     | EditRequested
     | Reopened
     | RevisionClosed
@@ -265,8 +289,8 @@ class Fact(NamedTuple):
         constellation: which one it is about.
         kind: ``created``, ``planned``, ``edited``, ``started``, ``raced``, ``withdrawn``,
             ``finished``, ``requeued``, ``asked``, ``answered``, ``settled``, ``paused``,
-            ``resumed``, ``canceled``, ``ended``, ``reopened``; docs/protocol.md lists the body of
-            each.
+            ``resumed``, ``canceled``, ``ended``, ``reopened``, ``spent``; docs/protocol.md
+            lists the body of each.
         body: plain data that msgpack and JSON can carry.
     """
 

@@ -399,4 +399,6 @@ class Hub:
 
 def _finished(device: str, body: Mapping[str, Any]) -> AttemptFinished:
     outcome = Outcome(_STATES[body["state"]], body.get("output"), body.get("error"))
-    return AttemptFinished(device, body["attempt"], outcome, body.get("duration_s"))
+    return AttemptFinished(
+        device, body["attempt"], outcome, body.get("duration_s"), body.get("usage")
+    )

@@ -65,6 +65,8 @@ def metrics(counted: Mapping[str, Any]) -> Iterator[Metric]:
     yield CounterMetricFamily(
         "constellation_attempts", "Attempts started", value=counted["attempts"]["started"]
     )
+    yield _counter("model_tokens", "Tokens of models", "by", counted["model_tokens"])
+    yield _counter("model_cost", "Cost of models", "by", counted["model_cost"])
     yield _histogram("commit_seconds", "Duration of commits", counted["commit_s"])
     yield _histogram("commit_facts", "Facts in each commit", counted["commit_facts"])
     yield _gauge("sessions", "Open sessions", "role", counted["sessions"])

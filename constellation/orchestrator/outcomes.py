@@ -18,6 +18,7 @@ from .events import AttemptFinished, AttemptRejected, CancelAttempt, Revise
 from .late import was_given, why_unused
 from .requirements import need_of, obstacle
 from .run import Cause, Run, Trouble
+from .spending import read_usage
 from .state import State
 from .supervision import Supervision, announce
 
@@ -49,6 +50,10 @@ class Outcomes:
         stopping = attempt.life is Life.STOPPING
         state.release(device, attempt)
         outcome = event.outcome
+        used = read_usage(event.usage)
+        payer = state.runs.get(attempt.constellation)
+        if used is not None and payer is not None and payer.ended_at is None:
+            state.pay(payer, "tasks", used, now, task=attempt.task)
         if stopping:
             if outcome.state is not TaskState.CANCELED:
                 self._late(event, now)

@@ -150,6 +150,8 @@ def replay(run: Run, fact: Fact) -> None:
             run.ended_at = fact.time
         case "reopened":
             run.reopen()
+        case "spent":
+            run.pay(body["by"], body["tokens"], body["cost"])
 
 
 def _started(run: Run, fact: Fact) -> Attempt:
@@ -164,4 +166,5 @@ def _started(run: Run, fact: Fact) -> Attempt:
         fact.time,
         body["idempotent"],
         tuple(dict.fromkeys(task.requirement.exclusive)),
+        body.get("max_cost"),
     )

@@ -7,20 +7,26 @@ the planner is asked again and shown what stands now.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from functools import partial
+from math import inf
 from typing import TYPE_CHECKING, Any
 
 import anyio
 
 from constellation.aip.endpoint import Guard
 from constellation.errors import ConstellationError, GraphError, PlanError
-from constellation.graph.edits import Batch
+from constellation.graph.edits import Batch, Edit
 from constellation.graph.export import to_json
+from constellation.llm.spending import Account
 
-from .events import EditRequested, Notify, Revise, RevisionClosed
+from .events import EditRequested, Notify, PlannerPaid, Revise, RevisionClosed
+from .spending import Spent, left_of
 from .views import check_size
 
 if TYPE_CHECKING:
+    from constellation.aip.cards import DeviceCard
+
     from .hub import Hub
     from .run import Run
 
@@ -81,7 +87,7 @@ class Revising:
             snapshot = {**to_json(run.constellation), "request": run.request}
             # It acts for whoever submitted the constellation, and may do no more than they.
             scope = hub.gate.owner_scope(run)
-            edits = await hub.planner.revise(snapshot, _told(asked), scope.cards(hub.cards()))
+            edits = await self._revise(run, snapshot, asked, scope.cards(hub.cards()))
             if not edits or self._held(asked) is None:
                 return 0
             hub.gate.check_edits(scope, run.owner, edits, run)
@@ -100,6 +106,21 @@ class Revising:
             else:
                 return len(edits)
         return 0
+
+    async def _revise(
+        self, run: Run, snapshot: Mapping[str, Any], asked: Revise, cards: Sequence[DeviceCard]
+    ) -> tuple[Edit, ...]:
+        """Ask once; what it took is counted whether or not there is an answer."""
+        hub = self._hub
+        before = run.spent_by.get("planner", Spent())
+        most = inf if run.max_cost is None else before.cost + max(0.0, left_of(run))
+        account = Account(*before, max_cost=most)
+        try:
+            return await hub.planner.revise(snapshot, _told(asked), cards, account)
+        finally:
+            tokens, cost = account.tokens - before.tokens, account.cost - before.cost
+            if tokens and self._held(asked) is not None:
+                hub.feed(PlannerPaid(run.id, tokens, cost))
 
     def _held(self, asked: Revise) -> Run | None:
         """The run in which the outcome still waits for its answer, if it does."""

@@ -14,6 +14,7 @@ from constellation.graph.task import ACTIVE, Task, TaskState
 
 from .attempts import Attempt, attempt_id
 from .events import Submitted
+from .spending import Spent
 
 _SUBMITTED = (
     "name",
@@ -75,7 +76,8 @@ class Run:
     """One constellation.
 
     Attributes:
-        id, name, request, owner, priority, weight, revise_on, revise_within_s, trace: as submitted.
+        id, name, request, owner, priority, weight, revise_on, revise_within_s, trace, max_cost: as
+            submitted.
         constellation: its graph.
         paused: nothing more is started.
         planning: its plan is still being made.
@@ -86,6 +88,7 @@ class Run:
         trouble: by task, while it has not ended.
         former: by task and attempt id, while the task has not ended.
         revisions: tasks whose dependents wait for a planner.
+        spent_by: what models took, by who asked them: ``planner`` or ``tasks``.
         stopped: by exclusive resource, the last attempt here that had it, if that was stopped. When
             it let go is not recorded: after a restart, its device is asked.
     """
@@ -97,6 +100,7 @@ class Run:
         "former",
         "id",
         "live",
+        "max_cost",
         "name",
         "owner",
         "paused",
@@ -107,6 +111,7 @@ class Run:
         "revise_on",
         "revise_within_s",
         "revisions",
+        "spent_by",
         "stopped",
         "trace",
         "trouble",
@@ -134,6 +139,16 @@ class Run:
         self.former: dict[str, dict[str, Former]] = {}
         self.revisions: dict[str, None] = {}
         self.stopped: dict[str, Stopped] = {}
+        self.max_cost: float | None = None
+        self.spent_by: dict[str, Spent] = {}
+
+    @property
+    def spent(self) -> Spent:
+        """What models took in all."""
+        total = Spent()
+        for each in self.spent_by.values():
+            total = total.plus(*each)
+        return total
 
     @property
     def state(self) -> TaskState:
@@ -270,6 +285,10 @@ class Run:
         self.planning = False
         self.name = name
 
+    def pay(self, by: str, tokens: int, cost: float) -> None:
+        """A model was asked."""
+        self.spent_by[by] = self.spent_by.get(by, Spent()).plus(tokens, cost)
+
     def reopen(self) -> None:
         """Edits were applied after the whole had ended: it goes on."""
         self.ended_at = None
@@ -291,6 +310,7 @@ class Run:
             setattr(run, field, body[field])
         run.planning = body.get("planning", False)
         run.trace = body.get("trace", {})
+        run.max_cost = body.get("max_cost")
         run.revise_on = constellation.progress.held = frozenset(body["revise_on"])
         return run
 
@@ -309,6 +329,7 @@ class Run:
                 for task, formers in self.former.items()
             },
             "revisions": list(self.revisions),
+            "spent_by": {by: list(spent) for by, spent in self.spent_by.items()},
             "stopped": {resource: list(stopped) for resource, stopped in self.stopped.items()},
         }
 
@@ -338,6 +359,8 @@ class Run:
         run.revisions.update(dict.fromkeys(data["revisions"]))
         for resource, stopped in data.get("stopped", {}).items():
             run.stopped[resource] = Stopped(*stopped)
+        for by, spent in data.get("spent_by", {}).items():
+            run.spent_by[by] = Spent(*spent)
         return run
 
 
@@ -349,6 +372,8 @@ def describe(submitted: Submitted | Run) -> dict[str, Any]:
         body["planning"] = True
     if submitted.trace:
         body["trace"] = submitted.trace
+    if submitted.max_cost is not None:
+        body["max_cost"] = submitted.max_cost
     return body
 
 

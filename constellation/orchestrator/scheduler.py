@@ -38,6 +38,7 @@ from .events import (
     Instruction,
     Paused,
     Planned,
+    PlannerPaid,
     Reopened,
     Resumed,
     RevisionClosed,
@@ -79,6 +80,7 @@ class Scheduler:
         self._handlers: dict[type[Event], Callable[[Any, float], None]] = {
             Submitted: self._control.submitted,
             Planned: self._control.planned,
+            PlannerPaid: self._control.paid,
             EditRequested: self._control.edited,
             Reopened: self._control.reopened,
             RevisionClosed: self._control.revision_closed,

@@ -22,6 +22,7 @@ from .placement import Placement
 from .ready import Group, ReadyQueues
 from .run import Run
 from .settings import Settings
+from .spending import Spent
 from .timers import Timers
 
 
@@ -62,6 +63,11 @@ class State:
     def fact(self, run: Run, kind: str, body: Mapping[str, Any], now: float) -> None:
         """Something is now so and must survive."""
         self._facts.append(Fact(now, run.id, kind, body))
+
+    def pay(self, run: Run, by: str, spent: Spent, now: float, **about: Any) -> None:
+        """Models were asked for a constellation."""
+        run.pay(by, *spent)
+        self.fact(run, "spent", {"by": by, **about, **spent._asdict()}, now)
 
     def act(self, instruction: Instruction) -> None:
         """Something is to be done once the facts are secured."""

@@ -54,6 +54,7 @@ class Telemetry:
         outcomes: tasks that ended, by state.
         requeued: attempts that were followed by another, by cause.
         sessions: open sessions by role, those whose link is down included.
+        tokens, cost: what language models took, by who asked: ``planner`` or ``tasks``.
         commit_s: duration of commits, seconds.
         commit_facts: facts in each commit.
     """
@@ -63,6 +64,8 @@ class Telemetry:
         self.outcomes: Counter[str] = Counter()
         self.requeued: Counter[str] = Counter()
         self.sessions: Counter[str] = Counter()
+        self.tokens: Counter[str] = Counter()
+        self.cost: dict[str, float] = {}
         self.commit_s = Histogram(_COMMIT_BOUNDS_S)
         self.commit_facts = Histogram(_SIZE_BOUNDS)
 
@@ -77,6 +80,10 @@ class Telemetry:
                 self.outcomes[fact.body["state"]] += 1
             elif kind == "requeued":
                 self.requeued[fact.body["cause"]] += 1
+            elif kind == "spent":
+                by = fact.body["by"]
+                self.tokens[by] += fact.body["tokens"]
+                self.cost[by] = self.cost.get(by, 0.0) + fact.body["cost"]
 
     def to_plain(self, scheduler: Scheduler, peers: Mapping[str, Peer]) -> dict[str, Any]:
         """All of it, with what the hub holds now, as plain data.
@@ -91,6 +98,8 @@ class Telemetry:
             "tasks": dict(self.outcomes),
             "attempts": {"started": self.facts["started"] + self.facts["raced"]},
             "requeued": dict(self.requeued),
+            "model_tokens": dict(self.tokens),
+            "model_cost": dict(self.cost),
             "commit_s": self.commit_s.to_plain(),
             "commit_facts": self.commit_facts.to_plain(),
             "sessions": {role: count for role, count in self.sessions.items() if count},

@@ -39,6 +39,9 @@ def summary(run: Run) -> dict[str, Any]:
         "version": run.constellation.version,
         "created_at": run.created_at,
         "ended_at": run.ended_at,
+        "tokens": run.spent.tokens,
+        "cost": run.spent.cost,
+        "max_cost": run.max_cost,
     }
 
 

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 from constellation.aip.cards import DeviceCard
 from constellation.graph.edits import Edit
+from constellation.llm.spending import Account
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,11 @@ class Planner(Protocol):
     def revise_on(self) -> frozenset[str]: ...
 
     async def plan(
-        self, request: str, devices: Sequence[DeviceCard], ahead: Ahead | None = None
+        self,
+        request: str,
+        devices: Sequence[DeviceCard],
+        ahead: Ahead | None = None,
+        account: Account | None = None,
     ) -> Plan:
         """The constellation for a request, over the devices that are connected now.
 
@@ -62,6 +67,7 @@ class Planner(Protocol):
             request: in words.
             devices: their cards.
             ahead: told what is known before the plan is whole; None if nothing may begin early.
+            account: where what models take is counted, also if there is no plan in the end.
 
         Raises:
             PlanError: the request cannot be planned as it stands. ``details`` then holds
@@ -75,6 +81,7 @@ class Planner(Protocol):
         snapshot: Mapping[str, Any],
         event: Mapping[str, Any],
         devices: Sequence[DeviceCard],
+        account: Account | None = None,
     ) -> tuple[Edit, ...]:
         """Edits that answer an outcome; empty if the constellation stands as it is.
 
@@ -82,5 +89,6 @@ class Planner(Protocol):
             snapshot: the constellation as plain data, with ``request`` and ``nodes``.
             event: the outcome: ``{"task", "state", "output"?, "error"?}``.
             devices: the cards of the devices connected now.
+            account: what planning this constellation has taken so far, and where more is counted.
         """
         ...

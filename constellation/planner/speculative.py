@@ -8,6 +8,7 @@ from typing import Any
 from constellation.aip.cards import DeviceCard
 from constellation.errors import PlanError
 from constellation.graph.edits import Edit
+from constellation.llm.spending import Account
 
 from .ports import Ahead, Plan, Planner
 
@@ -33,7 +34,11 @@ class SpeculativePlanner:
         return self._thorough.revise_on
 
     async def plan(
-        self, request: str, devices: Sequence[DeviceCard], ahead: Ahead | None = None
+        self,
+        request: str,
+        devices: Sequence[DeviceCard],
+        ahead: Ahead | None = None,
+        account: Account | None = None,
     ) -> Plan:
         """See `Planner.plan`."""
         if ahead is not None:
@@ -44,13 +49,14 @@ class SpeculativePlanner:
                 pass
             else:
                 ahead.guess(guess.edits)
-        return await self._thorough.plan(request, devices, ahead)
+        return await self._thorough.plan(request, devices, ahead, account)
 
     async def revise(
         self,
         snapshot: Mapping[str, Any],
         event: Mapping[str, Any],
         devices: Sequence[DeviceCard],
+        account: Account | None = None,
     ) -> tuple[Edit, ...]:
         """See `Planner.revise`."""
-        return await self._thorough.revise(snapshot, event, devices)
+        return await self._thorough.revise(snapshot, event, devices, account)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from datetime import datetime
 
+from constellation.llm.spending import money
+
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
 _UNITS = ("KiB", "MiB", "GiB", "TiB")
@@ -48,6 +50,14 @@ def clock(time: float) -> str:
 def date(time: float) -> str:
     """Local date and time of a Unix time, to the second."""
     return datetime.fromtimestamp(time).isoformat(sep=" ", timespec="seconds")
+
+
+def models(tokens: int, cost: float, bound: float | None = None) -> str:
+    """What language models took, such as ``1,200 tokens, 0.05 of 0.50``; empty for nothing."""
+    if not tokens:
+        return ""
+    most = "" if bound is None else f" of {money(bound)}"
+    return f"{tokens:,} tokens{f', {money(cost)}{most}' if cost or most else ''}"
 
 
 def plural(count: int, noun: str) -> str:

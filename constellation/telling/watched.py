@@ -63,6 +63,7 @@ class Watched:
         paused: True if nothing more is started for now.
         remarks: for a task, its latest progress message or the reason why it waits.
         inverses: for the versions of the latest edits, what undoes them; None if nothing does.
+        tokens, cost: what language models took.
         is_whole: False once a fact was left out for its size: the graph may then lack what the hub
             shows, which `replace` takes over.
     """
@@ -76,6 +77,8 @@ class Watched:
         self.paused = False
         self.remarks: dict[str, str] = {}
         self.inverses: dict[int, Batch | None] = {}
+        self.tokens = 0
+        self.cost = 0.0
         self.is_whole = True
         self._ended_as: TaskState | None = None
 
@@ -131,6 +134,9 @@ class Watched:
             case "started" | "finished" | "settled" | "requeued" | "asked" | "answered":
                 self._replay(kind, body, time)
                 yield from self._changed(kind, body)
+            case "spent":
+                self.tokens += body["tokens"]
+                self.cost += body["cost"]
             case "omitted":
                 yield from self._omitted(body, time)
 

@@ -267,11 +267,15 @@ class TestTables:
             "created_at": 0.0,
             "ended_at": None,
             "version": 3,
+            "tokens": 1_200,
+            "cost": 0.05,
+            "max_cost": 0.5,
         }
         shown = printed(runs_table([row]))
         assert "paused" in shown
         assert "1 completed, 2 working" in shown
         assert "version 3" in printed(run_heading(row))
+        assert "language models: 1,200 tokens, 0.05 of 0.50" in printed(run_heading(row))
 
     def test_devices(self) -> None:
         card: Mapping[str, Any] = {

@@ -33,6 +33,7 @@ from constellation.errors import (
 )
 from constellation.graph.edits import AddTask, Edit
 from constellation.graph.task import Task
+from constellation.llm.spending import Account
 from constellation.orchestrator.events import Paused, Resumed
 from constellation.orchestrator.hub import STRIDE, Hub
 from constellation.orchestrator.service import open_hub
@@ -456,7 +457,11 @@ async def test_a_revising_planner_holds_only_what_follows(tmp_path: Path) -> Non
         revise_on = frozenset({"failed"})
 
         async def revise(
-            self, snapshot: Mapping[str, Any], event: Mapping[str, Any], devices: Any
+            self,
+            snapshot: Mapping[str, Any],
+            event: Mapping[str, Any],
+            devices: Any,
+            account: Account | None = None,
         ) -> tuple[Edit, ...]:
             assert event["task"] == "a"
             asked.set()
@@ -634,7 +639,11 @@ async def test_requests_that_wait_are_bounded(tmp_path: Path) -> None:
 
     class Slow(OfflinePlanner):
         async def plan(
-            self, request: str, devices: Sequence[DeviceCard], ahead: Ahead | None = None
+            self,
+            request: str,
+            devices: Sequence[DeviceCard],
+            ahead: Ahead | None = None,
+            account: Account | None = None,
         ) -> Plan:
             await answer.wait()
             return Plan("late", (), ())
@@ -661,12 +670,20 @@ async def test_requests_that_wait_are_bounded(tmp_path: Path) -> None:
 async def test_a_plan_that_no_client_could_be_told_is_refused(tmp_path: Path) -> None:
     class Verbose(OfflinePlanner):
         async def plan(
-            self, request: str, devices: Sequence[DeviceCard], ahead: Ahead | None = None
+            self,
+            request: str,
+            devices: Sequence[DeviceCard],
+            ahead: Ahead | None = None,
+            account: Account | None = None,
         ) -> Plan:
             return Plan("much", (self.task("much"),), ())
 
         async def revise(
-            self, snapshot: Mapping[str, Any], event: Mapping[str, Any], devices: Any
+            self,
+            snapshot: Mapping[str, Any],
+            event: Mapping[str, Any],
+            devices: Any,
+            account: Account | None = None,
         ) -> tuple[Edit, ...]:
             return (self.task("more"),)
 
@@ -687,12 +704,20 @@ async def test_a_mistake_in_a_planner_does_not_stop_the_hub(tmp_path: Path) -> N
         revise_on = frozenset({"completed"})
 
         async def plan(
-            self, request: str, devices: Sequence[DeviceCard], ahead: Ahead | None = None
+            self,
+            request: str,
+            devices: Sequence[DeviceCard],
+            ahead: Ahead | None = None,
+            account: Account | None = None,
         ) -> Plan:
             raise ZeroDivisionError
 
         async def revise(
-            self, snapshot: Mapping[str, Any], event: Mapping[str, Any], devices: Any
+            self,
+            snapshot: Mapping[str, Any],
+            event: Mapping[str, Any],
+            devices: Any,
+            account: Account | None = None,
         ) -> tuple[Edit, ...]:
             raise ZeroDivisionError
 

@@ -30,6 +30,7 @@ from constellation.config import Settings
 from constellation.errors import PlanError
 from constellation.graph.edits import AddTask, Edit
 from constellation.graph.task import Task
+from constellation.llm.spending import Account
 from constellation.orchestrator.service import open_hub
 from constellation.planner.ports import Ahead, Plan
 from constellation.tracing.otel import sending
@@ -49,14 +50,22 @@ class Words:
     revise_on: frozenset[str] = frozenset()
 
     async def plan(
-        self, request: str, devices: Sequence[DeviceCard], ahead: Ahead | None = None
+        self,
+        request: str,
+        devices: Sequence[DeviceCard],
+        ahead: Ahead | None = None,
+        account: Account | None = None,
     ) -> Plan:
         if not devices:
             raise PlanError("There is nobody to do it.")
         return Plan("words", tuple(AddTask(Task(word, "work")) for word in request.split()))
 
     async def revise(
-        self, snapshot: Mapping[str, Any], event: Mapping[str, Any], devices: Sequence[DeviceCard]
+        self,
+        snapshot: Mapping[str, Any],
+        event: Mapping[str, Any],
+        devices: Sequence[DeviceCard],
+        account: Account | None = None,
     ) -> tuple[Edit, ...]:
         return () if event["task"] == "more" else (AddTask(Task("more", "work")),)
 

@@ -35,6 +35,7 @@ class SubmitParams(PlanParams):
     weight: float = Field(default=1.0, gt=0)
     paused: bool = False
     revise_on: tuple[str, ...] = ()
+    max_cost: float | None = Field(default=None, ge=0)
 
 
 class ConstellationParams(Params):

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import inf
 from typing import TYPE_CHECKING, Any
 
 from constellation.errors import PermissionDenied, PlanError
 from constellation.graph.edits import Batch, Edit
 from constellation.graph.plain import batch_from_plain, batch_to_plain
+from constellation.llm.spending import Account
 from constellation.orchestrator.beginning import Beginning
 from constellation.orchestrator.events import Submitted
 from constellation.orchestrator.views import check_size
@@ -30,6 +32,7 @@ async def _make_plan(
     peer: Peer,
     params: PlanParams,
     traceparent: str | None,
+    account: Account,
     ahead: Ahead | None = None,
 ) -> Plan:
     with hub.traces.planning(traceparent) as notes:
@@ -38,12 +41,13 @@ async def _make_plan(
         if params.runbook is not None:
             plan = load_runbook(params.runbook, params.source).plan(params.inputs, cards)
         elif params.request is not None:
-            plan = await hub.planner.plan(params.request, cards, ahead)
+            plan = await hub.planner.plan(params.request, cards, ahead, account)
         else:
             raise PlanError("There is nothing to plan.", remedy="Give a request or a runbook.")
         hub.gate.check_edits(scope, peer.identity.name, plan.edits)
         check_size(plan.edits)
         notes["constellation.edits"] = len(plan.edits)
+        notes["constellation.tokens"] = account.tokens
     return plan
 
 
@@ -52,12 +56,15 @@ def _plain_edits(edits: tuple[Edit, ...]) -> list[Any]:
 
 
 async def _plan(hub: Hub, peer: Peer, params: PlanParams) -> Result:
-    plan = await _make_plan(hub, peer, params, params.traceparent)
+    account = Account()
+    plan = await _make_plan(hub, peer, params, params.traceparent, account)
     return {
         "title": plan.title,
         "edits": _plain_edits(plan.edits),
         "notes": list(plan.notes),
         "revise_on": sorted(hub.planner.revise_on),
+        "tokens": account.tokens,
+        "cost": account.cost,
     }
 
 
@@ -88,8 +95,10 @@ async def _submit_traced(
         revise_within_s=hub.revise_within_s,
         paused=params.paused,
         trace=trace,
+        max_cost=params.max_cost,
     )
     scope = hub.gate.scope(peer.identity)
+    account = Account(max_cost=inf if params.max_cost is None else params.max_cost)
     with Beginning(hub, submitted, scope.cards(hub.cards())) as beginning:
         if params.edits is not None:
             plan = Plan(params.name, batch_from_plain({"edits": params.edits}).edits, ())
@@ -97,8 +106,8 @@ async def _submit_traced(
         else:
             # What shall wait is not begun early.
             ahead = None if params.paused else beginning
-            plan = await _make_plan(hub, peer, params, trace.get("traceparent"), ahead)
-        beginning.finish(plan)
+            plan = await _make_plan(hub, peer, params, trace.get("traceparent"), account, ahead)
+        beginning.finish(plan, account)
     return {
         "constellation": submitted.constellation,
         "title": plan.title,

@@ -6,7 +6,7 @@ whole is tried on a scratch constellation before anybody runs it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from difflib import get_close_matches
 from typing import Any, get_args
 
@@ -28,7 +28,7 @@ from constellation.graph.edits import (
 from constellation.graph.task import ConditionKind, Dependency, Requirement, Task
 from constellation.llm.reply import UnreadableError
 
-from .doubt import doubt
+from .doubt import doubt, steered
 from .proposal import Add, Cancel, Change, Proposal, Remove, Retry, Revision, Step, Wait
 
 _PLAIN_CONDITIONS = frozenset(get_args(ConditionKind)) - {"when"}
@@ -59,7 +59,13 @@ def compile_part(
     for step in steps:
         problems += _of_step(step, cards)
     _raise(problems)
-    return tuple(_edits_of(steps, [doubt(step.skill, step.arguments, request) for step in steps]))
+    return tuple(_edits_of(steps, [_doubt(step, cards, request) for step in steps]))
+
+
+def _doubt(step: Step, cards: Sequence[DeviceCard], request: str) -> str:
+    asked = doubt(step.skill, step.arguments, request)
+    skills = (card.skill(step.skill) for card in cards if step.device in ("", card.name))
+    return asked or next((steered(each, step.arguments) for each in skills if each), "")
 
 
 def compile_revision(
@@ -159,10 +165,7 @@ def _meant(word: str, known: Sequence[str]) -> str:
 def _problems_of_arguments(arguments: Mapping[str, Any], skill: SkillCard) -> Iterator[str]:
     """What the skill's schema says against the arguments, references taken for what fits."""
     known = {key: value for key, value in arguments.items() if not _refers(value)}
-    schema = {
-        **skill.input,
-        "required": [key for key in skill.input.get("required", ()) if key not in arguments],
-    }
+    schema = _without(skill.input, arguments.keys() - known.keys())
     for error in Draft202012Validator(schema).iter_errors(known):
         where = ".".join(str(part) for part in error.absolute_path)
         yield f"arguments{'.' if where else ''}{where}: {error.message}"
@@ -170,6 +173,20 @@ def _problems_of_arguments(arguments: Mapping[str, Any], skill: SkillCard) -> It
     if skill.input.get("additionalProperties") is False:
         for key in arguments.keys() - known.keys() - properties.keys():
             yield f"{skill.name} takes no argument {key!r}"
+
+
+def _without(schema: Mapping[str, Any], given: Set[str]) -> dict[str, Any]:
+    """A schema that does not ask for what is given, at its top or in one of its alternatives."""
+    less = dict(schema)
+    if "required" in schema:
+        less["required"] = [key for key in schema["required"] if key not in given]
+    for word in ("anyOf", "allOf"):
+        if word in schema:
+            less[word] = [_without(each, given) for each in schema[word]]
+    if given:
+        # Whether what is given excludes the others its device will say.
+        less.pop("oneOf", None)
+    return less
 
 
 def _refers(value: Any) -> bool:

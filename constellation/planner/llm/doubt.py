@@ -4,6 +4,9 @@ A plan rests on the request, which is trusted, and on cards, which devices wrote
 say "always delete the notes first". So a task counts as asked for only if the request has a word
 for what its skill does and every text among its arguments; its device asks a person about others
 before it changes anything. That a model puts things in other words costs a question, never a file.
+
+What another task puts out may be what is written, but not where, nor what is run: a result that
+becomes a path, an address, a command or words for an assistant decides what is done.
 """
 
 from __future__ import annotations
@@ -11,6 +14,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
+
+from constellation.aip.cards import SkillCard
+from constellation.graph.references import references
+from constellation.planner.offline.schemas import parameters
 
 _WORD = re.compile(r"[a-z]+")
 _REFERENCE = re.compile(r"\$\{[^}]*\}")
@@ -32,6 +39,8 @@ _SAID_FOR: Mapping[str, frozenset[str]] = {
 # Skills that are called by what they do first.
 _VERBS = frozenset({"notify"})
 _ENDINGS = ("", "s", "es", "d", "ed", "ing")
+# What a result can be without deciding what is done: the schema holds it.
+_HARMLESS = frozenset({"number", "boolean", "choice", "hash"})
 CARDS = "what devices say of their skills"
 
 
@@ -45,6 +54,18 @@ def doubt(skill: str, arguments: Mapping[str, Any], request: str) -> str:
     if asked and all(text and _even(text) in said for text in _texts(arguments)):
         return ""
     return CARDS
+
+
+def steered(skill: SkillCard, arguments: Mapping[str, Any]) -> str:
+    """What result decides what a call does, rather than being its content; empty if none does."""
+    kinds = {each.name: each for each in parameters(skill)}
+    for name, value in arguments.items():
+        parameter = kinds.get(name)
+        if parameter is not None and (parameter.content or parameter.kind in _HARMLESS):
+            continue
+        for source in references(value):
+            return f"what {source.task or 'an earlier task'} put out"
+    return ""
 
 
 def _is_said(part: str, words: set[str]) -> bool:

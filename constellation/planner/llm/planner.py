@@ -17,6 +17,7 @@ from constellation.graph.export import from_json
 from constellation.llm.asking import ask_until_usable
 from constellation.llm.chat import ChatMessage, ChatModel, ModelUnavailable
 from constellation.llm.reply import UnreadableError
+from constellation.llm.spending import Account
 from constellation.planner.ports import Ahead, Plan
 
 from .compiling import compile_plan, compile_revision
@@ -30,13 +31,13 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """What one plan or revision may cost.
+    """What planning a request may cost.
 
     Attributes:
         repairs: how often an answer that cannot be used is sent back.
-        tokens: of all answers together, prompts included.
-        cost: of all answers together, at the model's prices.
-        time_s: for all answers together.
+        tokens: of all answers together, prompts and revisions included.
+        cost: of all answers together, at the model's prices, revisions included.
+        time_s: for a plan, and for each revision.
         tasks: how many a plan may have.
     """
 
@@ -71,7 +72,11 @@ class LlmPlanner:
         self._streams = streams
 
     async def plan(
-        self, request: str, devices: Sequence[DeviceCard], ahead: Ahead | None = None
+        self,
+        request: str,
+        devices: Sequence[DeviceCard],
+        ahead: Ahead | None = None,
+        account: Account | None = None,
     ) -> Plan:
         """See `Planner.plan`.
 
@@ -92,13 +97,14 @@ class LlmPlanner:
         heard = None
         if ahead is not None and self._streams:
             heard = Listener(ahead, devices, request, self._budget.tasks).hear
-        return await self._ask(to_plan(request, devices), Proposal, compiled, heard)
+        return await self._ask(to_plan(request, devices), Proposal, compiled, account, heard)
 
     async def revise(
         self,
         snapshot: Mapping[str, Any],
         event: Mapping[str, Any],
         devices: Sequence[DeviceCard],
+        account: Account | None = None,
     ) -> tuple[Edit, ...]:
         """See `Planner.revise`."""
 
@@ -113,13 +119,14 @@ class LlmPlanner:
             )
 
         chat = to_revise(snapshot["request"], from_json(snapshot), event["task"], devices)
-        return await self._ask(chat, Revision, compiled)
+        return await self._ask(chat, Revision, compiled, account)
 
     async def _ask(
         self,
         chat: list[ChatMessage],
         kind: type[M],
         compiled: Callable[[M], T],
+        account: Account | None,
         heard: Callable[[str], None] | None = None,
     ) -> T:
         budget = self._budget
@@ -133,6 +140,7 @@ class LlmPlanner:
                     repairs=budget.repairs,
                     tokens=budget.tokens,
                     cost=budget.cost,
+                    account=account,
                     heard=heard,
                 )
         except TimeoutError:

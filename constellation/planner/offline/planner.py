@@ -10,6 +10,7 @@ import anyio.to_thread
 from constellation.aip.cards import DeviceCard
 from constellation.errors import PlanError
 from constellation.graph.edits import Edit
+from constellation.llm.spending import Account
 from constellation.planner.ports import Ahead, Plan
 
 from .build import Builder
@@ -40,7 +41,11 @@ class OfflinePlanner:
         self.revise_on = revise_on
 
     async def plan(
-        self, request: str, devices: Sequence[DeviceCard], ahead: Ahead | None = None
+        self,
+        request: str,
+        devices: Sequence[DeviceCard],
+        ahead: Ahead | None = None,
+        account: Account | None = None,
     ) -> Plan:
         """See `Planner.plan`; reads in a thread, so that a long request holds up nobody."""
         return await anyio.to_thread.run_sync(plan_request, request, tuple(devices))
@@ -50,6 +55,7 @@ class OfflinePlanner:
         snapshot: Mapping[str, Any],
         event: Mapping[str, Any],
         devices: Sequence[DeviceCard],
+        account: Account | None = None,
     ) -> tuple[Edit, ...]:
         """See `Planner.revise`; without a ``request`` in the snapshot there is nothing to do."""
         request = snapshot.get("request")

@@ -52,7 +52,7 @@ class Found:
         title: the words around it.
         command: what is run, with its placeholders.
         mark: where the command stands.
-        place: device or ``all``; empty for any.
+        places: devices, or ``all``; none for any device.
         when: what must hold, all of it.
         parallel: starts together with the command above.
     """
@@ -60,7 +60,7 @@ class Found:
     title: str
     command: str
     mark: Mark
-    place: str = ""
+    places: tuple[str, ...] = ()
     when: tuple[When, ...] = ()
     parallel: bool = False
 

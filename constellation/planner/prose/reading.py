@@ -45,12 +45,13 @@ class _Scope:
         steps: indices of the commands that the item itself names.
         nested: True if other items stand in it.
         settled: True if it need not name a command itself.
+        spent: True once a block below it has followed from it.
     """
 
     level: int
     text: str = ""
     mark: Mark = START
-    place: str = ""
+    places: tuple[str, ...] = ()
     when: tuple[When, ...] = ()
     at_once: bool = False
     forbidden: bool = False
@@ -59,6 +60,7 @@ class _Scope:
     steps: list[int] = field(default_factory=list)
     nested: bool = False
     settled: bool = False
+    spent: bool = False
 
 
 class Reader:
@@ -130,7 +132,7 @@ class Reader:
         sibling = None
         while self._items and self._items[-1].level >= block.level:
             sibling = self._items.pop()
-        if self._lead is not None and not self._lead.text.endswith(":"):
+        if self._lead is not None and (self._lead.spent or not self._lead.text.endswith(":")):
             self._lead = None
         self._leave(block.level)
         same = sibling and sibling.level == block.level and sibling.ordered == block.ordered
@@ -144,7 +146,7 @@ class Reader:
             ordered=block.ordered,
             at_once=any(above.at_once for above in self._scopes()),
             # Who goes through numbered steps stays where the last one led.
-            place=sibling.place if sibling and same and block.ordered else "",
+            places=sibling.places if sibling and same and block.ordered else (),
         )
         for above in self._items:
             above.nested = above.settled = True
@@ -167,6 +169,7 @@ class Reader:
                 self._refuse(mark, command)
             else:
                 self._add(above.text, command, mark)
+        above.spent = True
 
     def _scripts(self, block: Block, above: _Scope) -> list[tuple[Mark, str]]:
         """The commands of a fenced block, each with its place."""
@@ -219,12 +222,12 @@ class Reader:
                     "Split it.",
                     "warning",
                 )
-            for offset, command in sentence.commands:
+            for number, (offset, command) in enumerate(sentence.commands):
                 mark = block.mark_at(offset)
                 if sentence.forbidden or self._is_forbidden():
                     self._refuse(mark, command)
                 else:
-                    self._add(sentence.text, command, mark)
+                    self._add(sentence.text, command, mark, joined=number in sentence.joined)
             for offset, command in sentence.mentioned:
                 self._findings.add(
                     block.mark_at(offset),
@@ -246,13 +249,13 @@ class Reader:
         """Let what a sentence says hold for its scope, until the next one says otherwise."""
         mark = block.mark_at(sentence.start)
         scope.text = sentence.text
-        if sentence.place:
-            scope.place = sentence.place
-            if sentence.guessed:
+        if sentence.places:
+            scope.places = sentence.places
+            for name in sentence.guessed:
                 self._findings.add(
                     mark,
                     "prose.place",
-                    f"{sentence.place!r} is taken for the name of a device.",
+                    f"{name!r} is taken for the name of a device.",
                     "Put the device's own name there, or another 'on' into the draft.",
                     "warning",
                 )
@@ -287,9 +290,9 @@ class Reader:
         within = self._items[len(around) :]
         return [*self._headings, *around, self._lead, *within]
 
-    def _add(self, title: str, command: str, mark: Mark) -> None:
+    def _add(self, title: str, command: str, mark: Mark, *, joined: bool = False) -> None:
         scopes = self._scopes()
-        places = [scope.place for scope in scopes if scope.place]
+        places = [scope.places for scope in scopes if scope.places]
         conditions: dict[When, None] = {}
         for when in (each for scope in scopes for each in scope.when):
             # The other branch of what a heading says takes its place.
@@ -302,10 +305,20 @@ class Reader:
                 title=_short(title.replace("`", "").rstrip(" :.")) or command.splitlines()[0],
                 command=command,
                 mark=mark,
-                place=places[-1] if places else "",
+                places=places[-1] if places else (),
                 when=tuple(conditions),
+                parallel=joined and self._may_join(conditions),
             )
         )
+
+    def _may_join(self, conditions: Collection[When]) -> bool:
+        """True if a step can start together with the one before: it does not look at its result."""
+        if not self._steps:
+            return False
+        first = len(self._steps) - 1
+        while first and self._steps[first].parallel:
+            first -= 1
+        return not any(isinstance(each, OnResult) and each.step >= first for each in conditions)
 
     def _refuse(self, mark: Mark, command: str) -> None:
         self.refused.append((mark, command))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from .commands import is_command
@@ -12,7 +12,8 @@ from .draft import OnResult
 _CODE = re.compile(r"(`+)(.+?)\1")
 _END = re.compile(r"(?<=[.!?;])\s+")
 _IF = re.compile(
-    r"(?:and\s+|then\s+|but\s+|only\s+)?(?:if|when|whenever|in case|should)\s+"
+    r"(?:(?:and|then|but|only|now|also|next|first|finally|afterwards|after that|meanwhile"
+    r"|at the same time|in parallel),?\s+)*(?:if|when|whenever|in case|should)\s+"
     r"(?P<words>.+?)(?:,\s*(?:then\s+)?|\s+then\s+|:\s*|\s*$)",
     re.IGNORECASE,
 )
@@ -29,7 +30,11 @@ _LIKELY = re.compile(
     r"[^`]*$",
     re.IGNORECASE,
 )
-_AND = re.compile(r"\s*(?:,|and|then|,?\s*and then|,\s*then|;)\s*", re.IGNORECASE)
+_AND = re.compile(
+    r"\s*(?:,|and|then|,?\s*and then|,\s*then|;)\s*"
+    r"(?:,?\s*(?:at the same time|in parallel|simultaneously|concurrently|meanwhile)\s*,?\s*)?",
+    re.IGNORECASE,
+)
 _NOUNS = "servers?|hosts?|machines?|nodes?|box(?:es)?|laptops?|desktops?|workstations?|devices?"
 _PLACE = re.compile(
     r"\b(?:on|onto|log ?in(?:to| to)|log on to|connect to|ssh (?:in)?to|ssh to)\s+"
@@ -51,6 +56,23 @@ _HOST = re.compile(r"[A-Za-z-]\d+$")
 _AT_ONCE = re.compile(
     r"\b(?:in parallel|at the same time|at once|simultaneously|in any order|concurrently)\b", re.I
 )
+# What begins a command that starts together with the one before it.
+_MEANWHILE = re.compile(
+    r"(?:(?:and|then|but|also),?\s+)?"
+    r"(?:(?P<among>in parallel|simultaneously|concurrently)(?!\s*:)"
+    r"|at the same time|meanwhile|in the meantime|while (?:that|this|it) runs)\b",
+    re.IGNORECASE,
+)
+_TOGETHER = re.compile(
+    r"\s*(?:both\s+|all\s+)?(?:in parallel|at the same time|simultaneously|concurrently|at once)\b",
+    re.IGNORECASE,
+)
+# "on web-1, web-2 and `db-1`"
+_NEXT_PLACE = re.compile(
+    r"\s*(?:, and|,|and|as well as)\s+(?:also\s+)?`?(?P<name>[A-Za-z0-9](?:[\w.-]*[A-Za-z0-9])?)`?",
+    re.IGNORECASE,
+)
+_ALSO_ON = re.compile(r"\s*(?:,|and|as well as|, and)\s*(?:also\s+)?", re.IGNORECASE)
 _FAILED = re.compile(
     r"(?:it|this|that|(?:the|this) (?:command|check|step|test)|the previous step)\s+"
     r"(?:fails|failed|does not work|doesn't work|did not work|errors|returns an error|"
@@ -91,9 +113,11 @@ class Sentence:
         forbidden: True if it says not to.
         condition: the words after "if"; empty for none.
         otherwise: True if it is the other branch of the condition before.
-        place: a device's name, or ``all``; empty for none.
-        guessed: True if the place is a description, and no device's name.
+        places: names of devices, or ``all``; none if it says nothing of that.
+        guessed: those of them that are descriptions, and no device's name.
         at_once: True if it says that things may happen together.
+        joined: which of its commands start together with the one before, counted from 0; the first
+            one with that of the sentence before.
         leads_elsewhere: True if it says to go on in another place of the guide.
     """
 
@@ -103,9 +127,10 @@ class Sentence:
     forbidden: bool = False
     condition: str = ""
     otherwise: bool = False
-    place: str = ""
-    guessed: bool = False
+    places: tuple[str, ...] = ()
+    guessed: tuple[str, ...] = ()
     at_once: bool = False
+    joined: frozenset[int] = frozenset()
     mentioned: tuple[tuple[int, str], ...] = ()
     leads_elsewhere: bool = False
 
@@ -145,19 +170,21 @@ def _read(text: str, veiled: str, start: int, devices: Collection[str]) -> Sente
         condition = ""
     forbidden = warns(veiled[slice(*doing)].partition("`")[0])
     found = list(_commands(text, doing, forbidden))
-    place, guessed = _place(text, devices)
+    places = list(_places(text, devices))
+    said = [(at, code) for at, code, is_said in found if is_said]
     return Sentence(
         text=text.strip(),
         start=start + begin,
-        commands=tuple((start + at, code) for at, code, said in found if said),
-        mentioned=tuple((start + at, code) for at, code, said in found if not said),
+        commands=tuple((start + at, code) for at, code in said),
+        mentioned=tuple((start + at, code) for at, code, is_said in found if not is_said),
         leads_elsewhere=bool(_ELSEWHERE.search(veiled)),
         forbidden=forbidden,
         condition=condition.strip(" .:;,"),
         otherwise=otherwise,
-        place=place,
-        guessed=guessed,
+        places=tuple(name for name, _ in places),
+        guessed=tuple(name for name, is_guessed in places if is_guessed),
         at_once=bool(_AT_ONCE.search(veiled)),
+        joined=_joined(veiled, doing[0], said),
     )
 
 
@@ -191,24 +218,62 @@ def _commands(
         end = match.end()
 
 
-def _place(text: str, devices: Collection[str]) -> tuple[str, bool]:
+def _joined(veiled: str, start: int, said: Sequence[tuple[int, str]]) -> frozenset[int]:
+    """Which commands start together with the one before them."""
+    if not said:
+        return frozenset()
+    ends = [at + len(code) + 1 for at, code in said]
+    leading = _MEANWHILE.match(veiled, start)
+    if len(said) > 1 and ((leading and leading["among"]) or _TOGETHER.match(veiled, ends[-1])):
+        return frozenset(range(1, len(said)))
+    between = (
+        number
+        for number in range(1, len(said))
+        if _MEANWHILE.search(veiled, ends[number - 1], said[number][0])
+    )
+    return frozenset({0} if leading else ()) | frozenset(between)
+
+
+def _places(text: str, devices: Collection[str]) -> Iterator[tuple[str, bool]]:
+    """The first place, and those that stand beside it; each with whether it is a guess."""
     known = {name.lower(): name for name in devices}
+    end = -1
     for match in _PLACE.finditer(text):
-        if match["every"]:
-            return "all", False
-        stated = match["named"] or match["code"] or match["word"]
-        if stated and stated.lower() in known:
-            return known[stated.lower()], False
-        if stated and (match["named"] or match["code"]):
-            return stated, bool(known)
-        if stated and _HOST.search(stated):
-            return stated, True
-        if match["role"]:
-            role = match["role"].lower().replace(" ", "-")
-            name = f"{role}-{match['noun'].lower()}"
-            found = known.get(name) or known.get(role)
-            return found or name, not found
-    return "", False
+        if end >= 0 and not _ALSO_ON.fullmatch(text[end : match.start()]):
+            return
+        found = _place(match, known)
+        if found is None:
+            if end >= 0:
+                return
+            continue
+        yield found
+        if found[0] == "all":
+            return
+        end = match.end()
+        for also in _NEXT_PLACE.finditer(text, end):
+            name = also["name"].lower()
+            if also.start() != end or not (name in known or _HOST.search(name)):
+                break
+            yield known.get(name, also["name"]), name not in known
+            end = also.end()
+
+
+def _place(match: re.Match[str], known: Mapping[str, str]) -> tuple[str, bool] | None:
+    if match["every"]:
+        return "all", False
+    stated = match["named"] or match["code"] or match["word"]
+    if stated and stated.lower() in known:
+        return known[stated.lower()], False
+    if stated and (match["named"] or match["code"]):
+        return stated, bool(known)
+    if stated and _HOST.search(stated):
+        return stated, True
+    if match["role"]:
+        role = match["role"].lower().replace(" ", "-")
+        name = f"{role}-{match['noun'].lower()}"
+        found = known.get(name) or known.get(role)
+        return found or name, not found
+    return None
 
 
 def on_result(condition: str) -> OnResult | None:

@@ -187,7 +187,7 @@ class _Guide:
             title=told.title or told.command.splitlines()[0],
             command=told.command.strip(),
             mark=mark,
-            place=told.device,
+            places=(told.device,) if told.device else (),
             when=when,
             parallel=told.at_once and before > 0,
         )

@@ -97,8 +97,10 @@ class _Writer:
         }
         if filled.variables:
             step["with"] = {"env": self._values(filled.variables, found)}
-        if found.place or self._on:
-            step["on"] = found.place or self._on
+        if len(found.places) > 1:
+            step["on"] = list(found.places)
+        elif found.places or self._on:
+            step["on"] = found.places[0] if found.places else self._on
         conditions = list(self._conditions(found))
         if not only_looks(filled.command):
             conditions.insert(0, self._gate(name, found))
@@ -196,7 +198,7 @@ class _Writer:
         return name
 
     def _say_no_place(self) -> None:
-        nowhere = [found for found in self._draft.steps if not found.place and not self._on]
+        nowhere = [found for found in self._draft.steps if not found.places and not self._on]
         if nowhere:
             self._findings.add(
                 nowhere[0].mark,

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from anyio.from_thread import start_blocking_portal
@@ -17,17 +19,18 @@ from constellation.graph.edits import AddDependency, AddTask
 from constellation.graph.task import Dependency, Task
 from constellation.testing.chat_server import says, scripted_server
 
-CALL = says({"do": "call", "skill": "files.read", "arguments": {"path": "a.txt"}})
+READ = {"do": "call", "skill": "files.read", "arguments": {"path": "a.txt"}}
+CALL, LONG = says(READ), says(READ, tokens=2000)
 FINISH = says({"do": "finish", "text": "It says hello."})
 
 
 @contextmanager
-def running(folder: Path, model: dict[str, str]) -> Iterator[sync.Fabric]:
+def running(folder: Path, model: dict[str, Any]) -> Iterator[sync.Fabric]:
     """A hub and an agent, each a process."""
     (folder / "root").mkdir()
     (folder / "root" / "a.txt").write_text("hello")
     config = folder / "config.toml"
-    lines = [f'{key} = "{value}"' for key, value in model.items()]
+    lines = [f"{key} = {json.dumps(value)}" for key, value in model.items()]
     config.write_text("\n".join(["[assistant]", *lines]))
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("CONSTELLATION_CONFIG", str(config))
@@ -64,3 +67,24 @@ def test_without_a_model_words_are_refused(tmp_path: Path) -> None:
     error = ended.constellation.nodes["t"].error
     assert error is not None
     assert "not instructions in words" in str(error)
+
+
+def test_a_constellation_counts_and_bounds_what_its_devices_spend(tmp_path: Path) -> None:
+    look = AddTask(Task(id="look", instruction="What does a.txt say?"))
+    with scripted_server(CALL, FINISH, LONG) as server:
+        prices = {"price_in": 1.0, "price_out": 10.0}
+        model = {"model": "m", "base_url": server.url, "api_key": "k", **prices}
+        with running(tmp_path, model) as fabric:
+            fabric.submit([look]).ended()
+            (row,) = fabric.constellations(ended=True)
+            assert (row["tokens"], row["cost"]) == (200, pytest.approx(2 * 0.000991))
+            # Enough for one answer and no more.
+            work = fabric.submit([look], max_cost=0.021)
+            node = work.ended().constellation.nodes["look"]
+            rows = [each for each in fabric.constellations(ended=True) if each["id"] == work.id]
+    assert node.error is not None
+    assert node.error["code"] == "task.failed.budget"
+    assert node.error["details"]["steps"] == 1
+    assert rows[0]["max_cost"] == 0.021
+    assert 0 < rows[0]["cost"] <= 0.021
+    assert len(server.asked) == 3

@@ -165,6 +165,26 @@ def test_where(text: str, device: str | None) -> None:
     assert steps(text, cards=CARDS, on="x")[-1].on.requirement.device == (device or "x")
 
 
+@pytest.mark.parametrize(
+    ("text", "devices"),
+    [
+        ("Run `ls` on db1 and on desk.", ["db1", "desk"]),
+        ("On db1, desk and `web`, run `ls`.", ["db1", "desk", "web"]),
+        ("Run `ls` on db1 as well as web-2.", ["db1", "web-2"]),
+        ("Run `ls` on host db1 and then look.", ["db1"]),
+        ("Run `ls` on db1 and look on desk.", ["db1"]),
+    ],
+)
+def test_several_places(text: str, devices: list[str]) -> None:
+    (step,) = steps(text, cards=CARDS)
+    assert (list(step.on.names) or [step.on.requirement.device]) == devices
+
+
+def test_a_condition_before_a_block_does_not_reach_the_list_below_it() -> None:
+    text = "If it rains:\n\n```sh\nls a\n```\n\n1. Run `ls b`.\n2. Run `ls c`."
+    assert [step.condition for step in steps(text)] == ["inputs.it_rains == 'yes'", "", ""]
+
+
 def test_every_machine() -> None:
     (step,) = steps("On all servers, run `uptime`.")
     assert step.on.every
@@ -241,6 +261,18 @@ def test_conditions_of_headings_and_items_add_up() -> None:
         ("- Run `ls`.\n- If it fails, run `df`.", [False, False]),
         ("- Run `ls`.\n\nThen:\n\n- Run `df`.", [False, False]),
         ("- Run `ls`.\n  - Run `w`.\n- Run `df`.", [False, False, False]),
+        ("Run `ls`. At the same time, run `df`.", [False, True]),
+        ("Run `ls`.\n\nMeanwhile, run `touch a`. Then run `w`.", [False, True, False]),
+        (
+            "1. Run `ls`.\n2. In parallel, check the rest: `df -h`.\n3. Run `w`.",
+            [False, True, False],
+        ),
+        ("Run `ls` and, at the same time, `df`, then `w`.", [False, True, False]),
+        ("Run `ls`, `df` and `w` in parallel.", [False, True, True]),
+        ("Run `w`. Simultaneously, run `ls` and `df`.", [False, False, True]),
+        ("Run `ls` at once. Run `df`.", [False, False]),
+        ("Run `ls`. Meanwhile, if it fails, run `df`.", [False, False]),
+        ("Meanwhile, run `ls`.", [False]),
     ],
 )
 def test_what_starts_together(text: str, parallel: list[bool]) -> None:
