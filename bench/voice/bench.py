@@ -16,11 +16,11 @@ from .conversations import Cached
 from .echoes import listen
 from .endings import HESITATION_S, Verdict, cases, judge
 from .interruptions import Events, Figures, Judge
-from .link import cost_of_the_session
 from .load import cost_of_listening
 from .mixtures import Condition, streams
 from .speakers import BABBLE, SOUNDS, TEST, people
 from .television import STORY, Disturbed, disturb
+from .whole import PARTS as WHOLE
 
 _RULES = {
     "duck": "plays softly",
@@ -241,27 +241,11 @@ def _load(options: Options, report: Report) -> None:
     }
 
 
-def _link(options: Options, report: Report) -> None:
-    costs = cost_of_the_session(options.size(1_500, 100))
-    table = report.table(
-        "From the page to the agent and back", "by", "p50 ms", "p95 ms", "page sends KiB/s"
-    )
-    for name, title in (("bare", "bare websocket messages"), ("aip", "an AIP session")):
-        cost = costs[name]
-        sent = figure(cost.bytes_s / 1024)
-        table.add_row(title, figure(cost.p50_ms), figure(cost.p95_ms), sent)
-    report.data["link"] = {
-        name: {"p50_ms": cost.p50_ms, "p95_ms": cost.p95_ms, "bytes_s": cost.bytes_s}
-        for name, cost in costs.items()
-    }
-    report.notes.append("In Chromium: every 20 ms of the microphone bring one small message back.")
-
-
 _PARTS = {
     "barge-in": _barge_in,
     "television": _television,
     "endings": _endings,
     "echo": _echo,
     "load": _load,
-    "link": _link,
+    **WHOLE,
 }
