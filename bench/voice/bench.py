@@ -14,7 +14,7 @@ from constellation.errors import ConfigError
 
 from .conversations import Cached
 from .echoes import listen
-from .endings import HESITATION_S, Verdict, cases, judge
+from .endings import HESITATION_S, STAGES, Verdict, cases, judge
 from .interruptions import Events, Figures, Judge
 from .load import cost_of_listening
 from .mixtures import Condition, streams
@@ -167,6 +167,11 @@ def _endings(options: Options, report: Report) -> None:
 def _latency(report: Report, verdicts: Sequence[Verdict]) -> None:
     table = report.table("From the end of a request, ms", "until", "p50", "p95")
     report.data["latency_s"] = {}
+    for number, stage in enumerate(STAGES):
+        waits = [each.stages_s[number] for each in verdicts]
+        p50, p95 = quantile(waits, 0.5), quantile(waits, 0.95)
+        table.add_row(stage, figure(1000 * p50), figure(1000 * p95))
+        report.data["latency_s"][stage] = {"p50": p50, "p95": p95}
     for name, key in (
         ("the turn is over", "turn_s"),
         ("the answer is heard", "answer_s"),
