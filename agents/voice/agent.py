@@ -21,7 +21,7 @@ from .dialogue import Dialogue
 from .hub import Hub, connected
 from .language import mind_of
 from .live import Talk
-from .models.loading import Loaded, loaded
+from .models.loading import Loaded, feelings_of, loaded
 from .overview import Overview
 from .page import Page
 from .pipelines import Pipeline
@@ -44,6 +44,7 @@ class Wanted:
         local: the hub whose devices are the agent's hands; None for none.
         model: a language model behind ``OPENAI_BASE_URL``; empty to do without.
         pipeline: what the model is given of what was said.
+        feelings: what makes a model that tells them, as ``module:callable``; empty for none.
     """
 
     page: Address | None
@@ -53,6 +54,7 @@ class Wanted:
     local: LocalHub | None
     model: str
     pipeline: Pipeline
+    feelings: str = ""
 
 
 def serve(wanted: Wanted, say: Callable[[str], None]) -> None:
@@ -86,7 +88,12 @@ async def _serve(
         voice.keep(mean_of([enrol(shared.detector, sound) for sound in wanted.enrolments]))
     # A damaged one is better met now than at the first visitor.
     voice.load()
-    mind = partial(mind_of, model=wanted.model, pipeline=wanted.pipeline)
+    mind = partial(
+        mind_of,
+        model=wanted.model,
+        pipeline=wanted.pipeline,
+        feelings=feelings_of(wanted.feelings),
+    )
 
     def make(tasks: TaskGroup, screen: Screen, speaker: Loudspeaker) -> Talk:
         audience = Audience()

@@ -49,6 +49,13 @@ def voice(
             "said them; or with the sound, for a model that takes input_audio."
         ),
     ] = Pipeline.CASCADED,
+    feelings: Annotated[
+        str,
+        typer.Option(
+            metavar="MODULE:NAME",
+            help="For --pipeline manner: what makes a model that tells feelings by a voice.",
+        ),
+    ] = "",
     wyoming: Annotated[
         str | None,
         typer.Option(
@@ -87,6 +94,8 @@ def voice(
             "Only a language model is told more than words: name one by --model.",
             param_hint="--pipeline",
         )
+    if feelings and pipeline is not Pipeline.MANNER:
+        raise typer.BadParameter("It belongs to --pipeline manner.", param_hint="--feelings")
     settings = load_settings()
     local = LocalHub.find(settings.state_dir)
     enrolments = [read_wav(path) for path in enrol or []]
@@ -94,10 +103,10 @@ def voice(
         page = None if console else ("127.0.0.1", port)
         home = None if wyoming is None else _address(wyoming)
         voice_path = settings.state_dir / "voice" / "voiceprint.npy"
-        wanted = agent.Wanted(page, home, voice_path, enrolments, local, model, pipeline)
+        wanted = agent.Wanted(page, home, voice_path, enrolments, local, model, pipeline, feelings)
         agent.serve(wanted, typer.echo)
         return
-    outcome = recorded.run(read_wav(wav), enrolments, local, model, pipeline)
+    outcome = recorded.run(read_wav(wav), enrolments, local, model, pipeline, feelings)
     outcome.write(out, picture)
     if as_json:
         typer.echo(json.dumps([entry.plain() for entry in outcome.timeline.entries], indent=2))

@@ -112,7 +112,8 @@ _EVERYONE = re.compile(
 )
 _ONE = re.compile(
     r"(only (i|me)|nobody (else|but me))( (may|can))? (interrupt|stop)s?( you)?( now)?|"
-    r"(only listen|listen only) to me|(remember|learn|enroll?) my voice"
+    r"(only listen|listen only) to me|(remember|learn|enroll?) my voice|"
+    r"listen to (him|her|them|some(one|body) else|another (voice|person))( now)?"
 )
 
 
@@ -341,7 +342,7 @@ class Dialogue:
         if wish is Wish.EVERYONE:
             yield "Everyone may interrupt me now."
         else:
-            yield "Then say something for five seconds, please, so that I know your voice."
+            yield "Then let me hear five seconds of the voice that may interrupt me, please."
 
 
 def _wish(prompt: str) -> Wish | None:

@@ -10,22 +10,25 @@ from __future__ import annotations
 
 import base64
 import json
+import logging
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from constellation.errors import ConfigError
+from constellation.errors import AudioError, ConfigError
 from constellation.llm.chat import ModelUnavailable
 
 from . import tools
 from .dialogue import Dialogue
 from .manner import Usual, manner
 from .pipelines import Pipeline
-from .ports import Mind, Said, Working
+from .ports import Feelings, Mind, Said, Working
 from .recollection import Recollection
 from .sound import RATE_HZ, Samples, wav
 
 if TYPE_CHECKING:
     from openai import OpenAI
+
+log = logging.getLogger("constellation.agent")
 
 _SYSTEM = (
     "You are a voice agent. You are heard, not read: answer in one to three short sentences in "
@@ -55,6 +58,7 @@ class LanguageMind:
         dialogue: does what is to be done.
         model: its name on the server.
         pipeline: what it is given of what was said.
+        feelings: told of as a part of how it was said, if such a model is given.
         base_url, api_key: None takes ``OPENAI_BASE_URL`` and ``OPENAI_API_KEY``.
         timeout_s: for each answer of the model.
 
@@ -68,6 +72,7 @@ class LanguageMind:
         model: str,
         *,
         pipeline: Pipeline = Pipeline.CASCADED,
+        feelings: Feelings | None = None,
         base_url: str | None = None,
         api_key: str | None = None,
         timeout_s: float = 20.0,
@@ -75,6 +80,7 @@ class LanguageMind:
         self._dialogue = dialogue
         self._model = model
         self._pipeline = pipeline
+        self._feelings = feelings
         self._usual = Usual()
         self._recollection = Recollection(self._summarise)
         self._client = _client(base_url, api_key, timeout_s)
@@ -112,13 +118,23 @@ class LanguageMind:
             return prompt
         match self._pipeline:
             case Pipeline.MANNER:
-                notable = self._usual.notable(manner(sound, prompt))
+                notable = [*self._usual.notable(manner(sound, prompt)), *self._felt(sound)]
                 return f"({', '.join(notable)}) {prompt}" if notable else prompt
             case Pipeline.AUDIO:
                 data = base64.b64encode(wav(sound)).decode("ascii")
                 audio = {"type": "input_audio", "input_audio": {"data": data, "format": "wav"}}
                 return [{"type": "text", "text": prompt}, audio]
         return prompt
+
+    def _felt(self, sound: Samples) -> list[str]:
+        if self._feelings is None:
+            return []
+        try:
+            feeling = self._feelings.feeling(sound)
+        except AudioError as error:
+            log.warning("What was felt is not told: %s", error)
+            return []
+        return [feeling] if feeling else []
 
     def _summarise(self, summary: str, text: str) -> str:
         """A new summary of an older one and what was said since."""
@@ -160,13 +176,20 @@ class LanguageMind:
             ) from error
 
 
-def mind_of(dialogue: Dialogue, model: str, pipeline: Pipeline = Pipeline.CASCADED) -> Mind:
+def mind_of(
+    dialogue: Dialogue,
+    model: str,
+    pipeline: Pipeline = Pipeline.CASCADED,
+    feelings: Feelings | None = None,
+) -> Mind:
     """The mind to talk to: the dialogue itself, or the model of that name with it as its hands.
 
     Raises:
         ConfigError: see `LanguageMind`.
     """
-    return LanguageMind(dialogue, model, pipeline=pipeline) if model else dialogue
+    if not model:
+        return dialogue
+    return LanguageMind(dialogue, model, pipeline=pipeline, feelings=feelings)
 
 
 def _gather(calls: dict[int, dict[str, str]], part: Any) -> None:

@@ -63,6 +63,17 @@ class Speaker(Protocol):
         """
 
 
+class Feelings(Protocol):
+    """What a voice shows of feelings, which words do not."""
+
+    def feeling(self, sound: Samples) -> str:
+        """In a word or two, such as "angry"; empty if there is nothing to tell.
+
+        Raises:
+            AudioError: it cannot be told.
+        """
+
+
 class Loudspeaker(Protocol):
     """What one person hears. It tells the conversation what was `Played`."""
 

@@ -10,6 +10,7 @@ import heapq
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from time import perf_counter
 
@@ -24,7 +25,7 @@ from .events import HangUp, Tick
 from .features import BLOCK
 from .hub import connected
 from .language import mind_of
-from .models.loading import loaded
+from .models.loading import feelings_of, loaded
 from .picture import svg
 from .pipelines import Pipeline
 from .player import Player
@@ -77,6 +78,31 @@ class Desk:
         return heapq.heappop(self._found)[2]
 
 
+def exchanged(
+    blocks: Iterator[Samples], conversation: Conversation, player: Player, desk: Desk
+) -> Iterator[NDArray[np.float32]]:
+    """Play blocks of sound to the agent until both have come to rest.
+
+    Yields:
+        (BLOCK, 2) samples: what the microphone heard, and what the person heard.
+    """
+    over_s = 0.0
+    for at in count(1):
+        block = next(blocks, None)
+        if block is None:
+            if over_s >= _LONGEST_END_S or _at_rest(conversation, desk):
+                break
+            over_s += _BLOCK_S
+            block = _SILENCE
+        spoken, played = player.render(BLOCK)
+        _catch_up(conversation, desk, at * _BLOCK_S)
+        conversation.hear(block, desk.now)
+        if played is not None:
+            conversation.handle(played, desk.now)
+        yield np.stack([block, spoken], axis=1)
+    conversation.handle(HangUp(), desk.now)
+
+
 def converse(
     recording: Samples, conversation: Conversation, player: Player, desk: Desk
 ) -> NDArray[np.float32]:
@@ -85,21 +111,8 @@ def converse(
     Returns:
         (n, 2) samples: what the microphone heard, and what the person heard.
     """
-    heard = []
-    blocks = np.pad(recording, (0, -len(recording) % BLOCK)).reshape(-1, BLOCK)
-    at = 0
-    while at < len(blocks) or not _at_rest(conversation, desk):
-        if at >= len(blocks) + _LONGEST_END_S / _BLOCK_S:
-            break
-        block = blocks[at] if at < len(blocks) else _SILENCE
-        at += 1
-        spoken, played = player.render(BLOCK)
-        _catch_up(conversation, desk, at * _BLOCK_S)
-        conversation.hear(block, desk.now)
-        if played is not None:
-            conversation.handle(played, desk.now)
-        heard.append(np.stack([block, spoken], axis=1))
-    conversation.handle(HangUp(), desk.now)
+    blocks = iter(np.pad(recording, (0, -len(recording) % BLOCK)).reshape(-1, BLOCK))
+    heard = list(exchanged(blocks, conversation, player, desk))
     return np.concatenate(heard) if heard else np.zeros((0, 2), np.float32)
 
 
@@ -145,6 +158,7 @@ def run(
     local: LocalHub | None,
     model: str = "",
     pipeline: Pipeline = Pipeline.CASCADED,
+    feelings: str = "",
 ) -> Outcome:
     """Talk to the agent with a recording and the models of this machine.
 
@@ -154,6 +168,7 @@ def run(
         local: the hub whose devices are the agent's hands; None for none.
         model: a language model behind ``OPENAI_BASE_URL``; empty to do without.
         pipeline: what the model is given of what was said.
+        feelings: what makes a model that tells them, as ``module:callable``; empty for none.
 
     Raises:
         AudioError: an enrolment has too little voice in it.
@@ -166,7 +181,7 @@ def run(
         hands = None if local is None else stack.enter_context(connected(local))
         prints = [enrol(shared.detector, sound) for sound in enrolments]
         ears = Listener(shared.detector, mean_of(prints) if prints else None)
-        mind = mind_of(Dialogue(hands), model, pipeline)
+        mind = mind_of(Dialogue(hands), model, pipeline, feelings_of(feelings))
         player, desk = Player(), Desk()
         conversation = Conversation(ears, shared.models, mind, player, desk, told=timeline.note)
         return Outcome(timeline, converse(recording, conversation, player, desk))

@@ -3,7 +3,7 @@
 Real speech of people that the personalised detector was not trained with comes from Debian packages
 (``python -m bench.voice packages`` names them); ``--set sounds=FOLDER`` says where they lie, if not
 in ``/usr/share``. ``--set only=PART`` takes one part: barge-in, television, endings, echo,
-load or link.
+load, ear, hour, talks or link.
 """
 
 from .bench import run

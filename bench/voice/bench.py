@@ -14,13 +14,13 @@ from constellation.errors import ConfigError
 
 from .conversations import Cached
 from .echoes import listen
-from .endings import HESITATION_S, Verdict, cases, judge
+from .endings import HESITATION_S, STAGES, Verdict, cases, judge
 from .interruptions import Events, Figures, Judge
-from .link import cost_of_the_session
 from .load import cost_of_listening
 from .mixtures import Condition, streams
 from .speakers import BABBLE, SOUNDS, TEST, people
 from .television import STORY, Disturbed, disturb
+from .whole import PARTS as WHOLE
 
 _RULES = {
     "duck": "plays softly",
@@ -167,6 +167,11 @@ def _endings(options: Options, report: Report) -> None:
 def _latency(report: Report, verdicts: Sequence[Verdict]) -> None:
     table = report.table("From the end of a request, ms", "until", "p50", "p95")
     report.data["latency_s"] = {}
+    for number, stage in enumerate(STAGES):
+        waits = [each.stages_s[number] for each in verdicts]
+        p50, p95 = quantile(waits, 0.5), quantile(waits, 0.95)
+        table.add_row(stage, figure(1000 * p50), figure(1000 * p95))
+        report.data["latency_s"][stage] = {"p50": p50, "p95": p95}
     for name, key in (
         ("the turn is over", "turn_s"),
         ("the answer is heard", "answer_s"),
@@ -241,27 +246,11 @@ def _load(options: Options, report: Report) -> None:
     }
 
 
-def _link(options: Options, report: Report) -> None:
-    costs = cost_of_the_session(options.size(1_500, 100))
-    table = report.table(
-        "From the page to the agent and back", "by", "p50 ms", "p95 ms", "page sends KiB/s"
-    )
-    for name, title in (("bare", "bare websocket messages"), ("aip", "an AIP session")):
-        cost = costs[name]
-        sent = figure(cost.bytes_s / 1024)
-        table.add_row(title, figure(cost.p50_ms), figure(cost.p95_ms), sent)
-    report.data["link"] = {
-        name: {"p50_ms": cost.p50_ms, "p95_ms": cost.p95_ms, "bytes_s": cost.bytes_s}
-        for name, cost in costs.items()
-    }
-    report.notes.append("In Chromium: every 20 ms of the microphone bring one small message back.")
-
-
 _PARTS = {
     "barge-in": _barge_in,
     "television": _television,
     "endings": _endings,
     "echo": _echo,
     "load": _load,
-    "link": _link,
+    **WHOLE,
 }

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
+from numpy.typing import NDArray
+
 from agents.voice.conversation import Conversation
 from agents.voice.events import Announce, CommitAnswer, Event, Instruction
 from agents.voice.player import Player
@@ -45,10 +48,12 @@ class Notes:
     Attributes:
         at_s: by kind of event or instruction, the times.
         heard: the texts of answers as far as they were heard, and whether they were cut.
+        sound: (n, 2) samples: what the microphone heard, and what the person heard.
     """
 
     at_s: dict[type[object], list[float]] = field(default_factory=dict)
     heard: list[tuple[str, bool]] = field(default_factory=list)
+    sound: NDArray[np.float32] = field(default_factory=lambda: np.zeros((0, 2), np.float32))
 
     def note(self, what: Event | Instruction, now: float) -> None:
         """Take in an event or instruction."""
@@ -71,5 +76,5 @@ def talk(ears: Listener, models: Models, recording: Samples, *, announce: str = 
     conversation = Conversation(ears, models, Brief(), player, desk, told=notes.note)
     if announce:
         conversation.handle(Announce(announce), 0.0)
-    converse(recording, conversation, player, desk)
+    notes.sound = converse(recording, conversation, player, desk)
     return notes

@@ -13,7 +13,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from agents.voice.events import CommitTurn, Play, RetractTurn
+from agents.voice.events import (
+    CommitTurn,
+    Examine,
+    Generate,
+    Play,
+    RetractTurn,
+    Synthesised,
+    Token,
+)
 from agents.voice.manner import manner
 from agents.voice.ports import Models, Speaker
 from agents.voice.pvad import Listener, Model
@@ -29,6 +37,8 @@ _AFTER_S = 4.0
 _PREROLL_S = 0.6
 _LOOK_S = 0.2
 
+# From the end of a request to its answer.
+STAGES = ("a pause is noticed", "the words are known", "there is an answer", "it is sound")
 COMPLETE = (
     "How much disk space is free on the server?",
     "Read the file notes dot text on my desk machine.",
@@ -109,6 +119,7 @@ class Verdict:
         silence: that of half a second of silence alone.
         turn_s: from the pause until the turn was over for good.
         answer_s: from the pause until the answer was heard.
+        stages_s: on the way to that answer, from the pause until each was done; see `STAGES`.
         manner_s: what it takes to tell how the request was said.
     """
 
@@ -118,6 +129,7 @@ class Verdict:
     silence: bool
     turn_s: float
     answer_s: float
+    stages_s: tuple[float, ...]
     manner_s: float
 
 
@@ -145,8 +157,24 @@ def judge(case: Case, detector: Model, models: Models) -> Verdict:
         silence=case.complete,
         turn_s=turn_s,
         answer_s=_first(notes, Play, retracted) - pause_s,
+        stages_s=tuple(at - pause_s for at in _stages(notes, _first(notes, Play, retracted))),
         manner_s=_manner_s(case.samples[: case.pause]),
     )
+
+
+def _stages(notes: Notes, play: float) -> Iterator[float]:
+    """When each of `STAGES` was done for the answer that began to play."""
+    examined, generated = _last(notes, Examine, play), _last(notes, Generate, play)
+    token = _first(notes, Token, generated - 1e-9)
+    yield examined
+    # An answer begins when its words are known.
+    yield generated
+    yield token
+    yield _first(notes, Synthesised, token - 1e-9)
+
+
+def _last(notes: Notes, kind: type[object], until: float) -> float:
+    return max((at for at in notes.times(kind) if at <= until), default=float("inf"))
 
 
 def _manner_s(sound: Samples) -> float:

@@ -6,9 +6,12 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib import import_module
 from typing import TypeVar
 
-from ..ports import Models
+from constellation.errors import ConfigError
+
+from ..ports import Feelings, Models
 from ..pvad import Model
 from .moonshine import Moonshine
 from .piper import Piper
@@ -54,3 +57,22 @@ def loaded(progress: Callable[[str], None] = lambda name: None) -> Iterator[Load
         yield Loaded(detecting.result(), models)
     finally:
         speaker.close()
+
+
+def feelings_of(named: str) -> Feelings | None:
+    """A model of feelings, made by what is named as ``module:callable``; None for no name.
+
+    Raises:
+        ConfigError: there is nothing of that name, or it cannot be made.
+    """
+    if not named:
+        return None
+    module, _, name = named.partition(":")
+    try:
+        made: Feelings = getattr(import_module(module), name)()
+    except (ImportError, AttributeError, ValueError, TypeError) as error:
+        raise ConfigError(
+            f"The model of feelings {named!r} cannot be made: {error}.",
+            remedy="Name something that can be called, such as my_package.my_module:MyModel.",
+        ) from error
+    return made

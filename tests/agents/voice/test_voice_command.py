@@ -30,6 +30,7 @@ def test_recording_that_is_none_is_refused_before_anything_is_loaded(tmp_path: P
         (["--wav", "a.wav", "--out", "nowhere/a.wav"], "nowhere"),
         (["--wyoming", "nonsense"], "nonsense"),
         (["--pipeline", "audio"], "--model"),
+        (["--feelings", "a:B"], "--pipeline manner"),
     ],
 )
 def test_arguments_that_would_be_ignored_are_refused(arguments: list[str], told: str) -> None:

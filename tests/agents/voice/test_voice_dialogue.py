@@ -268,6 +268,7 @@ def test_stop_with_nothing_to_stop(fabric: Fabric) -> None:
         ("Nobody else can interrupt.", Wish.ONE),
         ("Listen only to me.", Wish.ONE),
         ("Learn my voice.", Wish.ONE),
+        ("Listen to somebody else now.", Wish.ONE),
     ],
 )
 def test_who_may_interrupt_is_changed_by_words(prompt: str, wish: Wish) -> None:

@@ -16,10 +16,11 @@ from voices import Voice
 
 from agents.voice.dialogue import Asked, Dialogue, Outcome
 from agents.voice.language import LanguageMind
+from agents.voice.models.loading import feelings_of
 from agents.voice.pipelines import Pipeline
 from agents.voice.ports import Said, Working
-from agents.voice.sound import RATE_HZ
-from constellation.errors import ConfigError
+from agents.voice.sound import RATE_HZ, Samples
+from constellation.errors import AudioError, ConfigError
 from constellation.llm.chat import ModelUnavailable
 from constellation.testing.chat_server import Reply, ScriptedServer, fails, says, scripted_server
 
@@ -215,6 +216,49 @@ def test_model_is_told_how_it_was_said() -> None:
         assert "In brackets" in server.asked[-1]["messages"][0]["content"]
         list(model.answer("Typed, not spoken.", []))
         assert last_content(server) == "Typed, not spoken."
+
+
+class Mood:
+    """Feels what it is told to."""
+
+    def __init__(self, *moods: str | AudioError) -> None:
+        self.moods = list(moods)
+
+    def feeling(self, sound: Samples) -> str:
+        mood = self.moods.pop(0)
+        if isinstance(mood, AudioError):
+            raise mood
+        return mood
+
+
+def test_model_is_told_what_is_felt_if_that_is_known() -> None:
+    voice = Voice(120, 1.0).says(2, seed=1)
+    mood = Mood("angry", "", AudioError("It is too short."))
+    with scripted_server(says("Oh."), says("Oh."), says("Oh.")) as server:
+        model = LanguageMind(
+            Dialogue(Disk()),
+            "m",
+            pipeline=Pipeline.MANNER,
+            feelings=mood,
+            base_url=server.url,
+            api_key="none",
+        )
+        for told in ("(angry) Is it done already now?", *2 * ("Is it done already now?",)):
+            list(model.answer("Is it done already now?", [], voice))
+            assert last_content(server) == told
+
+
+def test_model_of_feelings_is_named() -> None:
+    assert feelings_of("") is None
+    assert isinstance(feelings_of(f"{__name__}:Mood"), Mood)
+    for wrong in (
+        "nonsense",
+        "no.such.module:Mood",
+        f"{__name__}:Temper",
+        f"{__name__}:voice_rate",
+    ):
+        with pytest.raises(ConfigError, match="cannot be made"):
+            feelings_of(wrong)
 
 
 def test_model_that_hears_is_given_the_sound() -> None:

@@ -1,0 +1,67 @@
+"""How soon a person who interrupts hears the agent fall silent, in the sound that it plays."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from agents.voice.ports import Models
+from agents.voice.pvad import Listener, Model, enrol
+from agents.voice.sound import RATE_HZ, Samples
+
+from .conversations import talk
+from .mixtures import noise
+from .speakers import Person
+from .television import STORY
+
+_BEFORE_S, _SPEAKS_S, _AFTER_S = 5.0, 2.5, 1.0
+_QUIET_DB = 25.0
+# Between words the synthesiser's sound is never nothing at all for so long.
+_SILENT = RATE_HZ // 10
+
+
+@dataclass(frozen=True, slots=True)
+class Reaction:
+    """To one interruption, seconds from its first sound; infinity for never."""
+
+    softer_s: float
+    silent_s: float
+
+
+def reactions(
+    people: Sequence[Person], detector: Model, models: Models, times: int
+) -> Iterator[Reaction]:
+    """Let each person interrupt a story so many times."""
+    for number, person in enumerate(people):
+        voiceprint = enrol(detector, person.enrolment)
+        rng = np.random.default_rng(number)
+        for _ in range(times):
+            spoken = person.speech(round(_SPEAKS_S * RATE_HZ), rng)
+            recording = _between(spoken)
+            recording = recording + noise(len(recording), _QUIET_DB, rng)
+            notes = talk(Listener(detector, voiceprint), models, recording, announce=STORY)
+            yield _reaction(notes.sound[:, 1])
+
+
+def _between(spoken: Samples) -> Samples:
+    before, after = (np.zeros(round(each * RATE_HZ), np.float32) for each in (_BEFORE_S, _AFTER_S))
+    return np.concatenate([before, spoken, after])
+
+
+def _reaction(heard: NDArray[np.float32]) -> Reaction:
+    begin = round(_BEFORE_S * RATE_HZ)
+    after = heard[begin : begin + round((_SPEAKS_S + _AFTER_S) * RATE_HZ)]
+    before = np.sqrt(np.mean(heard[begin - 2 * RATE_HZ : begin] ** 2))
+    blocks = after[: len(after) // _SILENT * _SILENT].reshape(-1, _SILENT)
+    levels = np.sqrt(np.mean(blocks**2, axis=1))
+    softer = _first(levels < before / 3) * _SILENT
+    zeros = np.convolve(after == 0, np.ones(_SILENT), "valid") > _SILENT - 0.5
+    return Reaction(softer / RATE_HZ, _first(zeros) / RATE_HZ)
+
+
+def _first(where: NDArray[np.bool_]) -> float:
+    (found,) = np.nonzero(where)
+    return float(found[0]) if len(found) else float("inf")

@@ -1,0 +1,39 @@
+"""The parts of the voice agent's bench that look at it as a whole, at their smallest."""
+
+from __future__ import annotations
+
+import shutil
+from importlib.util import find_spec
+
+import numpy as np
+import pytest
+
+from agents.voice.sound import RATE_HZ
+from bench.voice.ear import _reaction
+from bench.voice.hour import an_hour
+from bench.voice.link import cost_of_the_session
+
+
+def test_minute_of_conversation_loses_nothing() -> None:
+    hour = an_hour(1)
+    assert hour.said == hour.turns == hour.answers == 6
+    assert hour.late_s == pytest.approx(hour.early_s, abs=0.05)
+
+
+def test_reaction_is_found_in_what_was_played() -> None:
+    rng = np.random.default_rng(0)
+    heard = rng.standard_normal(9 * RATE_HZ).astype(np.float32)
+    heard[round(5.2 * RATE_HZ) :] *= 0.2
+    heard[round(5.5 * RATE_HZ) :] = 0
+    found = _reaction(heard)
+    assert found.softer_s == pytest.approx(0.2, abs=0.01)
+    assert found.silent_s == pytest.approx(0.5, abs=0.01)
+    assert _reaction(np.ones(9 * RATE_HZ, np.float32)).silent_s == float("inf")
+
+
+@pytest.mark.full
+def test_session_costs_a_tenth_of_the_bytes() -> None:
+    if shutil.which("chromium") is None or find_spec("playwright") is None:
+        pytest.skip("Chromium or playwright is not installed")
+    costs = cost_of_the_session(50)
+    assert 1.0 < costs["aip"].bytes_s / costs["bare"].bytes_s < 1.15
