@@ -6,9 +6,10 @@ import logging
 import os
 import random
 import signal
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import suppress
 from functools import partial
+from typing import Any, TypeAlias
 
 import anyio
 
@@ -41,6 +42,9 @@ TELL_AFTER_S = 5.0
 
 log = logging.getLogger("constellation.agent")
 
+# Something that an agent does beside its tasks, with its connection.
+Beside: TypeAlias = Callable[[Link], Coroutine[Any, Any, None]]
+
 
 class Service:
     """An agent and its connection.
@@ -49,7 +53,7 @@ class Service:
         ready: called when the hub has first taken the device in.
         registry: the device's skills; those of tool servers come and go.
         linked: called when the hub can be reached again (True), or no longer (False).
-        sources: see `run_agent`.
+        sources, beside: see `run_agent`.
 
     Attributes:
         link: the connection; set before it is open.
@@ -64,7 +68,9 @@ class Service:
         registry: Registry,
         linked: Callable[[bool], None],
         sources: Sequence[SkillSource],
+        beside: Sequence[Beside],
     ) -> None:
+        self._beside = beside
         self._settings = settings
         self._linked = linked
         self._registry = registry
@@ -127,6 +133,9 @@ class Service:
                 tasks.start_soon(server.run)
             for source in self._sources:
                 tasks.start_soon(source, self._registry, self._note_change)
+            if self.link is not None:
+                for each in self._beside:
+                    tasks.start_soon(each, self.link)
             tasks.start_soon(self._calm_watchdog)
             notify("READY=1")
             await anext(signals)
@@ -191,6 +200,7 @@ async def run_agent(
     *,
     skills: Sequence[AnySkill] = (),
     sources: Sequence[SkillSource] = (),
+    beside: Sequence[Beside] = (),
     policy: Policy | None = None,
     ready: Callable[[], None] = lambda: None,
     linked: Callable[[bool], None] = lambda up: None,
@@ -201,6 +211,7 @@ async def run_agent(
         settings: what to be.
         skills: to publish beside those that the settings name.
         sources: of skills that come and go while the agent runs.
+        beside: runs while the agent does, with its connection; never ends by itself.
         policy: what holds if the settings name no file; None for the defaults.
         ready: called when the hub has first taken the device in.
         linked: called when the hub can be reached, and when it no longer can; on the event loop.
@@ -241,7 +252,7 @@ async def run_agent(
             hub_time=hub_time,
             traces=AttemptTraces(tracer, settings.name, hub_time) if tracer else None,
         )
-        service = Service(settings, agent, handover, ready, registry, linked, sources)
+        service = Service(settings, agent, handover, ready, registry, linked, sources, beside)
         try:
             introduction = await introduce(settings)
             async with connect(
@@ -270,6 +281,7 @@ def serve(
     *,
     skills: Sequence[AnySkill] = (),
     sources: Sequence[SkillSource] = (),
+    beside: Sequence[Beside] = (),
     ready: Callable[[], None] = lambda: None,
     linked: Callable[[bool], None] = lambda up: None,
 ) -> int:
@@ -278,7 +290,15 @@ def serve(
     Raises:
         ConstellationError: see `run_agent`.
     """
-    main = partial(run_agent, settings, skills=skills, sources=sources, ready=ready, linked=linked)
+    main = partial(
+        run_agent,
+        settings,
+        skills=skills,
+        sources=sources,
+        beside=beside,
+        ready=ready,
+        linked=linked,
+    )
     calm_collector()
     anyio.run(main, backend_options=loop_options())
     if threads_are_busy():

@@ -17,6 +17,7 @@ import anyio
 
 from constellation.aip.client import Link, connect
 from constellation.aip.inbox import Event, Events
+from constellation.aip.pipes import IncomingStream
 from constellation.aip.session import State
 from constellation.aip.trust import trusting
 from constellation.config import LocalHub, Settings
@@ -42,6 +43,8 @@ class HubClient:
     def __init__(self, link: Link, url: str) -> None:
         self._link = link
         self.url = url
+        self._shown: dict[int, IncomingStream] = {}
+        link.streams.takers["live"] = self._take_live
         self._listeners: list[Callable[[bool], None]] = []
 
     async def ask(self, verb: str, **params: Any) -> dict[str, Any]:
@@ -146,6 +149,26 @@ class HubClient:
         """
         await self._link.ready()
         return await self._link.artifacts.get(digest, file)
+
+    @asynccontextmanager
+    async def live(self, device: str, name: str) -> AsyncIterator[IncomingStream]:
+        """What a device shows as it happens, such as a camera: items, as they come, while the
+        context is open. The ``type`` in its meta says what they are.
+
+        Iterating over it raises `SessionLost` when the hub was restarted.
+
+        Raises:
+            UnknownDeviceError: there is no such live stream.
+        """
+        number = (await self.ask("watch", device=device, name=name))["stream"]
+        stream = self._shown.pop(number)
+        try:
+            yield stream
+        finally:
+            stream.refuse()
+
+    def _take_live(self, stream: IncomingStream) -> None:
+        self._shown[stream.number] = stream
 
     @contextmanager
     def link_told(self, told: Callable[[bool], None]) -> Iterator[None]:

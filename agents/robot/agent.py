@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..service import serve
+from ..service import Beside, serve
 from ..settings import AgentSettings
 from .controller import Controller
 from .inference import Inference
@@ -70,7 +70,10 @@ def assemble(
 
 
 def serve_robot(
-    assembly: Assembly, settings: AgentSettings, ready: Callable[[], None] = lambda: None
+    assembly: Assembly,
+    settings: AgentSettings,
+    ready: Callable[[], None] = lambda: None,
+    beside: Sequence[Beside] = (),
 ) -> int:
     """Serves a robot as a device until SIGTERM or SIGINT, and brings it to rest.
 
@@ -86,6 +89,7 @@ def serve_robot(
         return serve(
             settings,
             skills=robot_skills(assembly.pilot),
+            beside=beside,
             ready=ready,
             linked=assembly.pilot.linked,
         )

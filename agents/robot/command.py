@@ -26,6 +26,7 @@ from .settings import Settings, WhenLost
 
 if TYPE_CHECKING:
     from .agent import Assembly
+    from .camera import Cameras
     from .exports import Writer
     from .pilot import Driven
     from .recording import Recorder
@@ -80,8 +81,15 @@ def robot(
         typer.Option(help="Record what it does: lerobot:FOLDER or rerun:FILE, which is not there."),
     ] = None,
     camera: Annotated[
-        bool, typer.Option("--camera", help="A simulated robot sees a picture of its world.")
+        bool,
+        typer.Option(
+            "--camera",
+            help="Show what it sees: see `constellation camera`. A simulated robot gets a camera.",
+        ),
     ] = False,
+    camera_rate: Annotated[
+        float, typer.Option(help="Pictures in a second, at most.", min=0.1, max=60)
+    ] = 10.0,
     hub: Annotated[
         str | None, typer.Option(help="The hub's address; default: the hub of this machine.")
     ] = None,
@@ -128,7 +136,8 @@ def robot(
     settings = Settings(merge=merge, reaction_s=reaction, when_lost=when_lost)
     recorder = Recorder()
     write = None if export is None else export_to(export, found[0].spec)
-    watchers = [] if write is None else [recorder]
+    cameras = _cameras(camera_rate) if camera else None
+    watchers = [each for each in (write and recorder, cameras) if each is not None]
     assembly = assemble(*found, strategy, settings, watchers)
     console = Console(stderr=True)
     code = 0
@@ -142,11 +151,23 @@ def robot(
             log_to_stderr(load_settings().log_format)
             device = _device(name, hub, pair, ca, rules, state_dir)
             with watched(assembly, console):
-                code = serve_robot(assembly, device, partial(_say_ready, assembly, device))
+                say_ready = partial(_say_ready, assembly, device)
+                code = serve_robot(assembly, device, say_ready, [cameras.show] if cameras else [])
     finally:
         if write is not None:
             typer.echo(_exported(recorder, write))
     raise typer.Exit(code)
+
+
+def _cameras(rate_hz: float) -> Cameras:
+    try:
+        from .camera import Cameras
+    except ImportError as error:
+        raise ConfigError(
+            f"A camera needs the extra 'record': {error}.",
+            remedy="Install it: pip install 'constellation-fabric[record]'.",
+        ) from None
+    return Cameras(rate_hz)
 
 
 def _exported(recorder: Recorder, write: Writer) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +12,7 @@ from PIL import Image
 Pixels = NDArray[np.uint8]
 
 
-def is_picture(value: NDArray[Any]) -> bool:
+def is_picture(value: NDArray[Any]) -> TypeGuard[Pixels]:
     """Whether a value that is sensed is an image: (height, width, 3) uint8, and not empty."""
     return value.dtype == np.uint8 and value.ndim == 3 and value.shape[2] == 3 and value.size > 0
 

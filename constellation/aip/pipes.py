@@ -54,12 +54,15 @@ class IncomingStream(AsyncIterator[bytes]):
     Attributes:
         number: names it among the streams of its session.
         qos: ``reliable``, ``latest`` or ``deadline``.
+        deadline_s: after which an item is of no use, for ``deadline``.
         label, meta: what its sender says of it.
     """
 
     def __init__(self, streams: Streams, number: int, body: Mapping[str, Any]) -> None:
         self.number = number
         self.qos: str = body["qos"]
+        deadline_ms = body.get("deadline_ms")
+        self.deadline_s: float | None = None if deadline_ms is None else deadline_ms / 1000
         self.label: str = body.get("label") or ""
         self.meta: Mapping[str, Any] = body.get("meta") or {}
         self._streams = streams

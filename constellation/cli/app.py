@@ -14,6 +14,7 @@ from . import (
     artifacts,
     audit,
     bridges,
+    camera,
     control,
     demo,
     devices,
@@ -117,8 +118,8 @@ def _root(
 
 
 for group in (
-    *(run, plan, demo, hub, joining, devices, look, tui, control, replay, runbook, artifacts),
-    *(bridges, audit, doctor),
+    *(run, plan, demo, hub, joining, devices, look, camera, tui, control, replay, runbook),
+    *(artifacts, bridges, audit, doctor),
 ):
     group.register(app)
 

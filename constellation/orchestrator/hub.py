@@ -58,6 +58,7 @@ from .events import (
 )
 from .gate import Gate
 from .journal import Journal
+from .live import Live
 from .observers import Observers
 from .pipeline import Pipeline
 from .rates import Rates
@@ -96,6 +97,7 @@ class Hub:
         metrics_port: where metrics are served, on this machine; None if they are not.
         telemetry: what it counts of itself.
         traces: what it tells of requests and tasks.
+        live: what devices show as it happens.
         started_at: Unix seconds.
     """
 
@@ -124,6 +126,7 @@ class Hub:
         self.started_at = time.time()
         self.observers = Observers(journal)
         self.telemetry = Telemetry()
+        self.live = Live()
         self.traces: Traces = Untraced()
         if tracer is not None:
             self.traces = TracedHub(tracer, scheduler.runs, lambda: self.pipeline.now())
@@ -306,6 +309,7 @@ class Hub:
         self.auditor.closed(peer, reason)
         self.observers.forget(peer)
         self._requests.forget(peer)
+        self.live.forget(peer)
         self.telemetry.sessions[peer.role] -= 1
         if self._devices.get(peer.name) is peer:
             del self._devices[peer.name]

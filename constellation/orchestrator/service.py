@@ -97,6 +97,7 @@ async def open_hub(
             limits=INTAKE,
             artifacts=ArtifactStore(state / "artifacts"),
             clock=hub.pipeline.now,
+            on_stream=hub.live.take,
         )
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(hub.run, tasks)

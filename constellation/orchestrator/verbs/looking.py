@@ -24,6 +24,7 @@ from .params import (
     ShowParams,
     SubscribeParams,
     UnsubscribeParams,
+    WatchParams,
 )
 
 if TYPE_CHECKING:
@@ -120,6 +121,14 @@ def _unsubscribe(hub: Hub, peer: Peer, params: UnsubscribeParams) -> Result:
     return {"known": hub.observers.unsubscribe(peer, params.subscription)}
 
 
+def _live(hub: Hub, peer: Peer, params: NoParams) -> Result:
+    return {"live": hub.live.listing()}
+
+
+def _watch(hub: Hub, peer: Peer, params: WatchParams) -> Result:
+    return hub.live.watch(peer, params.device, params.name)
+
+
 VERBS = {
     "list": Verb(ListParams, "observe", _list),
     "show": Verb(ShowParams, "observe", _show),
@@ -128,4 +137,6 @@ VERBS = {
     "status": Verb(NoParams, "observe", _status),
     "subscribe": Verb(SubscribeParams, "observe", _subscribe),
     "unsubscribe": Verb(UnsubscribeParams, "observe", _unsubscribe),
+    "live": Verb(NoParams, "observe", _live),
+    "watch": Verb(WatchParams, "observe", _watch),
 }

@@ -96,6 +96,11 @@ class UnsubscribeParams(Params):
     subscription: str
 
 
+class WatchParams(Params):
+    device: str
+    name: str
+
+
 class PairParams(Params):
     role: Literal["device", "client", "admin"] = "device"
     name: str | None = None
