@@ -23,7 +23,7 @@ WAYS = (
     Way("naive"),
     Way("aligned"),
     Way("weighted"),
-    Way("rtc", Kind.PREFIX),
+    Way("rtc-prefix", Kind.PREFIX),
     Way("future-state-last"),
     Way(FUTURE, Kind.STANDARD),
     Way(FUTURE, Kind.OFFSET),

@@ -14,7 +14,7 @@ import numpy as np
 
 from agents.robot.controller import Controller
 from agents.robot.events import Act, Answered, Begin, Infer, Observed, Tick
-from agents.robot.ports import Array, Policy
+from agents.robot.ports import Array, Corrects, Policy, Robot
 from agents.robot.safety import Vector
 from agents.robot.settings import Settings
 from agents.robot.sims.robot import SimRobot, world_named
@@ -101,7 +101,7 @@ class Episode:
     """
 
     def __init__(
-        self, robot: SimRobot, controller: Controller, policy: Policy, delay: Callable[[], int]
+        self, robot: Robot, controller: Controller, policy: Policy, delay: Callable[[], int]
     ) -> None:
         self.controller = controller
         self.steps = 0
@@ -120,20 +120,25 @@ class Episode:
 
     def step(self) -> Act:
         """One control step; what is commanded."""
+        self._hear()
         observation = Observed(self._robot.observe())
         for asked in self.controller.handle(observation, self.now):
             if isinstance(asked, Infer):
                 self.observed[asked.id] = self.steps
                 self._under_way.append((self.steps + self._delay(), asked))
-        for due, asked in [each for each in self._under_way if each[0] <= self.steps]:
-            self._under_way.remove((due, asked))
-            self._answer(asked)
+        # What answers at once serves this step.
+        self._hear()
         (act,) = [
             each for each in self.controller.handle(Tick(), self.now) if isinstance(each, Act)
         ]
         self._robot.act(act.action)
         self.steps += 1
         return act
+
+    def _hear(self) -> None:
+        for due, asked in [each for each in self._under_way if each[0] <= self.steps]:
+            self._under_way.remove((due, asked))
+            self._answer(asked)
 
     def _answer(self, asked: Infer) -> None:
         actions = self._policy.infer(
@@ -173,7 +178,13 @@ def _controller(case: Case, policy: Policy, robot: SimRobot) -> Controller:
     settings = replace(case.settings, assumed=case.delay.steps, warm_up=0)
     still = np.zeros(robot.spec.action_dim)
     return Controller(
-        robot.spec, policy.spec, choice.strategy, still, settings, dynamics=robot.predict
+        robot.spec,
+        policy.spec,
+        choice.strategy,
+        still,
+        settings,
+        dynamics=robot.predict,
+        correct=policy.correct if isinstance(policy, Corrects) else None,
     )
 
 
