@@ -76,11 +76,13 @@ class Played:
         jerk: root of the mean squared third difference of the positions, units per second cubed.
         jump: median of the largest change of wished velocity when another chunk takes over, units
             per second; 0 where actions are merged.
+        delays: control steps that each answer was expected to take, and took.
         held, clamped: share of the steps without an action, and with one that was held back.
     """
 
     score: float
     reactions: tuple[int, ...]
+    delays: tuple[tuple[int, int], ...]
     jerk: float
     jump: float
     held: float
@@ -98,6 +100,7 @@ class Episode:
         steps: made so far.
         observed: for each question, the step of its observation.
         answers: to each question.
+        delays: control steps that each answer was expected to take, and took.
     """
 
     def __init__(
@@ -107,6 +110,7 @@ class Episode:
         self.steps = 0
         self.observed: dict[int, int] = {}
         self.answers: dict[int, Array] = {}
+        self.delays: list[tuple[int, int]] = []
         self._robot = robot
         self._policy = policy
         self._delay = delay
@@ -141,6 +145,7 @@ class Episode:
             self._answer(asked)
 
     def _answer(self, asked: Infer) -> None:
+        self.delays.append((asked.planned, self.steps - asked.step))
         actions = self._policy.infer(
             asked.observation, asked.state, delay=asked.delay, prefix=asked.prefix
         )
@@ -166,6 +171,7 @@ def play(case: Case, policy: Policy) -> Played:
     return Played(
         score=float(world.score()[0]),
         reactions=_reactions(rests_on),
+        delays=tuple(episode.delays),
         jerk=_jerk(np.array(positions), 1 / robot.spec.rate_hz),
         jump=0.0 if case.settings.merge > 1 else _jump(sources, episode.answers),
         held=controller.holds / world.task.steps,
