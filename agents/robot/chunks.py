@@ -95,8 +95,12 @@ class Chunks:
 
     @property
     def planned(self) -> int:
-        """The predicted delay of an answer, no longer than a chunk can bridge."""
-        return min(self._delays.predicted, self._horizon - 1)
+        """The predicted delay of an answer, as far as it matters.
+
+        It may be longer than a chunk: the robot is at rest by then, and is asked for so. Two chunks
+        later nothing is left to predict.
+        """
+        return min(self._delays.predicted, 2 * self._horizon)
 
     def due(self, step: int) -> bool:
         """Whether to ask now, so that the answer is there when it is needed."""

@@ -48,7 +48,9 @@ def robot(
     ] = None,
     sim: Annotated[
         str | None,
-        typer.Option(help="A simulated robot instead: whack, track, balance or intercept."),
+        typer.Option(
+            help="A simulated robot instead: whack, track, balance or intercept; cup or metaworld."
+        ),
     ] = None,
     policy: Annotated[
         str, typer.Option(help="What drives it: local, or the address of a policy server.")

@@ -228,7 +228,7 @@ class Controller:
                 state=self._later(self.seen.state, known, question.planned),
                 planned=question.planned,
                 delay=self._told(question.planned, known),
-                prefix=known if self.strategy.prefix else None,
+                prefix=self._underway(known),
             )
         ]
 
@@ -338,9 +338,15 @@ class Controller:
         everything = np.concatenate((wished, held))
         return rolled(self.strategy.roll, state, commanded, everything, self._dynamics)
 
+    def _underway(self, known: Array | None) -> Array | None:
+        """What the policy is told of the chunk that runs; None if it does not take it."""
+        if self.strategy.inpaints:
+            return self._chunks.ahead(self.step, self._policy.horizon)
+        return known if self.strategy.prefix else None
+
     def _told(self, planned: int, known: Array | None) -> int | None:
         """The delay as the policy is told it, in its own steps; None if it does not take it."""
-        if self.strategy.prefix:
+        if self.strategy.prefix or self.strategy.inpaints:
             return 0 if known is None else len(known)
         if not self._policy.takes_delay:
             return None
@@ -365,7 +371,7 @@ def _servo(robot: RobotSpec, policy: PolicySpec, strategy: Strategy, merge: int)
         raise ConfigError(
             f"{merge} actions cannot be merged of {policy.horizon}.", remedy="Merge fewer."
         )
-    if strategy.prefix and (servo, merge) != (1, 1):
+    if (strategy.prefix or strategy.inpaints) and (servo, merge) != (1, 1):
         raise ConfigError(
             f"Strategy {strategy.name!r} tells the policy its own actions.",
             remedy="Take another strategy, or neither merge nor interpolate actions.",

@@ -160,7 +160,8 @@ class Infer:
         planned: how many control steps the answer is expected to take.
         delay: planned steps of the policy between the observation and the first action; None if the
             policy does not take it.
-        prefix: (n, A), what will be executed meanwhile; None if the policy does not take it.
+        prefix: (n, A), what will be executed meanwhile, or all that is left of the chunk; None if
+            the policy does not take it.
     """
 
     id: int

@@ -44,6 +44,7 @@ class PolicySpec:
         takes_future_state: it was trained to act from the state it is given, though that state is
             later than what it sees (offset augmentation).
         takes_prefix: it continues the actions that are executed while it infers.
+        inpaints: it draws its answer towards the chunk that runs (`guidance`).
         corrects: a light head of it corrects single actions by what is observed meanwhile.
     """
 
@@ -55,6 +56,7 @@ class PolicySpec:
     takes_delay: bool = False
     takes_future_state: bool = False
     takes_prefix: bool = False
+    inpaints: bool = False
     corrects: bool = False
 
 
@@ -99,7 +101,8 @@ class Policy(Protocol):
                 where it is predicted to be by then.
             delay: control steps from the observation to the first action, if the policy takes it.
             prefix: (n, A), the actions executed from the observation on, if the policy takes it;
-                the answer then starts with them.
+                the answer then starts with them. If it inpaints: all that is left of the chunk that
+                runs, of which the first `delay` will be executed.
 
         Returns:
             (H, A).

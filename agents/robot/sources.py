@@ -11,6 +11,7 @@ from ..loading import load_module
 from .policies.local import local_policy
 from .policies.remote import RemotePolicy
 from .ports import Policy, Robot
+from .sims.foreign import foreign, is_foreign
 from .sims.robot import simulated
 
 LOCAL = "local"
@@ -59,6 +60,7 @@ def from_world(
     """The robot of a simulated world that goes on for ever, and a policy for it.
 
     Args:
+        name: of the world: one of ours, or a foreign one (`sims.foreign`).
         policy: ``local``, or ``local:`` and how it was trained, such as ``local:expert``; or the
             address of a policy server.
         seed: of the world.
@@ -69,6 +71,14 @@ def from_world(
         ConfigError: there is no such world or policy.
         PolicyUnavailable: the policy server cannot be reached.
     """
+    if is_foreign(name):
+        if camera:
+            raise ConfigError(
+                f"The world {name} has no camera.",
+                remedy="Leave it out, or take one of the worlds that come with the package.",
+            )
+        stranger, own = foreign(name, seed, endless=True)
+        return stranger, own if policy == LOCAL else _served(policy, stranger, api_key)
     robot = simulated(name, seed, endless=True, camera=camera)
     where, _, kind = policy.partition(":")
     if where != LOCAL:

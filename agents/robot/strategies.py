@@ -61,6 +61,7 @@ class Strategy:
         waits: the robot holds from the question to the answer.
         roll: how the state that the policy gets is predicted.
         prefix: the policy is told the actions that are executed meanwhile, and goes on from them.
+        inpaints: it is told all that is left of the chunk, and draws its answer towards that.
         share: of the new chunk, where it overlaps with the old one.
         corrects: each action is corrected by what is observed when it is executed.
     """
@@ -70,13 +71,15 @@ class Strategy:
     waits: bool = False
     roll: Roll = Roll.NONE
     prefix: bool = False
+    inpaints: bool = False
     share: float = 1.0
     corrects: bool = False
 
 
 # Sources: naive and weighted as in LeRobot's asynchronous client; aligned is the baseline of
-# real-time chunking (arXiv 2506.07339); rtc is that with the prefix as a condition; future-state is
-# VLASH (arXiv 2512.01031); a2c2 corrects asynchronous chunks (arXiv 2509.23224).
+# real-time chunking (arXiv 2506.07339), which is rtc-guided; rtc-prefix has the prefix as a
+# condition instead; future-state is VLASH (arXiv 2512.01031); a2c2 corrects asynchronous chunks
+# (arXiv 2509.23224).
 STRATEGIES = {
     each.name: each
     for each in (
@@ -84,7 +87,8 @@ STRATEGIES = {
         Strategy("naive", Origin.ARRIVAL),
         Strategy("aligned", Origin.OBSERVATION),
         Strategy("weighted", Origin.OBSERVATION, share=0.7),
-        Strategy("rtc", Origin.OBSERVATION, prefix=True),
+        Strategy("rtc-prefix", Origin.OBSERVATION, prefix=True),
+        Strategy("rtc-guided", Origin.OBSERVATION, inpaints=True),
         Strategy("future-state-last", Origin.PLANNED, roll=Roll.LAST_COMMAND),
         Strategy("future-state-sum", Origin.PLANNED, roll=Roll.SUM),
         Strategy("future-state-dynamics", Origin.PLANNED, roll=Roll.DYNAMICS),
@@ -92,6 +96,7 @@ STRATEGIES = {
     )
 }
 FUTURE_STATE = "future-state"
+RTC = "rtc"
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +111,8 @@ def chosen(name: str | None, policy: PolicySpec, *, dynamics: bool) -> Choice:
     """The strategy of a name; without one, the best that policy and robot declare to bear.
 
     Args:
-        name: of `STRATEGIES`; ``future-state`` takes the best prediction there is.
+        name: of `STRATEGIES`; ``future-state`` takes the best prediction there is, and ``rtc`` the
+            prefix if the policy takes it.
         dynamics: there is a model of the robot.
 
     Raises:
@@ -116,12 +122,15 @@ def chosen(name: str | None, policy: PolicySpec, *, dynamics: bool) -> Choice:
         return _best(policy, dynamics=dynamics)
     if name == FUTURE_STATE:
         return _future(policy, "it was asked for", dynamics=dynamics)
+    if name == RTC:
+        name = "rtc-guided" if policy.inpaints and not policy.takes_prefix else "rtc-prefix"
     if name not in STRATEGIES:
-        known = ", ".join((*STRATEGIES, FUTURE_STATE))
+        known = ", ".join((*STRATEGIES, RTC, FUTURE_STATE))
         raise ConfigError(f"There is no strategy {name!r}.", remedy=f"Take one of {known}.")
     strategy = STRATEGIES[name]
     lacking = (
         (strategy.prefix and not policy.takes_prefix, "a policy that takes a prefix"),
+        (strategy.inpaints and not policy.inpaints, "a policy that inpaints"),
         (strategy.corrects and not policy.corrects, "a policy that corrects its actions"),
         (strategy.roll is Roll.DYNAMICS and not dynamics, "a model of the robot"),
     )
@@ -137,7 +146,9 @@ def _best(policy: PolicySpec, *, dynamics: bool) -> Choice:
     if policy.corrects:
         return Choice(STRATEGIES["a2c2"], "the policy corrects its actions while they run")
     if policy.takes_prefix:
-        return Choice(STRATEGIES["rtc"], "the policy goes on from actions under way")
+        return Choice(STRATEGIES["rtc-prefix"], "the policy goes on from actions under way")
+    if policy.inpaints:
+        return Choice(STRATEGIES["rtc-guided"], "the policy is drawn towards the chunk that runs")
     why = "the policy declares nothing, and skipping what is over needs nothing"
     return Choice(STRATEGIES["aligned"], why)
 

@@ -11,11 +11,16 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from agents.robot.policies.correction import corrected_inputs
+from agents.robot.policies.flow import sensed
 from agents.robot.policies.inputs import HORIZON, LONGEST, Kind, inputs
-from agents.robot.ports import Array
+from agents.robot.policies.questions import BatchPolicy, Question
+from agents.robot.ports import Array, Observation
 from agents.robot.safety import Vector
 from agents.robot.sims.expert import plan
 from agents.robot.sims.world import RATE_HZ, World
+
+from .flows import Branches
 
 # Commands are disturbed now and then, so that the expert is also seen to recover.
 _STUMBLES = 0.03
@@ -95,3 +100,95 @@ def samples(
     shown = record.states[step, row] if kind is Kind.PREFIX else later
     told = inputs(kind, world, shown, things, delay.astype(float), prefix)
     return told, chunks.reshape(count, -1).astype(np.float32)
+
+
+def branches(
+    world: World, record: Record, count: int, each: int, rng: np.random.Generator
+) -> Branches:
+    """Observations, each with several later states and the chunks from there on."""
+    steps = len(record.states)
+    step = rng.integers(0, steps - LONGEST, count)
+    row = rng.choice(record.succeeded, count)
+    delays = np.argsort(rng.random((count, LONGEST + 1)), axis=1)[:, :each]
+    states = record.states[step[:, None] + delays, row[:, None]]
+    things = {name: value[step, row] for name, value in record.things.items()}
+    shared = {name: value.repeat(each, axis=0) for name, value in things.items()}
+    chunks = plan(
+        world,
+        states.reshape(count * each, -1),
+        shared,
+        delays.reshape(-1).astype(float),
+        HORIZON,
+    )
+    return Branches(
+        sensed(world, record.states[step, row], things),
+        states.astype(np.float32),
+        delays.astype(np.float32),
+        chunks.reshape(count, each, -1).astype(np.float32),
+    )
+
+
+def executed(
+    world: World, record: Record, count: int, each: int, rng: np.random.Generator
+) -> Branches:
+    """Observations, each with several chunks that may follow.
+
+    Each begins with what was executed for a random delay, and goes on as the expert would from
+    where that led. So what follows depends on the beginning, and can be drawn towards one.
+    """
+    steps = len(record.states)
+    step = rng.integers(0, steps - LONGEST, count)
+    row = rng.choice(record.succeeded, count)
+    things = {name: value[step, row] for name, value in record.things.items()}
+    chunks = []
+    for _ in range(each):
+        delay = rng.integers(0, LONGEST + 1, count)
+        later = record.states[step + delay, row]
+        follows = plan(world, later, things, delay.astype(float), HORIZON)
+        index = np.arange(HORIZON)
+        begun = record.actions[np.minimum(step[:, None] + index, steps - 1), row[:, None]]
+        shifted = np.take_along_axis(
+            follows, np.maximum(index - delay[:, None], 0)[:, :, None], axis=1
+        )
+        chunks.append(np.where((index < delay[:, None])[:, :, None], begun, shifted))
+    seen = record.states[step, row]
+    return Branches(
+        sensed(world, seen, things),
+        np.repeat(seen[:, None], each, axis=1).astype(np.float32),
+        np.zeros((count, each), np.float32),
+        np.stack(chunks, axis=1).reshape(count, each, -1).astype(np.float32),
+    )
+
+
+def corrections(
+    world: World, record: Record, policy: BatchPolicy, count: int, rng: np.random.Generator
+) -> tuple[Array, Array]:
+    """Inputs of the head of `Kind.CORRECTED`, (N, F), and what it shall add, (N, A).
+
+    Half of the chunks are the policy's for a state that is up to L steps later than what it sees,
+    the others for the state of then. The head sees what is there when one of their actions is
+    executed, and shall make it the expert's.
+    """
+    rolled = rng.random(count) < 0.5
+    delay = np.where(rolled, rng.integers(0, LONGEST + 1, count), 0)
+    index = rng.integers(0, HORIZON, count)
+    step = rng.integers(0, len(record.states) - LONGEST - HORIZON, count)
+    row = rng.choice(record.succeeded, count)
+    then, later = record.states[step, row], record.states[step + delay, row]
+    seen = {name: value[step, row] for name, value in record.things.items()}
+    asked = [
+        Question(
+            Observation(0.0, then[each].astype(np.float32), {n: v[each] for n, v in seen.items()}),
+            later[each].astype(np.float32),
+            int(delay[each]),
+        )
+        for each in range(count)
+    ]
+    actions = policy.infer_batch(asked)[np.arange(count), index].astype(float)
+    now = step + delay + index
+    state = record.states[now, row]
+    things = {name: value[now, row] for name, value in record.things.items()}
+    better = plan(world, state, things, np.zeros(count), 1)[:, 0]
+    age = (delay + index).astype(float)
+    told = corrected_inputs(world, state, things, actions, age)
+    return told, (better - actions).astype(np.float32)

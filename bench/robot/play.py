@@ -14,7 +14,7 @@ import numpy as np
 
 from agents.robot.controller import Controller
 from agents.robot.events import Act, Answered, Begin, Infer, Observed, Tick
-from agents.robot.ports import Array, Policy
+from agents.robot.ports import Array, Corrects, Policy, Robot
 from agents.robot.safety import Vector
 from agents.robot.settings import Settings
 from agents.robot.sims.robot import SimRobot, world_named
@@ -76,11 +76,13 @@ class Played:
         jerk: root of the mean squared third difference of the positions, units per second cubed.
         jump: median of the largest change of wished velocity when another chunk takes over, units
             per second; 0 where actions are merged.
+        delays: control steps that each answer was expected to take, and took.
         held, clamped: share of the steps without an action, and with one that was held back.
     """
 
     score: float
     reactions: tuple[int, ...]
+    delays: tuple[tuple[int, int], ...]
     jerk: float
     jump: float
     held: float
@@ -98,15 +100,17 @@ class Episode:
         steps: made so far.
         observed: for each question, the step of its observation.
         answers: to each question.
+        delays: control steps that each answer was expected to take, and took.
     """
 
     def __init__(
-        self, robot: SimRobot, controller: Controller, policy: Policy, delay: Callable[[], int]
+        self, robot: Robot, controller: Controller, policy: Policy, delay: Callable[[], int]
     ) -> None:
         self.controller = controller
         self.steps = 0
         self.observed: dict[int, int] = {}
         self.answers: dict[int, Array] = {}
+        self.delays: list[tuple[int, int]] = []
         self._robot = robot
         self._policy = policy
         self._delay = delay
@@ -120,14 +124,14 @@ class Episode:
 
     def step(self) -> Act:
         """One control step; what is commanded."""
+        self._hear()
         observation = Observed(self._robot.observe())
         for asked in self.controller.handle(observation, self.now):
             if isinstance(asked, Infer):
                 self.observed[asked.id] = self.steps
                 self._under_way.append((self.steps + self._delay(), asked))
-        for due, asked in [each for each in self._under_way if each[0] <= self.steps]:
-            self._under_way.remove((due, asked))
-            self._answer(asked)
+        # What answers at once serves this step.
+        self._hear()
         (act,) = [
             each for each in self.controller.handle(Tick(), self.now) if isinstance(each, Act)
         ]
@@ -135,7 +139,13 @@ class Episode:
         self.steps += 1
         return act
 
+    def _hear(self) -> None:
+        for due, asked in [each for each in self._under_way if each[0] <= self.steps]:
+            self._under_way.remove((due, asked))
+            self._answer(asked)
+
     def _answer(self, asked: Infer) -> None:
+        self.delays.append((asked.planned, self.steps - asked.step))
         actions = self._policy.infer(
             asked.observation, asked.state, delay=asked.delay, prefix=asked.prefix
         )
@@ -161,6 +171,7 @@ def play(case: Case, policy: Policy) -> Played:
     return Played(
         score=float(world.score()[0]),
         reactions=_reactions(rests_on),
+        delays=tuple(episode.delays),
         jerk=_jerk(np.array(positions), 1 / robot.spec.rate_hz),
         jump=0.0 if case.settings.merge > 1 else _jump(sources, episode.answers),
         held=controller.holds / world.task.steps,
@@ -173,7 +184,13 @@ def _controller(case: Case, policy: Policy, robot: SimRobot) -> Controller:
     settings = replace(case.settings, assumed=case.delay.steps, warm_up=0)
     still = np.zeros(robot.spec.action_dim)
     return Controller(
-        robot.spec, policy.spec, choice.strategy, still, settings, dynamics=robot.predict
+        robot.spec,
+        policy.spec,
+        choice.strategy,
+        still,
+        settings,
+        dynamics=robot.predict,
+        correct=policy.correct if isinstance(policy, Corrects) else None,
     )
 
 

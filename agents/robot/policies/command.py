@@ -48,7 +48,7 @@ def policy_server(
         typer.Option(help="A policy that ships, for whack, track, balance or intercept."),
     ] = None,
     kind: Annotated[
-        str, typer.Option(help="How it was trained: delay, offset, standard, prefix; or expert.")
+        str, typer.Option(help="How it was trained, such as delay, flow, inpaint; or expert.")
     ] = "delay",
     file: Annotated[
         Path | None, typer.Option("--policy", help="A Python file with policy() instead.")

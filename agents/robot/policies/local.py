@@ -11,13 +11,14 @@ import numpy as np
 from constellation.errors import ConfigError
 
 from ..ports import Array, Observation, PolicySpec, Semantics
-from ..safety import Vector
 from ..sims.expert import plan
 from ..sims.robot import world_named
 from ..sims.world import RATE_HZ, World
+from .correction import Corrected
+from .flow import Flow, FlowPolicy, load_flow
 from .inputs import HORIZON, LONGEST, Kind, inputs
 from .network import Network, load
-from .questions import Question
+from .questions import Question, stacked
 
 WEIGHTS = Path(__file__).parent / "weights"
 
@@ -56,7 +57,7 @@ class LocalPolicy:
 
     def infer_batch(self, questions: Sequence[Question]) -> Array:
         """The next actions for several robots at once, (B, H, A)."""
-        state, things, delay = _stacked(questions)
+        state, things, delay = stacked(questions)
         joints = self.spec.action_dim
         given = [_given(each, joints) for each in questions]
         prefixes = np.zeros((len(questions), LONGEST, joints))
@@ -91,12 +92,14 @@ class ExpertPolicy:
 
     def infer_batch(self, questions: Sequence[Question]) -> Array:
         """The next actions for several robots at once, (B, H, A)."""
-        state, things, delay = _stacked(questions)
+        state, things, delay = stacked(questions)
         chunks: Array = plan(self._world, state, things, delay, HORIZON).astype(np.float32)
         return chunks
 
 
-def local_policy(world: str, kind: str = Kind.DELAY) -> LocalPolicy | ExpertPolicy:
+def local_policy(
+    world: str, kind: str = Kind.DELAY
+) -> LocalPolicy | ExpertPolicy | FlowPolicy | Corrected:
     """A policy that ships with the robot agent.
 
     Args:
@@ -112,7 +115,30 @@ def local_policy(world: str, kind: str = Kind.DELAY) -> LocalPolicy | ExpertPoli
     if not path.is_file():
         known = ", ".join((*sorted(each.stem for each in WEIGHTS.glob("*.npz")), "…-expert"))
         raise ConfigError(f"There is no policy {world}-{kind}.", remedy=f"Take one of {known}.")
-    return LocalPolicy(world, Kind(kind), load(path))
+    match how := Kind(kind):
+        case Kind.FLOW | Kind.INPAINT:
+            return flow_policy(world, how, load_flow(path))
+        case Kind.CORRECTED:
+            return corrected_policy(world, load(path))
+    return LocalPolicy(world, how, load(path))
+
+
+def flow_policy(world: str, kind: Kind, flow: Flow) -> FlowPolicy:
+    """A policy by flow matching, of kind `Kind.FLOW` or `Kind.INPAINT`."""
+    model, later = _model(world), kind is Kind.FLOW
+    spec = replace(
+        _spec(model, f"{world}-{kind}"),
+        takes_future_state=later,
+        takes_delay=later,
+        inpaints=not later,
+    )
+    return FlowPolicy(model, flow, spec)
+
+
+def corrected_policy(world: str, head: Network) -> Corrected:
+    """The policy of `Kind.DELAY` with a head that corrects it."""
+    chunks = LocalPolicy(world, Kind.DELAY, load(weights_of(world, Kind.DELAY)))
+    return Corrected(_model(world), chunks, head, f"{world}-{Kind.CORRECTED}")
 
 
 def weights_of(world: str, kind: str) -> Path:
@@ -127,17 +153,6 @@ def _model(world: str) -> World:
 
 def _spec(world: World, name: str) -> PolicySpec:
     return PolicySpec(name, RATE_HZ, HORIZON, world.task.joints, Semantics.VELOCITY)
-
-
-def _stacked(questions: Sequence[Question]) -> tuple[Vector, dict[str, Vector], Vector]:
-    state = np.stack([each.state for each in questions]).astype(np.float64)
-    names = questions[0].observation.values
-    things = {
-        name: np.stack([each.observation.values[name] for each in questions]).astype(np.float64)
-        for name in names
-    }
-    delay = np.array([float(each.delay or 0) for each in questions])
-    return state, things, delay
 
 
 def _given(question: Question, joints: int) -> Array:

@@ -6,7 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+import numpy as np
+
 from ..ports import Array, Observation, PolicySpec
+from ..safety import Vector
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -30,3 +33,15 @@ class BatchPolicy(Protocol):
     def infer_batch(self, questions: Sequence[Question]) -> Array:
         """The next actions, (B, H, A). May block."""
         ...
+
+
+def stacked(questions: Sequence[Question]) -> tuple[Vector, dict[str, Vector], Vector]:
+    """The states, (B, S), the things that were sensed, (B, k) each, and the delays, (B,)."""
+    state = np.stack([each.state for each in questions]).astype(np.float64)
+    names = questions[0].observation.values
+    things = {
+        name: np.stack([each.observation.values[name] for each in questions]).astype(np.float64)
+        for name in names
+    }
+    delay = np.array([float(each.delay or 0) for each in questions])
+    return state, things, delay

@@ -148,6 +148,25 @@ def test_real_time_chunking_tells_the_policy_what_is_executed_meanwhile() -> Non
         assert asked.delay == D
 
 
+def test_a_policy_that_inpaints_is_told_all_that_is_left_and_how_much_of_it_is_sure() -> None:
+    values = iter(np.arange(100.0))
+    loop = begun(
+        "rtc",
+        answer=lambda asked: chunk(0.001 * next(values)),
+        policy_spec=policy(inpaints=True),
+    )
+    acts = loop.run(30)
+
+    assert loop.controller.strategy.name == "rtc-guided"
+    for before, asked in zip(loop.asked[:6], loop.asked[1:7], strict=True):
+        assert asked.prefix is not None
+        assert asked.delay == D
+        executed = np.stack([act.action for act in acts[asked.step : asked.step + D]])
+        np.testing.assert_allclose(asked.prefix[:D], executed, atol=1e-6)
+        # The chunk that runs began with the observation of the question before.
+        assert len(asked.prefix) == HORIZON - (asked.step - before.step)
+
+
 def test_a_correction_sees_what_is_observed_now_and_how_old_the_action_is() -> None:
     seen: list[tuple[float, int]] = []
 
@@ -233,10 +252,10 @@ def test_the_wanted_reaction_says_how_long_a_chunk_is_executed() -> None:
     assert set(np.diff([asked.step for asked in loop.asked[1:]])) == {10 - D}
 
 
-def test_no_longer_delay_is_planned_than_a_chunk_can_bridge() -> None:
+def test_no_longer_delay_is_planned_than_two_chunks_can_bridge() -> None:
     loop = begun("future-state-last", settings=Settings(assumed=99))
 
-    assert loop.controller.planned == HORIZON - 1
+    assert loop.controller.planned == 2 * HORIZON
 
 
 def test_the_delay_is_told_in_steps_of_the_policy() -> None:

@@ -91,15 +91,24 @@ def test_several_robots_get_what_each_would_get_alone(kind: str) -> None:
 
 def test_a_policy_declares_how_it_was_trained() -> None:
     declared = {
-        kind: (spec.takes_future_state, spec.takes_delay, spec.takes_prefix)
+        kind: (
+            spec.takes_future_state,
+            spec.takes_delay,
+            spec.takes_prefix,
+            spec.inpaints,
+            spec.corrects,
+        )
         for kind in Kind
         for spec in [local_policy("whack", kind).spec]
     }
     assert declared == {
-        Kind.STANDARD: (False, False, False),
-        Kind.OFFSET: (True, False, False),
-        Kind.DELAY: (True, True, False),
-        Kind.PREFIX: (False, False, True),
+        Kind.STANDARD: (False, False, False, False, False),
+        Kind.OFFSET: (True, False, False, False, False),
+        Kind.DELAY: (True, True, False, False, False),
+        Kind.PREFIX: (False, False, True, False, False),
+        Kind.FLOW: (True, True, False, False, False),
+        Kind.INPAINT: (False, False, False, True, False),
+        Kind.CORRECTED: (True, True, False, False, True),
     }
 
 

@@ -1,0 +1,34 @@
+"""Worlds of others: what they are called, and that they want the extra ``sims``."""
+
+from __future__ import annotations
+
+from ..ports import Policy, Robot
+from .extra import needs
+
+CUP, META_WORLD = "cup", "metaworld"
+
+
+def is_foreign(name: str) -> bool:
+    """Whether a name is that of a foreign world."""
+    return name == CUP or name.partition(":")[0] == META_WORLD
+
+
+def foreign(name: str, seed: int, *, endless: bool = False) -> tuple[Robot, Policy]:
+    """The robot of a foreign world, and the policy that comes with it.
+
+    Args:
+        name: ``cup``, or ``metaworld:`` and a task, such as ``metaworld:reach-v3``.
+        seed: of the world.
+        endless: it is never done.
+
+    Raises:
+        ConfigError: there is no such task, or the package is missing.
+    """
+    if name == CUP:
+        with needs("dm_control"):
+            from .cup import Cup, Planner
+        return Cup(seed, endless=endless), Planner(seed)
+    with needs("metaworld"):
+        from .meta_world import REACH, MetaWorld, ScriptedExpert
+    task = name.partition(":")[2] or REACH
+    return MetaWorld(task, seed, endless=endless), ScriptedExpert(task)

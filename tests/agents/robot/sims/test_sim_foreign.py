@@ -1,0 +1,79 @@
+"""Foreign worlds behind the robot's port: real ones where their packages are installed."""
+
+from __future__ import annotations
+
+import sys
+
+import numpy as np
+import pytest
+
+from agents.robot.sims.foreign import foreign, is_foreign
+from agents.robot.sources import from_world
+from bench.robot.foreign import play_foreign
+from bench.robot.play import Delay
+from constellation.errors import ConfigError
+
+
+def test_a_missing_package_is_named_with_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    for package in ("dm_control", "metaworld"):
+        monkeypatch.setitem(sys.modules, package, None)
+    for module in ("cup", "meta_world"):
+        monkeypatch.delitem(sys.modules, f"agents.robot.sims.{module}", raising=False)
+    for name in ("cup", "metaworld:reach-v3"):
+        assert is_foreign(name)
+        with pytest.raises(ConfigError, match="This needs") as refused:
+            from_world(name)
+        assert "constellation-fabric[robot,sims]" in str(refused.value.remedy)
+    assert not is_foreign("whack")
+
+
+@pytest.mark.full
+# What comes with MuJoCo looks for a display.
+@pytest.mark.filterwarnings("ignore")
+class TestReach:
+    @pytest.fixture(autouse=True)
+    def installed(self) -> None:
+        pytest.importorskip("metaworld")
+
+    def test_a_goal_that_moves_waits_for_nobody(self) -> None:
+        lost = play_foreign(*foreign("metaworld", 0), "synchronous", Delay(8))
+        kept = play_foreign(*foreign("metaworld", 0), "aligned", Delay(8))
+        assert lost.score < 0.1 < 0.8 < kept.score
+        assert lost.held > 0.3
+
+    def test_a_seed_tells_everything(self) -> None:
+        ends = []
+        for seed in (3, 3, 4):
+            robot, policy = foreign("metaworld", seed)
+            for _ in range(10):
+                seen = robot.observe()
+                robot.act(policy.infer(seen, seen.state, 0)[0])
+            ends.append(robot.observe().state.tolist())
+        assert ends[0] == ends[1] != ends[2]
+
+    def test_tasks_that_are_none_are_refused(self) -> None:
+        with pytest.raises(ConfigError, match="no task"):
+            foreign("metaworld:juggle-v3", 0)
+
+
+@pytest.mark.full
+@pytest.mark.filterwarnings("ignore")
+class TestCup:
+    @pytest.fixture(autouse=True)
+    def installed(self) -> None:
+        pytest.importorskip("dm_control")
+
+    def test_cup_and_ball_move_as_foreseen(self) -> None:
+        from agents.robot.sims.cup import Cup
+
+        robot = Cup(1)
+        pulls = np.random.default_rng(0).uniform(-1, 1, (20, 2)).astype(np.float32)
+        foreseen = robot.predict(robot.observe().state, pulls)
+        for pull in pulls:
+            robot.act(pull)
+        np.testing.assert_allclose(robot.observe().state, foreseen, atol=1e-3)
+
+    def test_the_ball_is_caught_by_a_plan_for_the_state_of_its_arrival(self) -> None:
+        kept = play_foreign(*foreign("cup", 0), "future-state", Delay(8), execution=8)
+        lost = play_foreign(*foreign("cup", 0), "aligned", Delay(8), execution=8)
+        assert kept.score > 0.5 > lost.score
