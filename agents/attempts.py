@@ -15,6 +15,7 @@ from constellation.errors import ConstellationError, TaskRejected
 
 from .context import Context
 from .errors import Overloaded, UnknownSkill
+from .gang import Gang, read_gang
 from .skills import AnySkill, Registry
 
 IN_WORDS = "agent.do"
@@ -45,6 +46,7 @@ class Attempt:
         task: what a person reads.
         traceparent: the span that it is a part of; None if it is not traced.
         tainted: what its planner had read that may have asked for it; empty if nothing.
+        gang: who else runs it at the same time; None if nobody does.
         stage: where it stands.
         started_at: the runtime's clock when it began to run.
         stopping: why it is being stopped; None as long as it is not.
@@ -59,6 +61,7 @@ class Attempt:
         "arguments",
         "context",
         "deadline",
+        "gang",
         "id",
         "idempotent",
         "question",
@@ -87,6 +90,7 @@ class Attempt:
         task: str,
         traceparent: str | None,
         tainted: str = "",
+        gang: Gang | None = None,
     ) -> None:
         self.id = id
         self.skill = skill
@@ -97,6 +101,7 @@ class Attempt:
         self.task = task
         self.traceparent = traceparent
         self.tainted = tainted
+        self.gang = gang
         self.stage = Stage.WAITING
         self.started_at = 0.0
         self.stopping: ConstellationError | None = None
@@ -162,6 +167,7 @@ class Attempts:
             task=context.get("name") or context.get("task") or name,
             traceparent=body.get("traceparent"),
             tainted=str(context.get("tainted") or ""),
+            gang=read_gang(context.get("gang")),
         )
         self.open[attempt.id] = attempt
         self._known.add(attempt.id)

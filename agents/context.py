@@ -11,6 +11,7 @@ from pathlib import Path
 from threading import get_ident
 from typing import Any, BinaryIO, Literal, Protocol, TextIO, TypeVar, overload
 
+from .gang import Gang
 from .policy import Policy
 from .roots import Roots
 
@@ -44,6 +45,7 @@ class Context:
         task: what a person reads.
         roots: the folders that the device may use.
         policy: what the device allows.
+        gang: who else runs this task at the same time; None if nobody does.
         traceparent: the span that the skill runs in, for programs that it starts or asks (W3C
             Trace Context); None if it is not traced.
         canceled: True once the attempt shall stop. Async skills are canceled in the usual way; a
@@ -60,12 +62,14 @@ class Context:
         roots: Roots | None = None,
         policy: Policy | None = None,
         traceparent: str | None = None,
+        gang: Gang | None = None,
     ) -> None:
         self.attempt = attempt
         self.task = task
         self.roots = roots or Roots(())
         self.policy = policy or Policy()
         self.traceparent = traceparent
+        self.gang = gang
         self.canceled = False
         self._port = port
         self._loop = loop

@@ -281,6 +281,7 @@ class Agent:
                 roots=self._roots,
                 policy=self._policy,
                 traceparent=attempt.traceparent,
+                gang=attempt.gang,
             )
             attempt.started_at = self._loop.time()
             attempt.run = self._loop.create_task(self._run(attempt, attempt.context))

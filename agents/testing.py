@@ -19,6 +19,7 @@ from typing import Any, BinaryIO
 from constellation.errors import UnknownArtifactError
 
 from .context import Context
+from .gang import Gang
 from .policy import Policy
 from .roots import Roots
 from .skills import AnySkill
@@ -32,6 +33,7 @@ class Trial:
         policy: what the device allows.
         answers: what a person answers, question by question.
         traceparent: the span that skills run in.
+        gang: who else runs at the same time.
 
     Attributes:
         context: of the last run.
@@ -48,6 +50,7 @@ class Trial:
         policy: Policy | None = None,
         answers: Iterable[Any] = (),
         traceparent: str | None = None,
+        gang: Gang | None = None,
     ) -> None:
         self.reports: list[tuple[float | None, str]] = []
         self.outputs: list[tuple[str, Any]] = []
@@ -58,6 +61,7 @@ class Trial:
         self._policy = policy or Policy()
         self._answers = iter(answers)
         self._traceparent = traceparent
+        self._gang = gang
 
     async def run(self, skill: AnySkill, **arguments: Any) -> Any:
         """Call a skill with arguments as they come from a hub.
@@ -74,6 +78,7 @@ class Trial:
             roots=self._roots,
             policy=self._policy,
             traceparent=self._traceparent,
+            gang=self._gang,
         )
         return await skill.run(skill.bind(arguments), self.context)
 

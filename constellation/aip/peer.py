@@ -61,6 +61,7 @@ class Peer(Endpoint):
         name, role: as in its hello.
         identity: whose credential it showed.
         codec: what it speaks.
+        address: where it dialled from; empty if that is not known.
         resume_token: what it must show to resume the session.
     """
 
@@ -81,6 +82,7 @@ class Peer(Endpoint):
         self.role = hello.role
         self.identity = identity
         self.codec = codec
+        self.address = ""
         self.resume_token = secrets.token_urlsafe(32)
         self._id = secrets.token_urlsafe(12)
         self._app = app

@@ -55,6 +55,7 @@ class Attempt:
         raced: True once it had a rival: a second one would have the id of the first.
         answer: the last answer given to it, until it ends: ``{"attempt", "question", "answer"}``.
         exclusive: hub-wide resources that it holds.
+        gang: the task of whose members it is one; empty if it is none.
         timer: key of the deadline that is armed for it; None while there is none.
     """
 
@@ -63,6 +64,7 @@ class Attempt:
         "constellation",
         "device",
         "exclusive",
+        "gang",
         "id",
         "idempotent",
         "is_rival",
@@ -86,6 +88,7 @@ class Attempt:
         started_at: float,
         idempotent: bool,
         exclusive: tuple[str, ...] = (),
+        gang: str = "",
     ) -> None:
         self.id = attempt_id(constellation, task, number)
         self.constellation = constellation
@@ -96,6 +99,7 @@ class Attempt:
         self.started_at = started_at
         self.idempotent = idempotent
         self.exclusive = exclusive
+        self.gang = gang
         self.life = Life.RUNNING
         self.is_rival = False
         self.raced = False
@@ -142,6 +146,7 @@ class Attempt:
             "started_at": self.started_at,
             "idempotent": self.idempotent,
             "exclusive": list(self.exclusive),
+            **({"gang": self.gang} if self.gang else {}),
             "asking": self.life is Life.ASKING,
             "rival": self.is_rival,
             "raced": self.raced,
@@ -160,6 +165,7 @@ class Attempt:
             plain["started_at"],
             plain["idempotent"],
             tuple(plain["exclusive"]),
+            plain.get("gang", ""),
         )
         if plain["rival"]:
             attempt.id += "b"

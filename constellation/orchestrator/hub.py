@@ -184,6 +184,8 @@ class Hub:
     def _act(self, instruction: Instruction) -> None:
         match instruction:
             case Assign(device, body):
+                if "gang" in body["context"]:
+                    self._say_where(body["context"]["gang"])
                 self._send(device, "assign", body)
             case CancelAttempt(device, attempt, reason):
                 self._send(device, "cancel", {"attempt": attempt, "reason": reason[:MAX_REASON]})
@@ -193,6 +195,12 @@ class Hub:
                 self.notify(instruction)
             case Revise():
                 self.start(self._revising.answer, instruction)
+
+    def _say_where(self, gang: dict[str, Any]) -> None:
+        """Where the members of a gang meet, unless the card of that device says so itself."""
+        first = self._devices.get(gang["devices"][0])
+        if not gang["host"] and first is not None:
+            gang["host"] = first.address
 
     def _send(self, device: str, type: str, body: Mapping[str, Any]) -> None:
         peer = self._devices.get(device)
