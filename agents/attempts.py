@@ -15,6 +15,7 @@ from constellation.errors import ConstellationError, TaskRejected
 
 from .context import Context
 from .errors import Overloaded, UnknownSkill
+from .gang import Gang, read_gang
 from .skills import AnySkill, Registry
 
 IN_WORDS = "agent.do"
@@ -47,6 +48,7 @@ class Attempt:
         tainted: what its planner had read that may have asked for it; empty if nothing.
         max_cost: what it may spend on language models; None if nothing bounds it.
         tokens, cost: what it has spent on them.
+        gang: who else runs it at the same time; None if nobody does.
         stage: where it stands.
         started_at: the runtime's clock when it began to run.
         stopping: why it is being stopped; None as long as it is not.
@@ -62,6 +64,7 @@ class Attempt:
         "context",
         "cost",
         "deadline",
+        "gang",
         "id",
         "idempotent",
         "max_cost",
@@ -93,6 +96,7 @@ class Attempt:
         traceparent: str | None,
         tainted: str = "",
         max_cost: float | None = None,
+        gang: Gang | None = None,
     ) -> None:
         self.id = id
         self.skill = skill
@@ -106,6 +110,7 @@ class Attempt:
         self.max_cost = max_cost
         self.tokens = 0
         self.cost = 0.0
+        self.gang = gang
         self.stage = Stage.WAITING
         self.started_at = 0.0
         self.stopping: ConstellationError | None = None
@@ -172,6 +177,7 @@ class Attempts:
             traceparent=body.get("traceparent"),
             tainted=str(context.get("tainted") or ""),
             max_cost=body.get("max_cost"),
+            gang=read_gang(context.get("gang")),
         )
         self.open[attempt.id] = attempt
         self._known.add(attempt.id)

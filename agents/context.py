@@ -11,6 +11,7 @@ from pathlib import Path
 from threading import get_ident
 from typing import Any, BinaryIO, Literal, Protocol, TextIO, TypeVar, overload
 
+from .gang import Gang
 from .policy import Policy
 from .roots import Roots
 
@@ -47,6 +48,7 @@ class Context:
         roots: the folders that the device may use.
         policy: what the device allows.
         max_cost: what the attempt may spend on language models; None if nothing bounds it.
+        gang: who else runs this task at the same time; None if nobody does.
         traceparent: the span that the skill runs in, for programs that it starts or asks (W3C
             Trace Context); None if it is not traced.
         canceled: True once the attempt shall stop. Async skills are canceled in the usual way; a
@@ -64,6 +66,7 @@ class Context:
         policy: Policy | None = None,
         traceparent: str | None = None,
         max_cost: float | None = None,
+        gang: Gang | None = None,
     ) -> None:
         self.attempt = attempt
         self.task = task
@@ -71,6 +74,7 @@ class Context:
         self.policy = policy or Policy()
         self.traceparent = traceparent
         self.max_cost = max_cost
+        self.gang = gang
         self.canceled = False
         self._port = port
         self._loop = loop

@@ -282,6 +282,7 @@ class Agent:
                 policy=self._policy,
                 traceparent=attempt.traceparent,
                 max_cost=attempt.max_cost,
+                gang=attempt.gang,
             )
             attempt.started_at = self._loop.time()
             attempt.run = self._loop.create_task(self._run(attempt, attempt.context))

@@ -19,6 +19,7 @@ from typing import Any, BinaryIO
 from constellation.errors import UnknownArtifactError
 
 from .context import Context
+from .gang import Gang
 from .policy import Policy
 from .roots import Roots
 from .skills import AnySkill
@@ -33,6 +34,7 @@ class Trial:
         answers: what a person answers, question by question.
         traceparent: the span that skills run in.
         max_cost: what they may spend on language models.
+        gang: who else runs at the same time.
 
     Attributes:
         context: of the last run.
@@ -51,6 +53,7 @@ class Trial:
         answers: Iterable[Any] = (),
         traceparent: str | None = None,
         max_cost: float | None = None,
+        gang: Gang | None = None,
     ) -> None:
         self.reports: list[tuple[float | None, str]] = []
         self.outputs: list[tuple[str, Any]] = []
@@ -63,6 +66,7 @@ class Trial:
         self._answers = iter(answers)
         self._traceparent = traceparent
         self._max_cost = max_cost
+        self._gang = gang
 
     async def run(self, skill: AnySkill, **arguments: Any) -> Any:
         """Call a skill with arguments as they come from a hub.
@@ -80,6 +84,7 @@ class Trial:
             policy=self._policy,
             traceparent=self._traceparent,
             max_cost=self._max_cost,
+            gang=self._gang,
         )
         return await skill.run(skill.bind(arguments), self.context)
 

@@ -22,6 +22,7 @@ NO_BENCH = frozenset(
         "devices",
         "echo",
         "fabric",
+        "gang_skills",
         "harness",
         "ledger_skills",
         "peers",

@@ -24,7 +24,7 @@ from .messages import Hello, Message
 from .pipes import IncomingStream
 from .session import CloseCode, Deliver, Ended, Instruction, Session, State
 from .transfers import Store
-from .transport import Transport, address_of
+from .transport import Transport
 
 
 class Application(Protocol):
@@ -61,6 +61,7 @@ class Peer(Endpoint):
         name, role: as in its hello.
         identity: whose credential it showed.
         codec: what it speaks.
+        address: where it dialled from; empty if that is not known.
         resume_token: what it must show to resume the session.
     """
 
@@ -81,6 +82,7 @@ class Peer(Endpoint):
         self.role = hello.role
         self.identity = identity
         self.codec = codec
+        self.address = ""
         self.resume_token = secrets.token_urlsafe(32)
         self._id = secrets.token_urlsafe(12)
         self._app = app
@@ -146,11 +148,6 @@ class Peer(Endpoint):
     def session_id(self) -> str:
         """Names the session."""
         return self._id
-
-    @property
-    def address(self) -> str:
-        """Where it dialled from; empty while it has no connection."""
-        return "" if self._transport is None else address_of(self._transport)
 
     def expire_in(self, seconds: float) -> None:
         """Its credential is good for so long."""

@@ -217,9 +217,11 @@ class Server:
             welcome["credential"] = token
         peer = self._find(codec, hello, identity)
         if peer is not None:
+            peer.address = address_of(transport)
             peer.resume(transport, hello, welcome)
             return peer
         peer = self._make(codec, hello, identity)
+        peer.address = address_of(transport)
         self._peers[peer.session_id] = peer
         replaces = peer.role == "device" and peer.name in self._devices
         if replaces:

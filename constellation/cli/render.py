@@ -253,6 +253,8 @@ def call_in_words(task: Task) -> str:
         return task.instruction
     arguments = ", ".join(f"{key}: {one_line(value, 60)}" for key, value in task.arguments.items())
     each = f" for each of {task.for_each}" if task.for_each else ""
+    if task.gang:
+        each = f" on {task.gang} devices at once"
     return f"{task.skill}({arguments}){each}"
 
 

@@ -11,6 +11,7 @@ from .expressions import compile_predicate
 from .references import Reference, parse_reference, references
 from .task import Dependency, Task
 
+MAX_GANG = 256
 _ID = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,127}")
 
 
@@ -36,13 +37,15 @@ def check_task(task: Task) -> list[Reference]:
             raise _refused(task, name, f"{name} is {value}", "Use finite seconds above 0.")
     if task.max_parallel is not None and task.max_parallel < 1:
         raise _refused(task, "max_parallel", "no element may run", "Allow at least one.")
+    if task.gang is not None:
+        _check_gang(task)
     found = list(references(task.arguments)) if task.arguments else []
     if task.instruction and "${" in task.instruction:
         found += references(task.instruction)
     if task.for_each is not None:
         found.append(_list_reference(task))
     for reference in found:
-        if not reference.task and task.for_each is None:
+        if not reference.task and not task.has_elements:
             raise _refused(
                 task, "item", f"${{{reference.text}}} has no list", "Give the task a for_each."
             )
@@ -79,6 +82,21 @@ def unknown_task(graph_id: str, task_id: str) -> UnknownTaskError:
         remedy="See its tasks with `constellation show`.",
         task=task_id,
     )
+
+
+def _check_gang(task: Task) -> None:
+    wanted = task.requirement
+    if task.gang is None or not 1 <= task.gang <= MAX_GANG:
+        why = f"it would run on {task.gang} devices at once"
+        raise _refused(task, "gang", why, f"Use 1 to {MAX_GANG}.")
+    if task.for_each is not None:
+        raise _refused(task, "gang", "it has a for_each as well", "Use one of the two.")
+    if wanted.exclusive:
+        why = "several members cannot each hold a resource alone"
+        raise _refused(task, "gang", why, "Leave requirement.exclusive out.")
+    if wanted.device is not None and task.gang > 1:
+        why = f"{wanted.device} is one device"
+        raise _refused(task, "gang", why, "Leave requirement.device out.")
 
 
 def _waits(task: Task) -> tuple[float, float, float]:

@@ -228,7 +228,7 @@ class Constellation:
         """
         node = self.node(task_id)
         check_transition(node, "requeue")
-        if node.task.for_each is not None:
+        if node.task.has_elements:
             raise InvalidTransition(f"Task {task_id}", "running by its elements", "requeue")
         progress = self.progress
         progress.remember_attempt(node, now, reason)
@@ -237,6 +237,18 @@ class Constellation:
         progress.move(node, SUBMITTED)
         progress.count(node)
         progress.release(node, now)
+
+    def restart_gang(self, task_id: str, reason: str, now: float) -> None:
+        """All members of a gang begin anew, those that have completed as well.
+
+        Raises:
+            InvalidTransition: it does not run, or is no gang.
+        """
+        node = self.node(task_id)
+        check_transition(node, "requeue")
+        if node.task.gang is None:
+            raise InvalidTransition(f"Task {task_id}", "no gang", "restart")
+        self.progress.restart_gang(node, reason, now)
 
     def finish(
         self,
@@ -343,6 +355,8 @@ class Constellation:
                 self.finish(body["task"], outcome, now, settle, body.get("device"))
             case "settled":
                 self.settle(body["task"], now)
+            case "regrouped":
+                self.restart_gang(body["task"], body["reason"], now)
             case "requeued":
                 self.requeue(body["task"], body["reason"], now)
             case "asked":

@@ -20,6 +20,7 @@ from .states import (
     REJECTED,
     SUBMITTED,
     WORKING,
+    gang_failed,
     map_failed,
     map_too_long,
     skipped,
@@ -177,7 +178,7 @@ class Progress:
 
     def release(self, node: Node, now: float) -> Ended:
         """Make a task ready, a map task by its elements; return what ended thereby."""
-        if node.task.for_each is not None:
+        if node.task.has_elements:
             return self._expand(node, now)
         node.ready = True
         node.ready_at = now
@@ -228,11 +229,14 @@ class Progress:
             self._add_element(node, index, item, now)
         if not items:
             return self._end_map(node, Outcome(COMPLETED, []), now)
-        for _ in range(min(node.size, node.task.max_parallel or node.size)):
+        at_once = node.size if node.task.gang else node.task.max_parallel or node.size
+        for _ in range(min(node.size, at_once)):
             self._release_next(node, now)
         return ()
 
     def _list_of(self, node: Node) -> list[Any] | tuple[Any, ...]:
+        if node.task.gang is not None:
+            return list(range(node.task.gang))
         text = (node.task.for_each or "").strip()
         items = look_up(self.nodes, node, parse_reference(text[2:-1]))
         if not isinstance(items, list | tuple):
@@ -240,7 +244,8 @@ class Progress:
         return items
 
     def _add_element(self, node: Node, index: int, item: Any, now: float) -> None:
-        task = replace(node.task, id=element_id(node.id, index), for_each=None, max_parallel=None)
+        id = element_id(node.id, index)
+        task = replace(node.task, id=id, for_each=None, max_parallel=None, gang=None)
         element = Node(task, now, node.changed)
         element.member_of = node.id
         element.item = item
@@ -275,10 +280,27 @@ class Progress:
         elements = self.elements(node)
         output = [each.output for each in elements]
         failed = [each.id for each in elements if each.state is not COMPLETED]
-        if not failed or node.task.optional:
+        if not failed or (node.task.optional and node.task.gang is None):
             return self._end_map(node, Outcome(COMPLETED, output), now)
+        if node.task.gang is not None:
+            return self._end_map(node, gang_failed(node.id, elements), now)
         reason = f"{len(failed)} of its {node.size} elements did not complete: {failed[0]}"
         return self._end_map(node, map_failed(node.id, reason, output), now)
+
+    def gang_of(self, node: Node) -> Node | None:
+        """The gang of which a node is a member; None if it is none."""
+        whole = None if node.member_of is None else self.nodes[node.member_of]
+        return None if whole is None or whole.task.gang is None else whole
+
+    def restart_gang(self, node: Node, reason: str, now: float) -> None:
+        """Let all members of a gang begin anew."""
+        node.unfinished = node.size
+        for member in self.elements(node):
+            self.remember_attempt(member, now, reason)
+            self.withdraw(member)
+            self.reopen(member)
+            member.question = None
+            self.release(member, now)
 
     def _end_map(self, node: Node, outcome: Outcome, now: float) -> Ended:
         self.end(node, outcome, now)

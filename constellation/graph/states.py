@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from constellation.errors import InvalidTransition
 
 from .node import Node
@@ -82,6 +84,17 @@ def map_too_long(task_id: str, elements: int, limit: int) -> Outcome:
         "remedy": "Map over a shorter list, or let one task work through the whole list.",
     }
     return Outcome(FAILED, None, error)
+
+
+def gang_failed(task_id: str, members: Sequence[Node]) -> Outcome:
+    """The outcome of a gang of which a member did not complete: that of the first that ended so."""
+    unwell = [each for each in members if each.state is not COMPLETED]
+    first = min(unwell, key=lambda each: (each.state is CANCELED, each.finished_at or 0.0))
+    error = dict(first.error or {"code": "task.failed"})
+    error["message"] = f"Task {task_id}: of {len(members)} members, {first.id} {first.state}: " + (
+        str(error.get("message", "no reason was given"))
+    )
+    return Outcome(first.state, [each.output for each in members], error)
 
 
 def map_failed(task_id: str, reason: str, output: list[object] | None = None) -> Outcome:

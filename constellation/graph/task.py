@@ -113,6 +113,9 @@ class Task:
         for_each: a reference to a list; the task then runs once for each element, which its
             arguments see as ``${item}`` and ``${index}``, and its output is the list of outputs.
         max_parallel: bound on how many elements run at once; None for no bound.
+        gang: on how many devices it runs at once, each with a rank: all of them begin together or
+            none does, and what ends one without success ends or repeats all. Its output is the
+            list of outputs by rank, and its arguments see their rank as ``${index}``.
         tainted: what its planner had read that may have talked it into this task; empty if nothing.
             Its device then asks a person before it changes anything.
     """
@@ -133,6 +136,12 @@ class Task:
     for_each: str | None = None
     max_parallel: int | None = None
     tainted: str = ""
+    gang: int | None = None
+
+    @property
+    def has_elements(self) -> bool:
+        """Whether it runs by elements, one for each entry of a list or rank of a gang."""
+        return self.for_each is not None or self.gang is not None
 
 
 @with_config(STRICT)

@@ -170,6 +170,10 @@ class Transaction:
 
     def _cancel_task(self, name: str, reason: str, subtree: bool) -> None:
         node = self._touch(name)
+        whole = self._progress.gang_of(node)
+        if whole is not None and not node.ended:
+            # A gang is canceled as a whole.
+            node, name = self._touch(whole.id), whole.id
         if node.ended and not (node.skipped and subtree):
             raise ImmutableTaskError(
                 f"Task {name} has ended: it is {node.state}.",

@@ -55,6 +55,7 @@ class Attempt:
         raced: True once it had a rival: a second one would have the id of the first.
         answer: the last answer given to it, until it ends: ``{"attempt", "question", "answer"}``.
         exclusive: hub-wide resources that it holds.
+        gang: the task of whose members it is one; empty if it is none.
         timer: key of the deadline that is armed for it; None while there is none.
         max_cost: what it may spend on models; None if nothing bounds it.
     """
@@ -64,6 +65,7 @@ class Attempt:
         "constellation",
         "device",
         "exclusive",
+        "gang",
         "id",
         "idempotent",
         "is_rival",
@@ -89,6 +91,7 @@ class Attempt:
         idempotent: bool,
         exclusive: tuple[str, ...] = (),
         max_cost: float | None = None,
+        gang: str = "",
     ) -> None:
         self.id = attempt_id(constellation, task, number)
         self.constellation = constellation
@@ -100,6 +103,7 @@ class Attempt:
         self.idempotent = idempotent
         self.exclusive = exclusive
         self.max_cost = max_cost
+        self.gang = gang
         self.life = Life.RUNNING
         self.is_rival = False
         self.raced = False
@@ -146,6 +150,7 @@ class Attempt:
             "started_at": self.started_at,
             "idempotent": self.idempotent,
             "exclusive": list(self.exclusive),
+            **({"gang": self.gang} if self.gang else {}),
             "asking": self.life is Life.ASKING,
             "rival": self.is_rival,
             "raced": self.raced,
@@ -166,6 +171,7 @@ class Attempt:
             plain["idempotent"],
             tuple(plain["exclusive"]),
             plain.get("max_cost"),
+            plain.get("gang", ""),
         )
         if plain["rival"]:
             attempt.id += "b"

@@ -5,12 +5,14 @@ from __future__ import annotations
 import heapq
 
 from constellation.errors import NoCapableDevice, TaskFailed
+from constellation.graph.node import Node
 from constellation.graph.task import Task, TaskState
 
 from .assigning import assignment, choose, devices_for, place
 from .attempts import Attempt
 from .device import Device
 from .events import Assign
+from .gangs import Gangs, able
 from .outcomes import Outcomes
 from .patience import WORTH_S, Patience
 from .racing import Racing
@@ -29,11 +31,14 @@ class Dispatch:
         self._outcomes = outcomes
         self._racing = racing
         self._patience = Patience(state)
+        self._gangs = Gangs(state, outcomes)
 
     def settle(self, now: float) -> None:
         """Bring everything to rest: afterwards no task waits that could run."""
         state = self._state
         queues = state.queues
+        if state.reservation is not None:
+            self._gangs.review(now)
         while state.changed or state.freed or queues.touched:
             changed, state.changed = state.changed, {}
             for run in changed.values():
@@ -45,6 +50,8 @@ class Dispatch:
             if state.patient:
                 for group in touched:
                     state.patient.pop(group, None)
+            if state.reservation is not None:
+                self._gangs.review(now)
             self._assign(touched, now)
             for run in changed.values():
                 if run.ended_at is None and run.id not in state.changed and state.is_over(run):
@@ -53,13 +60,15 @@ class Dispatch:
     # ── what became ready ───────────────────────────────────────────────────────────────────────
 
     def _collect(self, run: Run, now: float) -> None:
-        changes = run.constellation.progress.take_changes()
+        progress = run.constellation.progress
+        changes = progress.take_changes()
         state, nodes = self._state, run.constellation.nodes
         if run.ended_at is not None:
             return
         for task in changes.unready:
             if task not in nodes or not nodes[task].ready:
-                state.queues.discard(run.id, task)
+                whole = None if task not in nodes else progress.gang_of(nodes[task])
+                state.queues.discard(run.id, task if whole is None else whole.id)
         for task in changes.ready:
             if task in nodes and nodes[task].ready:
                 self.enqueue(run, task, now)
@@ -73,6 +82,10 @@ class Dispatch:
         """Let a ready task wait for a device; an entry that it has already is replaced."""
         state = self._state
         node = run.constellation.nodes[task_id]
+        whole = run.constellation.progress.gang_of(node)
+        if whole is not None:
+            self._enqueue_gang(run, whole, now)
+            return
         task = node.task
         if task.deadline_s is not None:
             due = run.created_at + task.deadline_s
@@ -88,10 +101,26 @@ class Dispatch:
         urgency = state.placement.urgency(run.priority + task.priority, node.rank)
         state.queues.push(group, run.id, task_id, urgency)
 
+    def _enqueue_gang(self, run: Run, whole: Node, now: float) -> None:
+        """Let a gang wait for its devices, once all of its members are ready."""
+        state, task = self._state, whole.task
+        waits = whole.id in state.queues.backlogs[run.id].queued
+        if waits or not all(member.ready for member in run.constellation.elements(whole)):
+            return
+        trouble = run.trouble.get(whole.id)
+        if trouble is not None and trouble.not_before > now:
+            state.timers.set(("retry", run.id, whole.id), trouble.not_before)
+            return
+        group = state.queues.group(need_of(task, trouble), state.devices)
+        urgency = state.placement.urgency(run.priority + task.priority, whole.rank)
+        state.queues.push(group, run.id, whole.id, urgency)
+
     def retry(self, run: Run, task_id: str, now: float) -> None:
         """The wait before another attempt is over."""
         node = run.constellation.nodes.get(task_id)
-        if node is not None and node.ready:
+        if node is not None and node.task.gang is not None:
+            self._enqueue_gang(run, node, now)
+        elif node is not None and node.ready:
             self.enqueue(run, task_id, now)
 
     # ── who runs it ─────────────────────────────────────────────────────────────────────────────
@@ -117,9 +146,18 @@ class Dispatch:
             if best[0] != key and len(heap) > 1:
                 heapq.heapreplace(heap, (best[0], number, group))
                 continue
+            if group.need.gang:
+                served = None
+                if not self._gangs.start_first(best[1], best[0][0], now):
+                    heapq.heappop(heap)
+                    self._explain(group, now)
+                continue
             if group is not served or group.need.exclusive:
                 # What was found for a group holds until another one is served.
                 served, devices = group, devices_for(self._state, group)
+            kept = self._state.reservation
+            if kept is not None and devices:
+                served, devices = None, kept.leaves(devices, best[0][0])
             if not devices:
                 heapq.heappop(heap)
                 self._explain(group, now)
@@ -177,7 +215,8 @@ class Dispatch:
 
     def _explain(self, group: Group, now: float) -> None:
         """Tell observers of tasks for which no device is there, once for each lane."""
-        if any(not device.unavailable() for device in group.candidates.values()):
+        wanted = group.need.gang or 1
+        if len(able(group)) >= wanted:
             return
         state = self._state
         patience = state.settings.no_device_fail_s
@@ -190,13 +229,13 @@ class Dispatch:
             constellation = lane.backlog.constellation
             reason = reason or why_waiting(group.need, list(state.devices.values()))
             state.notify(constellation, "waiting", {"task": lane.first(), "reason": reason}, now)
-            if patience is not None and not group.candidates:
+            if patience is not None and len(group.candidates) < wanted:
                 state.timers.set(("no device", constellation, lane.id), now + patience)
 
     def fail_lane(self, run: Run, lane_id: str, now: float) -> None:
         """No device could ever run the tasks of a lane, for longer than is to be waited."""
         lane = self._state.queues.lane(run.id, lane_id)
-        if lane is not None and not lane.group.candidates:
+        if lane is not None and len(lane.group.candidates) < (lane.group.need.gang or 1):
             lane.told = False
             for task_id in lane.waiting():
                 self._outcomes.fail(run, task_id, self.no_device(run, task_id).to_wire(), now)
@@ -206,24 +245,25 @@ class Dispatch:
         node = run.constellation.nodes.get(task_id)
         if node is None or node.ended:
             return
+        node = run.constellation.progress.gang_of(node) or node
         if node.task.for_each is not None and node.state is TaskState.WORKING:
             # Its elements have the same deadline; it ends with them.
             for element in run.constellation.elements(node):
                 if not element.ended:
                     self.overdue(run, element.id, now)
             return
-        if node.ready and self._is_stranded(node.task, run):
+        if node.task.gang is None and node.ready and self._is_stranded(node.task, run):
             self._outcomes.fail(run, task_id, self.no_device(run, task_id).to_wire(), now)
             return
         doing = "waited for its turn" if node.ready else "waited for other tasks"
         if node.state is not TaskState.SUBMITTED:
-            doing = f"ran on {node.device}"
+            doing = "ran" if node.device is None else f"ran on {node.device}"
         error = {
             "code": "task.timeout.deadline",
-            "message": f"The deadline of task {task_id} passed while it {doing}.",
+            "message": f"The deadline of task {node.id} passed while it {doing}.",
             "remedy": "Give it more time, or a faster device.",
         }
-        self._outcomes.fail(run, task_id, error, now)
+        self._outcomes.fail(run, node.id, error, now)
 
     def _is_stranded(self, task: Task, run: Run) -> bool:
         state = self._state

@@ -288,9 +288,9 @@ class Fact(NamedTuple):
         time: the machine's ``now``, seconds.
         constellation: which one it is about.
         kind: ``created``, ``planned``, ``edited``, ``started``, ``raced``, ``withdrawn``,
-            ``finished``, ``requeued``, ``asked``, ``answered``, ``settled``, ``paused``,
-            ``resumed``, ``canceled``, ``ended``, ``reopened``, ``spent``; docs/protocol.md
-            lists the body of each.
+            ``finished``, ``requeued``, ``regrouped``, ``asked``, ``answered``, ``settled``,
+            ``paused``, ``resumed``, ``canceled``, ``ended``, ``reopened``, ``spent``;
+            docs/protocol.md lists the body of each.
         body: plain data that msgpack and JSON can carry.
     """
 

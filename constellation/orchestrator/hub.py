@@ -233,10 +233,18 @@ class Hub:
 
     def _assign(self, device: str, body: Mapping[str, Any]) -> None:
         refusal = self.gate.refusal(device, body)
-        if refusal is None:
-            self._send(device, "assign", body)
-        else:
+        if refusal is not None:
             self.feed(AttemptRejected(device, body["attempt"], refusal))
+            return
+        if "gang" in body["context"]:
+            self._say_where(body["context"]["gang"])
+        self._send(device, "assign", body)
+
+    def _say_where(self, gang: dict[str, Any]) -> None:
+        """Where the members of a gang meet, unless the card of that device says so itself."""
+        first = self._devices.get(gang["devices"][0])
+        if not gang["host"] and first is not None:
+            gang["host"] = first.address
 
     def _send(self, device: str, type: str, body: Mapping[str, Any]) -> None:
         peer = self._devices.get(device)

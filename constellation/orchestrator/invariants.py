@@ -83,7 +83,7 @@ def _attempts(state: State, run: Run) -> Iterator[str]:
     """Each active task has exactly its live attempts, and nothing else has any."""
     for task, node in run.constellation.nodes.items():
         attempts = run.attempts(task)
-        if node.state in ACTIVE and node.task.for_each is None and not attempts:
+        if node.state in ACTIVE and not node.task.has_elements and not attempts:
             yield f"{run.id}/{task} is {node.state} without an attempt"
         if node.state not in ACTIVE and attempts:
             yield f"{run.id}/{task} is {node.state} with {len(attempts)} attempts"
@@ -109,6 +109,8 @@ def _queued(state: State, run: Run, now: float) -> Iterator[str]:
         for task in lane.waiting():
             waiting[task] = waiting.get(task, 0) + 1
     for task, node in run.constellation.nodes.items():
+        whole = run.constellation.progress.gang_of(node)
+        task = task if whole is None else whole.id
         trouble = run.trouble.get(task)
         delayed = trouble is not None and trouble.not_before > now
         if node.ready and not delayed and waiting.get(task) != 1:
@@ -116,7 +118,10 @@ def _queued(state: State, run: Run, now: float) -> Iterator[str]:
         if node.ready and delayed and ("retry", run.id, task) not in state.timers:
             yield f"{run.id}/{task} waits for a retry that never comes"
     for task in waiting:
-        if task not in run.constellation.nodes or not run.constellation.nodes[task].ready:
+        queued = run.constellation.nodes.get(task)
+        if queued is None or not all(
+            each.ready for each in run.constellation.elements(queued) or [queued]
+        ):
             yield f"{run.id}/{task} is queued and not ready"
     for task in run.revisions:
         if not run.planning and ("revision", run.id, task) not in state.timers:
@@ -137,7 +142,11 @@ def _idle(state: State, run: Run) -> Iterator[str]:
                 if KEY not in state.timers:
                     yield f"{run.id}/{task} waits for a better device without end"
                 continue
-            for device in devices_for(state, group):
-                yield f"{run.id}/{task} waits although {device.name} could take it"
+            kept, free = state.reservation, devices_for(state, group)
+            if kept is not None and (kept.lane, kept.task) != (lane, task):
+                free = kept.leaves(free, -run.priority - definition.priority)
+            if len(free) >= (definition.gang or 1):
+                names = ", ".join(device.name for device in free)
+                yield f"{run.id}/{task} waits although {names} could take it"
     if state.is_over(run):
         yield f"{run.id} is done and has not ended"

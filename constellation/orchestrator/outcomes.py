@@ -10,13 +10,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from constellation.graph.task import TERMINAL, Outcome, RetryPolicy, TaskState
+from constellation.graph.task import TERMINAL, Outcome, TaskState
 
 from .attempts import Attempt, Life, read_attempt_id
 from .device import Device, Presence
 from .events import AttemptFinished, AttemptRejected, CancelAttempt, Revise
+from .gangs import broke, end_all
 from .late import was_given, why_unused
 from .requirements import need_of, obstacle
+from .retrying import backoff, is_retried
 from .run import Cause, Run, Trouble
 from .spending import read_usage
 from .state import State
@@ -25,8 +27,6 @@ from .supervision import Supervision, announce
 # The code of a refusal that says that the device takes nothing any more.
 LEAVING = "task.rejected.leaving"
 
-# What a device says of an attempt that it was at when its agent died.
-INTERRUPTED = "task.failed.interrupted"
 _REMEDY_MAY_HAVE_RUN = "See what it left behind, then retry the task or cancel it."
 
 
@@ -90,6 +90,10 @@ class Outcomes:
         if stopping:
             return
         run = state.runs[attempt.constellation]
+        if attempt.gang:
+            cause: Cause = "unsent" if leaving else "rejected"
+            broke(self, state, run, attempt, cause, event.error, now)
+            return
         reason = f"{device.name} refused it: {_sentence(event.error)}"
         if attempt.rival is not None:
             self.withdraw(run, attempt, reason, now)
@@ -121,10 +125,13 @@ class Outcomes:
         self.stop(attempt, "its time is over", now)
         message = f"Task {attempt.task} did not end within {timeout_s:g} s on {device.name}."
         self._supervision.failed(device, "task.timeout", now)
-        if attempt.rival is not None:
+        timeout = {"code": "task.timeout", "message": message}
+        if attempt.gang:
+            broke(self, state, run, attempt, "timeout", timeout, now)
+        elif attempt.rival is not None:
             self.withdraw(run, attempt, message, now)
         elif attempt.idempotent:
-            self._fail_or_retry(run, attempt, {"code": "task.timeout", "message": message}, now)
+            self._fail_or_retry(run, attempt, timeout, now)
         else:
             error = {
                 "code": "task.timeout",
@@ -150,6 +157,10 @@ class Outcomes:
         reason = f"{device.name} {why}"
         if device.link is Presence.DETACHED:
             state.act(CancelAttempt(device.name, attempt.id, f"it was given up: {reason}"))
+        if attempt.gang:
+            lost = {"code": "task.failed.device_lost", "message": reason}
+            broke(self, state, run, attempt, "lost", lost, now)
+            return
         if attempt.rival is not None:
             self.withdraw(run, attempt, reason, now)
             return
@@ -177,7 +188,10 @@ class Outcomes:
             return
         run = self._state.runs[attempt.constellation]
         reason = f"{device.name} knows nothing of it: it never arrived, or was given up there"
-        if attempt.rival is not None:
+        if attempt.gang:
+            lost = {"code": "task.failed.device_lost", "message": reason}
+            broke(self, self._state, run, attempt, "unsent", lost, now)
+        elif attempt.rival is not None:
             self.withdraw(run, attempt, reason, now)
         else:
             self._requeue(run, attempt, "unsent", reason, now)
@@ -236,7 +250,15 @@ class Outcomes:
 
     def fail(self, run: Run, task: str, error: Mapping[str, Any], now: float) -> None:
         """A task fails by a decision of the hub, whatever state it is in."""
-        self.end(run, task, Outcome(TaskState.FAILED, None, error), now)
+        outcome = Outcome(TaskState.FAILED, None, error)
+        node = run.constellation.nodes[task]
+        whole = node if node.task.gang is not None else run.constellation.progress.gang_of(node)
+        if whole is None:
+            self.end(run, task, outcome, now)
+            return
+        members = [member for member in run.constellation.elements(whole) if not member.ended]
+        first = members[0].id if whole is node and members else task
+        end_all(self, run, whole, first, outcome, now)
 
     def stop(self, attempt: Attempt, reason: str, now: float) -> None:
         """Tell a device to stop an attempt, which keeps its place until the device has done so."""
@@ -253,7 +275,9 @@ class Outcomes:
         self, run: Run, device: Device, attempt: Attempt, error: Mapping[str, Any], now: float
     ) -> None:
         self._supervision.failed(device, str(error.get("code", "")), now)
-        if attempt.rival is not None:
+        if attempt.gang:
+            broke(self, self._state, run, attempt, "failed", error, now)
+        elif attempt.rival is not None:
             self.withdraw(run, attempt, _sentence(error), now)
         else:
             self._fail_or_retry(run, attempt, error, now)
@@ -265,7 +289,12 @@ class Outcomes:
             self.withdraw(run, attempt, reason, now)
             return
         error = outcome.error or {"code": "task.canceled", "message": reason}
-        self.end(run, attempt.task, Outcome(TaskState.CANCELED, None, error), now, attempt)
+        ended = Outcome(TaskState.CANCELED, None, error)
+        if attempt.gang:
+            whole = run.constellation.nodes[attempt.gang]
+            end_all(self, run, whole, attempt.task, ended, now, attempt)
+        else:
+            self.end(run, attempt.task, ended, now, attempt)
 
     def _fail_or_retry(
         self, run: Run, attempt: Attempt, error: Mapping[str, Any], now: float
@@ -273,7 +302,7 @@ class Outcomes:
         policy = run.constellation.nodes[attempt.task].task.retry
         failures = run.trouble.get(attempt.task, Trouble()).failures + 1
         code = str(error.get("code", ""))
-        if failures < policy.attempts and _is_retried(policy, code, attempt.idempotent):
+        if failures < policy.attempts and is_retried(policy, code, attempt.idempotent):
             cause: Cause = "timeout" if attempt.life is Life.STOPPING else "failed"
             pause = backoff(policy, failures)
             self._requeue(run, attempt, cause, _sentence(error), now, now + pause)
@@ -316,7 +345,7 @@ class Outcomes:
 
     def _others_may_take(self, run: Run, attempt: Attempt) -> bool:
         trouble = run.trouble.get(attempt.task, Trouble())
-        refused = trouble._replace(refused=(*trouble.refused, attempt.device))
+        refused = trouble.refusing(attempt.device)
         need = need_of(run.constellation.nodes[attempt.task].task, refused)
         return any(obstacle(need, device) is None for device in self._state.devices.values())
 
@@ -373,22 +402,6 @@ class Outcomes:
             "reason": f"{device} reported on {attempt}, but {reason}.",
         }
         self._state.notify("", "refused", body, now)
-
-
-def backoff(policy: RetryPolicy, failures: int) -> float:
-    """Seconds to wait after so many failures, at least one."""
-    try:
-        wait = policy.backoff_s * policy.factor ** (failures - 1)
-    except OverflowError:
-        return policy.max_backoff_s
-    return max(0.0, min(wait, policy.max_backoff_s))
-
-
-def _is_retried(policy: RetryPolicy, code: str, idempotent: bool) -> bool:
-    if code == INTERRUPTED and not idempotent:
-        # It may have run to its end: only who says so in as many words wants it again.
-        return code in policy.on
-    return not policy.on or any(code == each or code.startswith(f"{each}.") for each in policy.on)
 
 
 def _as_failure(outcome: Outcome, attempt: Attempt) -> Mapping[str, Any]:

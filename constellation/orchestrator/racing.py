@@ -6,6 +6,8 @@ A device is watched by one timer for each skill, not one for each attempt.
 
 from __future__ import annotations
 
+from math import inf
+
 from constellation.errors import TaskFailed
 
 from .assigning import assignment, choose, devices_for, place
@@ -68,6 +70,8 @@ class Racing:
         need = need_of(task, run.trouble.get(task.id))
         group = state.queues.group(need, state.devices)
         devices = devices_for(state, group, without=attempt.device)
+        if state.reservation is not None:
+            devices = state.reservation.leaves(devices, inf)
         if not devices:
             return False
         device = choose(state, task, devices)
@@ -94,4 +98,5 @@ def _may_be_raced(attempt: Attempt) -> bool:
         and not attempt.raced
         and not attempt.is_rival
         and not attempt.exclusive
+        and not attempt.gang
     )

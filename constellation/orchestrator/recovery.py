@@ -120,6 +120,9 @@ def replay(run: Run, fact: Fact) -> None:
         case "withdrawn":
             first, second = run.attempts(body["task"])
             run.withdraw(first if first.is_rival == body["rival"] else second)
+        case "regrouped":
+            size = run.constellation.nodes[body["task"]].size
+            run.regroup(body["task"], size, body["device"], body["cause"], body["not_before"])
         case "requeued":
             run.requeue(run.live[body["task"]], body["cause"], body["not_before"])
         case "asked":
@@ -156,7 +159,8 @@ def replay(run: Run, fact: Fact) -> None:
 
 def _started(run: Run, fact: Fact) -> Attempt:
     body = fact.body
-    task = run.constellation.nodes[body["task"]].task
+    node = run.constellation.nodes[body["task"]]
+    task, whole = node.task, run.constellation.progress.gang_of(node)
     return Attempt(
         run.id,
         task.id,
@@ -167,4 +171,5 @@ def _started(run: Run, fact: Fact) -> Attempt:
         body["idempotent"],
         tuple(dict.fromkeys(task.requirement.exclusive)),
         body.get("max_cost"),
+        "" if whole is None else whole.id,
     )

@@ -20,6 +20,7 @@ class Need(NamedTuple):
         labels: as pairs, sorted.
         refused: devices that have rejected the task.
         shunned: devices on which it failed, to be used only if no other can run it.
+        gang: on how many devices it runs at once; 0 if it is no gang.
     """
 
     skill: str
@@ -31,6 +32,7 @@ class Need(NamedTuple):
     exclusive: tuple[str, ...] = ()
     refused: tuple[str, ...] = ()
     shunned: tuple[str, ...] = ()
+    gang: int = 0
 
 
 @lru_cache(maxsize=1024)
@@ -42,7 +44,7 @@ def any_device(skill: str) -> Need:
 def need_of(task: Task, trouble: Trouble | None) -> Need:
     """The need of a task, given what has befallen it."""
     wanted = task.requirement
-    if trouble is None and (wanted is ANY_DEVICE or wanted == ANY_DEVICE):
+    if trouble is None and task.gang is None and (wanted is ANY_DEVICE or wanted == ANY_DEVICE):
         return any_device(task.skill)
     labels = tuple(sorted(wanted.labels.items())) if wanted.labels else ()
     refused: tuple[str, ...] = ()
@@ -60,6 +62,7 @@ def need_of(task: Task, trouble: Trouble | None) -> Need:
         tuple(dict.fromkeys(wanted.exclusive)) if wanted.exclusive else (),
         refused,
         shunned,
+        task.gang or 0,
     )
 
 

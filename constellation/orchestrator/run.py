@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Literal, NamedTuple
 
 from constellation.graph.constellation import Constellation
+from constellation.graph.lookup import element_id
 from constellation.graph.task import ACTIVE, Task, TaskState
 
 from .attempts import Attempt, attempt_id
@@ -46,6 +47,25 @@ class Trouble(NamedTuple):
     refused: tuple[str, ...] = ()
     failed_on: tuple[str, ...] = ()
     not_before: float = 0.0
+
+    def refusing(self, device: str) -> Trouble:
+        """The same, and this device has rejected it."""
+        return self._replace(refused=_with(self.refused, device))
+
+    def after(self, cause: Cause, device: str, not_before: float) -> Trouble:
+        """The same, and an attempt on this device has ended by that cause."""
+        match cause:
+            case "failed" | "timeout":
+                return self._replace(
+                    failures=self.failures + 1,
+                    failed_on=_with(self.failed_on, device),
+                    not_before=not_before,
+                )
+            case "lost":
+                return self._replace(losses=self.losses + 1)
+            case "rejected":
+                return self.refusing(device)
+        return self
 
 
 class Former(NamedTuple):
@@ -197,25 +217,22 @@ class Run:
         """The only attempt of a task ended, and another will follow."""
         self.close(attempt)
         task, device = attempt.task, attempt.device
-        before = self.trouble.get(task, Trouble())
-        match cause:
-            case "failed" | "timeout":
-                after = before._replace(
-                    failures=before.failures + 1,
-                    failed_on=_with(before.failed_on, device),
-                    not_before=not_before,
-                )
-            case "lost":
-                after = before._replace(losses=before.losses + 1)
-            case "rejected":
-                after = before._replace(refused=_with(before.refused, device))
-            case _:
-                return
-        self.trouble[task] = after
+        if cause == "unsent":
+            return
+        self.trouble[task] = self.trouble.get(task, Trouble()).after(cause, device, not_before)
         if cause in ("timeout", "lost"):
             self._remember(attempt)
         if cause == "timeout":
             self._stop(attempt)
+
+    def regroup(
+        self, gang: str, size: int, device: str, cause: Cause, not_before: float
+    ) -> list[Attempt]:
+        """All members of a gang begin anew; return the attempts that were live."""
+        live = [self.live.pop(element_id(gang, rank), None) for rank in range(size)]
+        if cause != "unsent":
+            self.trouble[gang] = self.trouble.get(gang, Trouble()).after(cause, device, not_before)
+        return [attempt for attempt in live if attempt is not None]
 
     def _stop(self, attempt: Attempt) -> None:
         for resource in attempt.exclusive:
@@ -250,6 +267,8 @@ class Run:
     def hold_maps(self, ended: Iterable[str]) -> list[str]:
         """Of map tasks that ended with their elements, note and return those left unsettled."""
         nodes = self.constellation.nodes
+        for task in ended:
+            self._forget(task)
         held = [task for task in ended if task in nodes and not nodes[task].settled]
         self.revisions.update(dict.fromkeys(held))
         return held

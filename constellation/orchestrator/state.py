@@ -7,7 +7,7 @@ this state. Nothing here decides anything.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from constellation.aip.cards import DeviceCard
 from constellation.errors import UnknownConstellationError, UnknownDeviceError
@@ -25,6 +25,9 @@ from .settings import Settings
 from .spending import Spent
 from .timers import Timers
 
+if TYPE_CHECKING:
+    from .gangs import Reservation
+
 
 class State:
     """What the parts of the scheduler share.
@@ -36,6 +39,8 @@ class State:
         freed: devices that got credit since the last round of assignments.
         changed: runs whose graph may have changed since then.
         patient: groups with tasks that rather wait for a better device, see `patience`.
+        reservation: places that are kept for a gang, see `gangs`.
+        gangs: how many were started.
         resources: exclusive resources in use, each with the id of the attempt that holds it.
         queues, timers, estimates: see their classes.
         learned_health: health of devices from before a restart, until they join.
@@ -50,6 +55,8 @@ class State:
         self.freed: dict[str, Device] = {}
         self.changed: dict[str, Run] = {}
         self.patient: dict[Group, None] = {}
+        self.reservation: Reservation | None = None
+        self.gangs = 0
         self.resources: dict[str, str] = {}
         self.queues = ReadyQueues()
         self.timers = Timers()

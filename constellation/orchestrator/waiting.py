@@ -8,6 +8,7 @@ from constellation.graph.task import TaskState
 
 from .assigning import devices_for
 from .attempts import read_attempt_id
+from .gangs import able
 from .requirements import Need, need_of, why_waiting
 from .run import Run, Trouble
 from .state import State
@@ -35,6 +36,9 @@ def reasons(state: State, run: Run, tasks: Iterable[str], now: float) -> dict[st
         elif trouble.not_before > now:
             found[name] = f"It is tried again in {trouble.not_before - now:.0f} s."
         else:
+            whole = run.constellation.progress.gang_of(node)
+            if whole is not None:
+                node, trouble = whole, run.trouble.get(whole.id, Trouble())
             need = need_of(node.task, trouble)
             if need not in known:
                 known[need] = _why(state, need)
@@ -48,6 +52,9 @@ def _why(state: State, need: Need) -> str:
         if holder is not None:
             return f"{resource} is in use by task {holder.task} of {holder.constellation}."
     group = state.queues.groups.get(need)
+    if need.gang and group is not None and len(able(group)) >= need.gang:
+        count = len(devices_for(state, group))
+        return f"It needs {need.gang} devices at once, of which {count} can take it now."
     if group is not None and group in state.patient:
         free = ", ".join(device.name for device in devices_for(state, group))
         return f"A device that is busy is expected to be done with it sooner than {free}, now free."

@@ -214,10 +214,18 @@ def _only_reads(task: Task, cards: Sequence[DeviceCard]) -> bool:
 
 def _is_same(node: Node, task: Task, incoming: Mapping[str, Dependency]) -> bool:
     there = node.task
-    work = (task.skill, task.instruction, task.arguments, task.for_each, task.join)
+    work = (task.skill, task.instruction, task.arguments, task.for_each, task.gang, task.join)
     waits = {name: (each.condition, each.when) for name, each in incoming.items()}
     return (
-        work == (there.skill, there.instruction, there.arguments, there.for_each, there.join)
+        work
+        == (
+            there.skill,
+            there.instruction,
+            there.arguments,
+            there.for_each,
+            there.gang,
+            there.join,
+        )
         and task.requirement in (there.requirement, ANY_DEVICE)
         and waits == {name: (each.condition, each.when) for name, each in node.incoming.items()}
     )

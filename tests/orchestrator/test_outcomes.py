@@ -18,7 +18,7 @@ from constellation.orchestrator.events import (
     DeviceLost,
     InputRequired,
 )
-from constellation.orchestrator.outcomes import backoff
+from constellation.orchestrator.retrying import backoff
 from constellation.orchestrator.settings import Settings
 
 DONE = Outcome(TaskState.COMPLETED, 1)

@@ -16,15 +16,17 @@ from constellation.aip.outbox import Outbox
 from constellation.aip.session import State
 from constellation.errors import JournalError
 from constellation.graph.task import Outcome, TaskState
-from constellation.orchestrator import outcomes as outcomes_module
+from constellation.orchestrator import retrying as retrying_module
 from constellation.orchestrator.attempts import Attempt
 from constellation.orchestrator.control import Control
 from constellation.orchestrator.device import Device as HubDevice
 from constellation.orchestrator.dispatch import Dispatch
 from constellation.orchestrator.events import AttemptFinished, DeviceDetached, DeviceLost, Fact
+from constellation.orchestrator.gangs import Gangs
 from constellation.orchestrator.outcomes import Outcomes
 from constellation.orchestrator.presence import PresenceDesk
 from constellation.orchestrator.recovery import Recovery
+from constellation.orchestrator.run import Run
 from constellation.orchestrator.scheduler import Scheduler
 from constellation.orchestrator.state import State as SchedulerState
 from constellation.testing.simulation.device import Device
@@ -269,7 +271,7 @@ def does_not_hand_in_what_it_held() -> Iterator[Kinds]:
 
 @bug
 def repeats_what_was_interrupted() -> Iterator[Kinds]:
-    with replaced(outcomes_module, "INTERRUPTED", "no such code"):
+    with replaced(retrying_module, "INTERRUPTED", "no such code"):
         yield {}
 
 
@@ -353,6 +355,29 @@ def never_lets_go_of_what_is_under_revision() -> Iterator[Kinds]:
 @bug
 def forgets_to_retry() -> Iterator[Kinds]:
     with replaced(Dispatch, "retry", lambda self, run, task, now: None):
+        yield {}
+
+
+@bug
+def begins_a_gang_bit_by_bit() -> Iterator[Kinds]:
+    start_member = Gangs._start_member
+
+    def hasty(self: Gangs, run: Any, gang: str, member: Any, *more: Any) -> None:
+        if not member.id.endswith("[1]"):
+            start_member(self, run, gang, member, *more)
+
+    with replaced(Gangs, "_start_member", hasty):
+        yield {}
+
+
+@bug
+def lets_the_rest_of_a_gang_run_on() -> Iterator[Kinds]:
+    def lonely(self: Run, gang: str, *more: Any) -> list[Attempt]:
+        regroup(self, gang, *more)
+        return []
+
+    regroup = Run.regroup
+    with replaced(Run, "regroup", lonely):
         yield {}
 
 

@@ -127,6 +127,7 @@ class World:
     def do(self, instructions: Sequence[Instruction]) -> None:
         kinds = [isinstance(each, Fact) for each in instructions]
         assert kinds == sorted(kinds, reverse=True), "facts come first"
+        self._gangs([each for each in instructions if isinstance(each, Fact)])
         for each in instructions:
             match each:
                 case Fact():
@@ -142,12 +143,32 @@ class World:
                     elif device.session:
                         device.undelivered.append(each)
 
+    def _gangs(self, facts: Sequence[Fact]) -> None:
+        """The members of a gang begin in one step, each on a device of its own."""
+        begun: dict[tuple[str, str, int], list[str]] = {}
+        for fact in facts:
+            if fact.kind == "started" and not fact.body.get("late"):
+                nodes = self.scheduler.runs[fact.constellation].constellation.nodes
+                whole = nodes[nodes[fact.body["task"]].member_of or fact.body["task"]]
+                if whole.task.gang is not None:
+                    key = (fact.constellation, whole.id, whole.task.gang)
+                    begun.setdefault(key, []).append(fact.body["device"])
+        for (_, task, size), devices in begun.items():
+            assert len(set(devices)) == len(devices) == size, f"{task} began on {devices}"
+
     def _fact(self, fact: Fact) -> None:
         json.dumps(fact.body)
         self.facts.append(fact)
         key = (fact.constellation, str(fact.body.get("task")))
         if fact.kind == "started":
             assert key not in self.completed, f"{key} was started again after its success"
+        if fact.kind == "regrouped":
+            members = f"{fact.body['task']}["
+            self.completed = {
+                (constellation, task)
+                for constellation, task in self.completed
+                if constellation != fact.constellation or not task.startswith(members)
+            }
         if fact.kind == "finished" and fact.body["state"] == "completed":
             self.completed.add(key)
 

@@ -79,11 +79,16 @@ def tasks(draw: st.DrawFn, id: str | None = None, before: tuple[str, ...] = ()) 
             for_each = reference(source, "output.items")
         elif path:
             arguments = {"x": reference(source, f"output.{path}")}
+    requirement = draw(requirements)
+    gang = draw(st.sampled_from([None, None, None, 2, 2]))
+    bound = requirement.exclusive or requirement.device is not None or requirement.labels
+    if for_each is not None or bound:
+        gang = None
     return Task(
         id or draw(names),
         skill=draw(st.sampled_from(["work", "work", "look"])),
         arguments=arguments,
-        requirement=draw(requirements),
+        requirement=requirement,
         priority=draw(st.sampled_from([0, 0, 5])),
         timeout_s=draw(st.sampled_from([None, None, 3.0])),
         deadline_s=draw(st.sampled_from([None, None, None, 25.0])),
@@ -93,6 +98,7 @@ def tasks(draw: st.DrawFn, id: str | None = None, before: tuple[str, ...] = ()) 
         join=draw(st.sampled_from(["all", "all", "any"])),
         for_each=for_each,
         max_parallel=draw(st.sampled_from([None, 1])),
+        gang=gang,
     )
 
 

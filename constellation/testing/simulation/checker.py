@@ -55,6 +55,8 @@ class Checker:
         self._completed: dict[str, str] = {}
         self._applied: Counter[str] = Counter()
         self._ended: set[str] = set()
+        # Of each gang how many members it has.
+        self._gangs: dict[str, int] = {}
 
     # ── what devices do ─────────────────────────────────────────────────────────────────────────
 
@@ -93,8 +95,11 @@ class Checker:
 
     def committed(self, facts: Sequence[Fact]) -> None:
         """These facts are in the journal now."""
+        self._check_gangs(facts)
         for fact in facts:
             match fact.kind:
+                case "regrouped":
+                    self._regrouped(fact)
                 case "started" | "raced":
                     self._starts(fact)
                 case "finished":
@@ -105,6 +110,27 @@ class Checker:
                     self._ended.add(fact.constellation)
                 case "reopened":
                     self._ended.discard(fact.constellation)
+
+    def _check_gangs(self, facts: Sequence[Fact]) -> None:
+        """The members of a gang begin in one commit, each on a device of its own."""
+        begun: dict[tuple[str, int], list[str]] = {}
+        for fact in facts:
+            if fact.kind == "started":
+                whole = f"{fact.constellation}/{fact.body['task'].partition('[')[0]}"
+                if whole in self._gangs:
+                    begun.setdefault((whole, fact.body["attempt"]), []).append(fact.body["device"])
+        for (whole, _), devices in begun.items():
+            if not len(set(devices)) == len(devices) == self._gangs[whole]:
+                raise Violation(
+                    f"{whole} wants {self._gangs[whole]} devices, and began on {devices}"
+                )
+
+    def _regrouped(self, fact: Fact) -> None:
+        """A gang begins anew, also where members had succeeded."""
+        members = f"{fact.constellation}/{fact.body['task']}["
+        for key in [*self._completed]:
+            if key.startswith(members):
+                del self._completed[key]
 
     def _starts(self, fact: Fact) -> None:
         task = f"{fact.constellation}/{fact.body['task']}"
@@ -135,6 +161,8 @@ class Checker:
 
     def _edited(self, fact: Fact) -> None:
         for edit in fact.body["batch"]["edits"]:
+            if edit.get("op") == "add_task" and edit["task"].get("gang"):
+                self._gangs[f"{fact.constellation}/{edit['task']['id']}"] = edit["task"]["gang"]
             if edit.get("op") == "retry_task":
                 self._retried(fact.constellation, edit["id"])
 

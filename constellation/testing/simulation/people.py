@@ -59,7 +59,10 @@ def new_task(random: Random, id: str, before: list[str]) -> Task:
             wishes["from"] = f"${{{source}.output.by}}"
     idempotent = random.random() < 0.5
     requirement = Requirement()
-    if random.random() < 0.2:
+    gang = None
+    if random.random() < 0.1 and for_each is None:
+        gang = random.choice((1, 2, 2))
+    elif random.random() < 0.2:
         requirement = Requirement(exclusive=("arm",))
     elif random.random() < 0.2:
         requirement = Requirement(labels={"room": "a"})
@@ -70,6 +73,7 @@ def new_task(random: Random, id: str, before: list[str]) -> Task:
         requirement=requirement,
         idempotent=idempotent,
         for_each=for_each,
+        gang=gang,
         optional=random.random() < 0.2,
         timeout_s=2.0 if random.random() < 0.1 else None,
         retry=RetryPolicy(attempts=random.choice((1, 1, 2, 3)), backoff_s=0.5),

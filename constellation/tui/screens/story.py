@@ -70,7 +70,17 @@ def _parts(run: Run, node: Node, now: float) -> Iterator[tuple[str, Text]]:
 
 
 _LIMITS = frozenset(
-    {"timeout_s", "deadline_s", "retry", "requirement", "priority", "optional", "for_each", "join"}
+    {
+        "timeout_s",
+        "deadline_s",
+        "retry",
+        "requirement",
+        "priority",
+        "optional",
+        "for_each",
+        "gang",
+        "join",
+    }
 )
 
 
