@@ -20,12 +20,13 @@ from constellation.errors import AudioError
 
 from .features import BLOCK, Features, FeatureStream
 from .sound import RATE_HZ, Samples
+from .strangers import Strangers
 
 PATH = Path(__file__).parent / "models" / "pvad.onnx"
 
 SIZE = 256
-_COSINE_STEPS = 15  # the model sees the likeness of 300 ms ago too
-_WARM_STEPS = 40  # of an enrolment are not used: the encoder has not heard enough
+COSINE_STEPS = 15  # the model sees the likeness of 300 ms ago too
+WARM_STEPS = 40  # of an enrolment are not used: the encoder has not heard enough
 _SHORTEST_S = 2.0
 _AUDIBLE = 10**-3  # of the loudest block's power: 30 dB below it
 
@@ -92,7 +93,7 @@ class _Stepper:
         self._h = np.zeros((3, 1, SIZE), np.float32)
         self._c = np.zeros((3, 1, SIZE), np.float32)
         self._g = np.zeros((2, 1, 128), np.float32)
-        self._cosines = deque([0.0] * _COSINE_STEPS, maxlen=_COSINE_STEPS)
+        self._cosines = deque([0.0] * COSINE_STEPS, maxlen=COSINE_STEPS)
 
     def push(
         self, block: Samples, vector: NDArray[np.float32]
@@ -129,6 +130,7 @@ class Listener:
         self._stepper = _Stepper(model)
         self._rest = np.zeros(0, np.float32)
         self._sure: list[NDArray[np.float32]] = []
+        self._strangers = Strangers()
 
     def push(self, samples: Samples) -> list[Judgement]:
         """Take in any number of samples; return a judgement for every 20 ms that are complete."""
@@ -145,7 +147,10 @@ class Listener:
             return Judgement(judgement.anyone, judgement.anyone)
         if judgement.primary >= _SURE:
             self._sure.append(embedding)
-        return judgement
+        primary = self._strangers.weigh(
+            judgement.primary, judgement.anyone, embedding, voiceprint.vector
+        )
+        return Judgement(judgement.anyone, primary)
 
     def learn(self) -> bool:
         """At the end of a turn: let the voiceprint follow the voice a little, if it is surely it.
@@ -175,14 +180,14 @@ def enrol(model: Model, sound: Samples) -> Voiceprint:
         _, embedding, seen = stepper.push(block, _NOBODY)
         embeddings.append(embedding)
         powers.append(seen.power)
-    power = np.array(powers[_WARM_STEPS:])
+    power = np.array(powers[WARM_STEPS:])
     audible = power > max(_AUDIBLE * power.max(initial=0.0), 1e-7)
     if audible.sum() * BLOCK < (_SHORTEST_S - 1) * RATE_HZ:
         raise AudioError(
             f"The recording has only {audible.sum() * BLOCK / RATE_HZ:.1f} s of voice in it.",
             remedy="Record about five seconds of speech, close to the microphone.",
         )
-    return _print_of(np.array(embeddings[_WARM_STEPS:])[audible].mean(axis=0))
+    return _print_of(np.array(embeddings[WARM_STEPS:])[audible].mean(axis=0))
 
 
 def _print_of(vector: NDArray[np.float32]) -> Voiceprint:

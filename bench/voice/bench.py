@@ -18,7 +18,7 @@ from .endings import HESITATION_S, STAGES, Verdict, cases, judge
 from .interruptions import Events, Figures, Judge
 from .load import cost_of_listening
 from .mixtures import Condition, streams
-from .speakers import BABBLE, SOUNDS, TEST, people
+from .speakers import BABBLE, GROUPS, SOUNDS, TEST, people
 from .television import STORY, Disturbed, disturb
 from .whole import PARTS as WHOLE
 
@@ -49,7 +49,10 @@ def run(options: Options) -> Report:
 
 def _barge_in(options: Options, report: Report) -> None:
     sounds = Path(options.extra.get("sounds", SOUNDS))
-    tested, babble = people(TEST, sounds), people(BABBLE, sounds)
+    group = options.extra.get("people", "test")
+    if group not in GROUPS:
+        raise ConfigError(f"There are no people {group!r}; there are {', '.join(GROUPS)}.")
+    tested, babble = people(GROUPS[group], sounds), people(BABBLE, sounds)
     judge = Judge()
     data: dict[str, dict[str, object]] = {}
     for condition in Condition:
@@ -66,7 +69,7 @@ def _barge_in(options: Options, report: Report) -> None:
             }
             for rule, found in figures.items()
         }
-        _barge_in_table(report, condition, figures)
+        _barge_in_table(report, f"{condition}: {len(tested)} people", figures)
     report.data["barge_in"] = data
     report.notes += [
         "T90: by then 90 % of the turns of the enrolled person are honoured; one that never is "
@@ -76,10 +79,10 @@ def _barge_in(options: Options, report: Report) -> None:
     ]
 
 
-def _barge_in_table(report: Report, condition: Condition, figures: dict[str, Figures]) -> None:
+def _barge_in_table(report: Report, where: str, figures: dict[str, Figures]) -> None:
     first = next(iter(figures.values()))
     table = report.table(
-        f"Interruptions, {condition}: {first.turns} turns of {len(TEST)} people",
+        f"Interruptions, {where}, {first.turns} turns",
         "the agent",
         "T90 ms",
         "median ms",

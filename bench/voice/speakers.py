@@ -23,7 +23,7 @@ _MOST_S = 150.0
 _BLOCK = RATE_HZ // 50
 # Quieter than this beside the loudest is a pause.
 _PAUSE = 10 ** (-35 / 20)
-_LEVEL = 0.07
+LEVEL = 0.07
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,8 @@ class Where:
     files: str
 
 
-def _asterisk(package: str, folder: str, kind: str = "wav") -> Where:
+def asterisk(package: str, folder: str, kind: str = "wav") -> Where:
+    """A professional voice of telephone prompts."""
     return Where("asterisk", f"asterisk-{package}", f"asterisk/sounds/{folder}/**/*.{kind}")
 
 
@@ -51,41 +52,44 @@ def _fillets(language: str, role: str) -> Where:
     return Where(f"fillets-{language}", package, files)
 
 
-def _stamps(language: str) -> Where:
+def stamps(language: str) -> Where:
+    """A volunteer who describes pictures."""
     files = f"tuxpaint/stamps/**/*_desc_{language}.ogg"
     return Where("tuxpaint", "tuxpaint-stamps-default", files)
 
 
-def _potato(language: str) -> Where:
-    return Where("ktuberling", "ktuberling-data", f"ktuberling/sounds/{language}/*.ogg")
+def potato(language: str, kind: str = "ogg") -> Where:
+    """A volunteer who reads the names of things to children."""
+    return Where("ktuberling", "ktuberling-data", f"ktuberling/sounds/{language}/*.{kind}")
 
 
 VALIDATION = {
-    "july_esco": _asterisk("prompt-es-co", "es", "gsm"),
-    "ivr_ru": _asterisk("core-sounds-ru-wav", "ru_RU_f_IvrvoiceRU"),
+    "july_esco": asterisk("prompt-es-co", "es", "gsm"),
+    "ivr_ru": asterisk("core-sounds-ru-wav", "ru_RU_f_IvrvoiceRU"),
     "fish_cs_m": _fillets("cs", "m"),
     "fish_cs_v": _fillets("cs", "v"),
-    "kt_wa": _potato("wa"),
-    "kt_gl": _potato("gl"),
-    "tux_ro": _stamps("ro"),
-    "tux_el": _stamps("el"),
+    "kt_wa": potato("wa"),
+    "kt_gl": potato("gl"),
+    "tux_ro": stamps("ro"),
+    "tux_el": stamps("el"),
 }
 TEST = {
-    "carlo_it": _asterisk("core-sounds-it-wav", "it_IT_m_Carlo"),
-    "menardi_it": _asterisk("prompt-it-menardi-wav", "it_IT_f_Menardi"),
-    "june_fr": _asterisk("core-sounds-fr-wav", "fr_CA_f_June"),
-    "armelle_fr": _asterisk("prompt-fr-armelle", "fr", "gsm"),
+    "carlo_it": asterisk("core-sounds-it-wav", "it_IT_m_Carlo"),
+    "menardi_it": asterisk("prompt-it-menardi-wav", "it_IT_f_Menardi"),
+    "june_fr": asterisk("core-sounds-fr-wav", "fr_CA_f_June"),
+    "armelle_fr": asterisk("prompt-fr-armelle", "fr", "gsm"),
     "fish_nl_m": _fillets("nl", "m"),
     "fish_nl_v": _fillets("nl", "v"),
-    "tux_bg": _stamps("bg"),
-    "tux_be": _stamps("be"),
-    "tux_es": _stamps("es"),
-    "kt_uk": _potato("uk"),
-    "kt_lt": _potato("lt"),
-    "kt_sl": _potato("sl"),
+    "tux_bg": stamps("bg"),
+    "tux_be": stamps("be"),
+    "tux_es": stamps("es"),
+    "kt_uk": potato("uk"),
+    "kt_lt": potato("lt"),
+    "kt_sl": potato("sl"),
 }
-BABBLE = {f"kt_{each}": _potato(each) for each in ("da", "de", "ru")} | {
-    f"tux_{each}": _stamps(each) for each in ("ca", "fr")
+GROUPS = {"validation": VALIDATION, "test": TEST}
+BABBLE = {f"kt_{each}": potato(each) for each in ("da", "de", "ru")} | {
+    f"tux_{each}": stamps(each) for each in ("ca", "fr")
 }
 
 
@@ -138,7 +142,7 @@ def _person(name: str, place: Where, sounds: Path) -> Person:
         if sum(map(len, utterances)) > _MOST_S * RATE_HZ:
             break
     level = np.sqrt(np.mean(np.concatenate(utterances) ** 2))
-    even = [np.asarray(each * (_LEVEL / level), np.float32) for each in utterances]
+    even = [np.asarray(each * (LEVEL / level), np.float32) for each in utterances]
     enough = int(np.searchsorted(np.cumsum([len(each) for each in even]), ENROLMENT_S * RATE_HZ))
     return Person(name, place.source, np.concatenate(even[: enough + 1]), tuple(even[enough + 1 :]))
 

@@ -58,8 +58,8 @@ def test_more_is_asked_for_among_a_babble_of_voices() -> None:
     assert babble.evidence.murmur
     assert not quiet.evidence.murmur
     # Just what is enough in a quiet room.
-    assert quiet.hear(20, 0.99, 0.89).primary
-    assert not babble.hear(20, 0.99, 0.89).primary
+    assert quiet.hear(20, 0.99, 0.84).primary
+    assert not babble.hear(20, 0.99, 0.84).primary
     assert babble.hear(20, 0.99, 0.95).primary
     babble.hear(400, 0.01, 0.0)
     assert not babble.evidence.murmur
