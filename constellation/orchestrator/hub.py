@@ -54,9 +54,9 @@ from .events import (
     Notify,
     Revise,
 )
-from .journal import Journal
 from .observers import Observers
 from .pipeline import Pipeline
+from .ports import JournalPort
 from .revising import Revising
 from .scheduler import Scheduler
 from .telemetry import Telemetry
@@ -96,7 +96,7 @@ class Hub:
         self,
         *,
         scheduler: Scheduler,
-        journal: Journal,
+        journal: JournalPort,
         planner: Planner,
         access: StoreAuthenticator,
         new_id: Callable[[], str],

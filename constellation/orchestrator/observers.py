@@ -16,7 +16,7 @@ from typing import Any, Protocol
 from constellation.errors import LimitExceeded, ProtocolError
 
 from .events import Fact, Notify
-from .journal import Journal
+from .ports import JournalPort
 
 HIGH_WATER_BYTES = 1024 * 1024
 CATCH_UP_FACTS = 500
@@ -54,7 +54,7 @@ class Subscription:
 class Observers:
     """All subscriptions of a hub."""
 
-    def __init__(self, journal: Journal) -> None:
+    def __init__(self, journal: JournalPort) -> None:
         self._journal = journal
         self._subscriptions: dict[tuple[int, str], Subscription] = {}
         self._next_id = 0

@@ -1,0 +1,131 @@
+"""What a hub needs of its journal, whatever keeps it.
+
+`journal.Journal` keeps it in a SQLite file, `constellation.cluster.journal` in a stream of NATS
+JetStream. Both pass the same tests (``tests/orchestrator/test_journal_conformance.py``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, NamedTuple, Protocol
+
+from .events import Fact
+
+Ended = Mapping[str, Mapping[str, Any] | None]
+NOTHING_ENDED: Ended = MappingProxyType({})
+
+
+class Saved(NamedTuple):
+    """What a constellation is replayed from.
+
+    Attributes:
+        constellation: its id.
+        state: its snapshot; None if it has none.
+        seq: number of the last fact that the snapshot includes, or 0.
+    """
+
+    constellation: str
+    state: dict[str, Any] | None
+    seq: int
+
+
+class JournalReader(Protocol):
+    """Looks into a journal. Numbers of facts rise; that they leave no gap is not said."""
+
+    def facts(self, constellation: str | None = None, after: int = 0) -> Iterator[tuple[int, Fact]]:
+        """Yield ``(number, fact)`` in order, of one constellation or of all, after a number.
+
+        Raises:
+            JournalError: the journal is damaged or cannot be read.
+        """
+        ...
+
+    def open_constellations(self) -> list[str]:
+        """The ids of constellations that had not ended, oldest first."""
+        ...
+
+    def saved(self, constellation: str) -> Saved:
+        """The snapshot of a constellation, if there is one."""
+        ...
+
+    def summaries(self, limit: int) -> list[dict[str, Any]]:
+        """What listings show of the latest constellations that have ended, the latest last."""
+        ...
+
+    def last(self, constellation: str) -> int:
+        """Number of the last fact about a constellation; 0 if there is none."""
+        ...
+
+    def known(self, constellation: str) -> bool:
+        """True if any fact about this constellation was ever written."""
+        ...
+
+    def learned(self) -> dict[str, Any] | None:
+        """What `JournalPort.maintain` was given last."""
+        ...
+
+
+class JournalPort(JournalReader, Protocol):
+    """A journal that is open for writing, by one writer of each constellation."""
+
+    @property
+    def path(self) -> Path | str:
+        """Where it is kept, for people."""
+
+    @property
+    def sync(self) -> str:
+        """How a commit is secured, for people."""
+
+    @property
+    def seq(self) -> int:
+        """Number of the last fact."""
+
+    @property
+    def syncs(self) -> bool:
+        """True if a commit is worth waiting for: then `secure` is used, and `commit` blocks."""
+
+    def commit(self, facts: Sequence[Fact], ended: Ended = NOTHING_ENDED) -> int:
+        """Write facts, those about one constellation all or none; return the last one's number.
+
+        Args:
+            facts: in the order in which they were made.
+            ended: of each constellation that ended with them, what listings show of it; None if it
+                had ended and goes on.
+
+        Raises:
+            JournalError: they cannot be written. The caller must not act on them.
+        """
+        ...
+
+    async def secure(self, facts: Sequence[Fact], ended: Ended = NOTHING_ENDED) -> int:
+        """Like `commit`, without holding up the event loop."""
+        ...
+
+    @property
+    def wants_maintenance(self) -> bool:
+        """True if so much was written that `maintain` is worth its while."""
+
+    def maintain(self, learned: Mapping[str, Any]) -> None:
+        """Do what keeps the journal quick, and store what the scheduler has learned.
+
+        It may run in another thread while commits go on.
+        """
+        ...
+
+    def save_snapshot(self, constellation: str, state: Mapping[str, Any], seq: int) -> None:
+        """Store the state of an open constellation after the fact of that number.
+
+        It may run in another thread while commits go on. Snapshots only save time.
+        """
+        ...
+
+    def reader(self) -> AbstractContextManager[JournalReader]:
+        """Another view of the same journal, for another thread."""
+        ...
+
+    def close(self) -> None:
+        """Let go of it; a second call does nothing."""
+        ...
