@@ -33,6 +33,7 @@
     │ └ SafetyStop
     ├ PlanError               what in the request or runbook, where, and how to mend it
     ├ JournalError            the journal cannot be read or written
+    │ └ Deposed               another orchestrator of the cluster owns what is to be written
     ├ UnknownConstellationError, UnknownArtifactError, UnknownDeviceError
     │                         the hub knows nothing of that name
     └ ConfigError
@@ -214,6 +215,10 @@ class PlanError(ConstellationError):
 
 class JournalError(ConstellationError):
     code = "journal"
+
+
+class Deposed(JournalError):
+    code = "journal.deposed"
 
 
 class UnknownConstellationError(ConstellationError):

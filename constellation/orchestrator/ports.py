@@ -81,7 +81,7 @@ class JournalPort(JournalReader, Protocol):
 
     @property
     def seq(self) -> int:
-        """Number of the last fact."""
+        """Number of the last fact; of one that was just opened, a number that none passes."""
 
     @property
     def syncs(self) -> bool:
