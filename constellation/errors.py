@@ -34,6 +34,7 @@
     ├ PlanError               what in the request or runbook, where, and how to mend it
     ├ JournalError            the journal cannot be read or written
     │ └ Deposed               another orchestrator of the cluster owns what is to be written
+    ├ Moved                   the orchestrator that was asked does not own the constellation
     ├ UnknownConstellationError, UnknownArtifactError, UnknownDeviceError
     │                         the hub knows nothing of that name
     └ ConfigError
@@ -219,6 +220,10 @@ class JournalError(ConstellationError):
 
 class Deposed(JournalError):
     code = "journal.deposed"
+
+
+class Moved(ConstellationError):
+    code = "cluster.moved"
 
 
 class UnknownConstellationError(ConstellationError):

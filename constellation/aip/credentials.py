@@ -173,7 +173,7 @@ class CredentialStore:
             watcher(credential)
 
     def _save(self) -> None:
-        data = _FILE.dump_json(_File(credentials=list(self._by_id.values())), indent=2)
+        data = pack(list(self._by_id.values()))
         self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         _replace(self._path, data)
 
@@ -182,9 +182,19 @@ def _digest(secret: str) -> str:
     return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
 
 
+def pack(credentials: list[Credential]) -> bytes:
+    """Credentials as they stand in the file."""
+    return _FILE.dump_json(_File(credentials=credentials), indent=2)
+
+
+def unpack(data: bytes) -> list[Credential]:
+    """Read what `pack` made; `ValidationError` of pydantic if it is something else."""
+    return _FILE.validate_json(data).credentials
+
+
 def _load(path: Path) -> list[Credential]:
     try:
-        return _FILE.validate_json(path.read_bytes()).credentials
+        return unpack(path.read_bytes())
     except FileNotFoundError:
         return []
     except (OSError, ValidationError) as error:

@@ -71,7 +71,8 @@ async def connected(servers: Sequence[str], name: str) -> AsyncIterator[Client]:
             )
         yield client
     finally:
-        await client.close()
+        with anyio.CancelScope(shield=True):
+            await client.close()
 
 
 async def prepare(jetstream: JetStreamContext, names: Names, replicas: int) -> None:

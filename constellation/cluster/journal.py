@@ -43,6 +43,7 @@ class JetStreamJournal:
     Attributes:
         seq: number of the last fact that was written here; at first, of the last that is there.
         epochs: by constellation that is ours; what is sent about it carries it.
+        on_ended: called in the event loop with what ended by a commit that was secured.
 
     Raises:
         HubUnreachable: no NATS server answers.
@@ -61,6 +62,8 @@ class JetStreamJournal:
         self.path = f"{', '.join(servers)} {names.journal}"
         self.sync = f"jetstream, {replicas} replicas"
         self.epochs: dict[str, int] = {}
+        self.on_ended: Callable[[Ended], None] = lambda ended: None
+        self._known: set[str] = set()
         self._names = names
         self._stack = ExitStack()
         try:
@@ -105,6 +108,8 @@ class JetStreamJournal:
         """Like `commit`, without holding up the event loop."""
         writing = self._portal.start_task_soon(self._commit, facts, ended)
         self.seq = max(self.seq, await asyncio.wrap_future(writing))
+        if ended:
+            self.on_ended(ended)
         return self.seq
 
     async def _commit(self, facts: Sequence[Fact], ended: Ended) -> int:
@@ -143,6 +148,10 @@ class JetStreamJournal:
         """Be its writer no more."""
         self.epochs.pop(constellation, None)
         self._log.last.pop(constellation, None)
+
+    def end(self, constellation: str, summary: Mapping[str, Any]) -> None:
+        """Keep what listings show of a constellation that has ended by an earlier commit."""
+        self._call(self._log.end, constellation, summary)
 
     @property
     def wants_maintenance(self) -> bool:
@@ -221,7 +230,16 @@ class JetStreamJournal:
 
     def known(self, constellation: str) -> bool:
         """True if any fact about this constellation was ever written."""
-        return constellation in self.epochs or self._call(self._log.is_known, constellation)
+        if constellation in self.epochs:
+            return constellation in self._log.last
+        return constellation in self._known or self.note_known(constellation)
+
+    def note_known(self, constellation: str) -> bool:
+        """The same, asked of NATS, and remembered: `known` need not block then."""
+        found = self._call(self._log.is_known, constellation)
+        if found:
+            self._known.add(constellation)
+        return found
 
     # ── life ────────────────────────────────────────────────────────────────────────────────────
 

@@ -13,14 +13,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from functools import partial
 from itertools import count
 from typing import Any, NamedTuple, TypeVar
 
 import msgpack
 from nats.aio.client import Client
+from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
+from nats.js import JetStreamContext
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy, RawStreamMsg, StreamInfo
 from nats.js.errors import APIError, NotFoundError, ObjectNotFoundError
 
@@ -40,6 +42,7 @@ WRONG_LAST = frozenset({10071, 10164})
 # A message that was not acknowledged for so long is sent again; an election takes seconds.
 ANSWER_S = 2.0
 RETRY_S = 0.1
+FOLLOW_S = 5.0
 AT_ONCE = 500
 
 
@@ -197,14 +200,21 @@ class Log:
 
     # ── reading ─────────────────────────────────────────────────────────────────────────────────
 
-    async def entries(self, constellation: str, after: int = 0) -> AsyncGenerator[Entry]:
-        """What is in the log by now, after a number in the stream; ``*`` for all constellations.
+    async def entries(
+        self, constellation: str, after: int = 0, *, follow: bool = False
+    ) -> AsyncGenerator[Entry]:
+        """What is in the log, after a number in the stream; ``*`` for all constellations.
+
+        Args:
+            follow: go on with what is appended, for ever; else what is there by now.
 
         Raises:
             JournalError: no node answers.
         """
         begun: dict[str, list[Entry]] = {}
-        messages = self._messages(self._names.journal, self._names.facts_of(constellation), after)
+        messages = self._messages(
+            self._names.journal, self._names.facts_of(constellation), after, follow=follow
+        )
         async with aclosing(messages):
             async for seq, subject, data in messages:
                 entry = _entry(seq, subject, data)
@@ -220,12 +230,12 @@ class Log:
                     yield part
 
     async def _messages(
-        self, stream: str, subject: str, after: int
+        self, stream: str, subject: str, after: int, *, follow: bool = False
     ) -> AsyncGenerator[tuple[int, str, bytes]]:
         """Messages of a stream up to its end, in pieces, each by a consumer of its own."""
         info = await self._info(stream)
         end = info.state.last_seq
-        while after < end:
+        while follow or after < end:
             config = ConsumerConfig(
                 deliver_policy=DeliverPolicy.BY_START_SEQUENCE,
                 opt_start_seq=after + 1,
@@ -240,8 +250,8 @@ class Log:
             )
             try:
                 pending = (await reader.consumer_info()).num_pending or 0
-                while pending:
-                    for message in await reader.fetch(min(pending, AT_ONCE), timeout=ANSWER_S):
+                while pending or follow:
+                    for message in await self._fetch(reader, pending):
                         after = message.metadata.sequence.stream
                         pending = message.metadata.num_pending
                         yield after, message.subject, message.data
@@ -250,6 +260,15 @@ class Log:
                 continue  # the node that had the consumer is gone: another one reads on
             finally:
                 await reader.unsubscribe()
+
+    async def _fetch(self, reader: JetStreamContext.PullSubscription, pending: int) -> list[Msg]:
+        if pending:
+            return await reader.fetch(min(pending, AT_ONCE), timeout=ANSWER_S)
+        while True:
+            with suppress(TimeoutError):
+                return await reader.fetch(1, timeout=FOLLOW_S)
+            # Nothing came; see that there is still somebody who would say so.
+            await reader.consumer_info()
 
     async def insist(self, what: str, ask: Callable[[], Awaitable[T]]) -> T:
         """Do what may be done twice, again and again while no node answers.

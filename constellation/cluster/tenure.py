@@ -174,7 +174,7 @@ class Tenure:
                 self._seen.pop(owner, None)
                 return [ReadClaims()]
             case ClaimsSeen(claims, owners):
-                return self._choose(claims, owners)
+                return self._choose(claims, owners) if self.holds(now) else []
             case Tick():
                 return self._tick(now)
         return []

@@ -109,7 +109,7 @@ class Observers:
                     if each.reader.pending > HIGH_WATER_BYTES:
                         each.behind = True
                         break
-                    _tell(each, fact, seq)
+                    tell(each, fact, seq)
                 each.cursor = max(each.cursor, seq)
 
     def notify(self, notice: Notify) -> None:
@@ -119,8 +119,7 @@ class Observers:
                 if each.reader.pending > HIGH_WATER_BYTES:
                     each.behind = True
                 else:
-                    with suppress(ProtocolError):
-                        each.reader.send("event", _event(each, notice))
+                    notify(each, notice)
 
     def catch_up(self) -> bool:
         """Serve readers that fell behind, a bounded number of facts each.
@@ -142,7 +141,7 @@ class Observers:
         for served, (seq, fact) in enumerate(self._missed(subscription)):
             if served == CATCH_UP_FACTS or reader.pending > HIGH_WATER_BYTES:
                 return
-            _tell(subscription, fact, seq)
+            tell(subscription, fact, seq)
             subscription.cursor = seq
         subscription.cursor = max(subscription.cursor, last)
         subscription.behind = False
@@ -151,7 +150,13 @@ class Observers:
         return self._journal.facts(subscription.constellation, after=subscription.cursor)
 
 
-def _tell(subscription: Subscription, fact: Fact, seq: int) -> None:
+def notify(subscription: Subscription, notice: Notify) -> None:
+    """Send a notice; one that the reader cannot take is dropped."""
+    with suppress(ProtocolError):
+        subscription.reader.send("event", _event(subscription, notice))
+
+
+def tell(subscription: Subscription, fact: Fact, seq: int) -> None:
     """Send a fact, or at least that there is one which the reader cannot take."""
     reader, event = subscription.reader, _event(subscription, fact)
     try:

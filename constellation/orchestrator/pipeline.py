@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -22,7 +22,7 @@ from constellation.errors import JournalError
 from .archive import read_back, replay
 from .events import Event, Fact, Instruction, Tick
 from .housekeeping import Housekeeping
-from .ports import JournalPort
+from .ports import JournalPort, Saved
 from .run import Run
 from .scheduler import Scheduler
 from .telemetry import Telemetry
@@ -124,6 +124,27 @@ class Pipeline:
                 self._housekeeping.replayed(name, facts)
                 self.replayed += facts
         self._wake.add(self.scheduler.recover(self.now()))
+
+    def restore(self, saved: Saved, facts: Sequence[Fact]) -> Run:
+        """Rebuild a constellation that another hub had; `take_up` goes on with it.
+
+        Args:
+            saved: what it is replayed from.
+            facts: those that followed.
+
+        Raises:
+            JournalError: the facts do not follow from one another.
+        """
+        if saved.state is not None:
+            self.scheduler.restore_run(saved.state)
+        for fact in facts:
+            self.scheduler.restore(fact)
+        self._housekeeping.replayed(saved.constellation, len(facts))
+        return self.scheduler.runs[saved.constellation]
+
+    def take_up(self, constellation: str) -> None:
+        """Go on with a constellation that was restored; `flush` lets the effects out."""
+        self._wake.add(self.scheduler.take_up(constellation, self.now()))
 
     async def run(self, tasks: TaskGroup) -> None:
         """Serve until the journal fails or the task is canceled.

@@ -1,16 +1,22 @@
-"""What a hub needs of its journal, whatever keeps it.
+"""What a hub needs of its journal and of those it speaks with, whatever is behind it.
 
 `journal.Journal` keeps it in a SQLite file, `constellation.cluster.journal` in a stream of NATS
 JetStream. Both pass the same tests (``tests/orchestrator/test_journal_conformance.py``).
+
+A device or client is a session in the same process (`constellation.aip.server.Peer`), or one that a
+gateway holds (`constellation.cluster.remote`); ``tests/cluster/test_routing_conformance.py``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol
+
+from constellation.aip.identity import Identity
+from constellation.errors import ConstellationError, ProtocolError
 
 from .events import Fact
 
@@ -129,3 +135,50 @@ class JournalPort(JournalReader, Protocol):
     def close(self) -> None:
         """Let go of it; a second call does nothing."""
         ...
+
+
+class PeerPort(Protocol):
+    """A session with a device or a client, of which messages come to the hub."""
+
+    @property
+    def name(self) -> str:
+        """As in its hello."""
+
+    @property
+    def role(self) -> str:
+        """``device`` or ``client``."""
+
+    @property
+    def identity(self) -> Identity:
+        """Whose credential it showed."""
+
+    @property
+    def rtt_s(self) -> float:
+        """Smoothed round trip, seconds; 0 before it was first measured."""
+
+    @property
+    def pending(self) -> int:
+        """Bytes of messages that it has not secured yet, and that are kept here."""
+
+    @property
+    def is_full(self) -> bool:
+        """True if so much is unsecured that nothing more should be sent."""
+
+    def send(self, type: str, body: Mapping[str, Any]) -> int:
+        """Queue a message; `ProtocolError` if it is known that it cannot be taken."""
+        ...
+
+    def acknowledge(self, seq: int) -> None:
+        """What came from it, up to the message of this number, is secured."""
+
+    def complain(self, error: ConstellationError) -> None:
+        """Tell it that something it said cannot be; the session goes on."""
+
+    def give_up(self, error: ProtocolError) -> None:
+        """End a session that leaves no room for what it asked for."""
+
+    def flush(self) -> None:
+        """Send now what waits for the end of the wake-up."""
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        """Wait for something that only the peer can bring about; `SessionLost` if it cannot."""

@@ -12,6 +12,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
+from typing import Protocol
 
 import anyio
 
@@ -44,6 +45,18 @@ _ID_CHARS = "23456789abcdefghjkmnpqrstvwxyz"
 def new_constellation_id() -> str:
     """An id that is short to type and will not come twice."""
     return "c-" + "".join(secrets.choice(_ID_CHARS) for _ in range(8))
+
+
+class Found(Protocol):
+    """What programs of the same user are to find.
+
+    Attributes:
+        url: where it listens.
+        access: who may connect.
+    """
+
+    url: str
+    access: StoreAuthenticator
 
 
 @asynccontextmanager
@@ -81,7 +94,7 @@ async def open_hub(
             hub.access,
             options.host,
             options.port,
-            ssl=_tls(options),
+            ssl=hub_tls(options),
             # The scheduler's lease ends first, and with a reason that a person understands.
             grace_s=options.grace_s + 1.0,
             limits=INTAKE,
@@ -92,7 +105,7 @@ async def open_hub(
             tasks.start_soon(hub.run, tasks)
             async with listening as server, _metrics(hub, options.metrics_port):
                 hub.url = server.url
-                with _discoverable(state, hub):
+                with discoverable(state, hub):
                     yield hub
             tasks.cancel_scope.cancel()
         hub.pipeline.close()
@@ -124,7 +137,7 @@ async def _metrics(hub: Hub, port: int | None) -> AsyncIterator[None]:
         yield
 
 
-def _tls(options: HubSettings) -> ssl.SSLContext | None:
+def hub_tls(options: HubSettings) -> ssl.SSLContext | None:
     if options.tls_cert is None and options.tls_key is None:
         return None
     if options.tls_cert is None or options.tls_key is None:
@@ -133,11 +146,11 @@ def _tls(options: HubSettings) -> ssl.SSLContext | None:
 
 
 @contextmanager
-def _discoverable(state: Path, hub: Hub) -> Iterator[None]:
-    """Let programs of the same user find the hub, with a credential for them."""
+def discoverable(state: Path, hub: Found, name: str = LOCAL_CREDENTIAL) -> Iterator[None]:
+    """Let programs of the same user find the hub, with a credential of that name for them."""
     path = state / DISCOVERY_FILE
     try:
-        found = {"url": hub.url, "token": _local_token(state, hub), "pid": os.getpid()}
+        found = {"url": hub.url, "token": _local_token(state, hub, name), "pid": os.getpid()}
         _write_private(path, json.dumps(found))
     except OSError as error:
         raise ConfigError(
@@ -151,7 +164,7 @@ def _discoverable(state: Path, hub: Hub) -> Iterator[None]:
         path.unlink(missing_ok=True)
 
 
-def _local_token(state: Path, hub: Hub) -> str:
+def _local_token(state: Path, hub: Found, name: str) -> str:
     """The credential of this machine's user.
 
     It outlives the hub, so that whoever was connected when the hub was killed goes on with the next
@@ -162,7 +175,7 @@ def _local_token(state: Path, hub: Hub) -> str:
         token = path.read_text().strip()
         hub.access.authenticate(token, time.time())
     except (FileNotFoundError, AuthenticationError):
-        _, token = hub.access.credentials.issue(LOCAL_CREDENTIAL, "admin", time.time())
+        _, token = hub.access.credentials.issue(name, "admin", time.time())
         _write_private(path, token)
     return token
 

@@ -15,22 +15,22 @@ from .params import (
 )
 
 if TYPE_CHECKING:
-    from constellation.aip.server import Peer
     from constellation.orchestrator.hub import Hub
+    from constellation.orchestrator.ports import PeerPort
 
 
-def _pair(hub: Hub, peer: Peer, params: PairParams) -> Result:
+def _pair(hub: Hub, peer: PeerPort, params: PairParams) -> Result:
     now = time.time()
     offer = hub.access.pairing.offer(now, params.role, params.name, ttl_s=params.ttl_s)
     return {"code": offer.code, "expires_s": offer.expires_at - now, "url": hub.url}
 
 
-def _credentials(hub: Hub, peer: Peer, params: NoParams) -> Result:
+def _credentials(hub: Hub, peer: PeerPort, params: NoParams) -> Result:
     known = hub.access.credentials.list()
     return {"credentials": [each.model_dump(exclude={"sha256"}) for each in known]}
 
 
-def _revoke(hub: Hub, peer: Peer, params: NameParams) -> Result:
+def _revoke(hub: Hub, peer: PeerPort, params: NameParams) -> Result:
     if not hub.access.credentials.revoke(params.name):
         raise UnknownDeviceError(
             f"There is no credential named {params.name!r}.",

@@ -21,8 +21,8 @@ from .params import (
 )
 
 if TYPE_CHECKING:
-    from constellation.aip.server import Peer
     from constellation.orchestrator.hub import Hub
+    from constellation.orchestrator.ports import PeerPort
 
 
 async def _make_plan(
@@ -45,7 +45,7 @@ def _plain_edits(edits: tuple[Edit, ...]) -> list[Any]:
     return list(batch_to_plain(Batch(edits))["edits"])
 
 
-async def _plan(hub: Hub, peer: Peer, params: PlanParams) -> Result:
+async def _plan(hub: Hub, peer: PeerPort, params: PlanParams) -> Result:
     plan = await _make_plan(hub, params, params.traceparent)
     return {
         "title": plan.title,
@@ -55,7 +55,7 @@ async def _plan(hub: Hub, peer: Peer, params: PlanParams) -> Result:
     }
 
 
-async def _submit(hub: Hub, peer: Peer, params: SubmitParams) -> Result:
+async def _submit(hub: Hub, peer: PeerPort, params: SubmitParams) -> Result:
     if params.id is not None and hub.knows(params.id):
         # The same request again, from a client that could not know whether the first one arrived.
         return {"constellation": params.id, "title": params.name, "notes": [], "again": True}
@@ -64,7 +64,7 @@ async def _submit(hub: Hub, peer: Peer, params: SubmitParams) -> Result:
 
 
 async def _submit_traced(
-    hub: Hub, peer: Peer, params: SubmitParams, trace: Mapping[str, Any]
+    hub: Hub, peer: PeerPort, params: SubmitParams, trace: Mapping[str, Any]
 ) -> Result:
     submitted = Submitted(
         constellation=params.id or hub.new_id(),
