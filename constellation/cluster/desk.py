@@ -73,6 +73,7 @@ class Desk:
         self._asked: dict[str, tuple[str, anyio.Event, list[Any]]] = {}
         self._waiting: dict[int, set[anyio.CancelScope]] = {}
         self._moved = anyio.Event()
+        self._turn = secrets.randbelow(1_000)
 
     async def run(self, tasks: TaskGroup) -> None:
         """Begin to serve."""
@@ -180,7 +181,11 @@ class Desk:
             if claimed is not None:
                 return claimed.owner if claimed.owner in gateway.mesh.peers else None
         peers = gateway.mesh.peers
-        return secrets.choice(peers) if peers else None
+        if not peers:
+            return None
+        # In turn: each gets as many as the others.
+        self._turn += 1
+        return peers[self._turn % len(peers)]
 
     async def _ask(self, owner: str, peer: Peer, verb: str, params: dict[str, Any]) -> Any:
         number = str(next(self._numbers))

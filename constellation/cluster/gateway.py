@@ -311,6 +311,8 @@ class Gateway:
             known = {}
             for device in self._devices.values():
                 device.ledger.drop_waiting(constellation)
+                device.ledger.pass_on(constellation, owner)
+                self._share(device)
                 running, held = device.ledger.account(constellation)
                 if running or held:
                     known[device.name] = [device.session, running, held]

@@ -149,6 +149,15 @@ class Ledger:
             if giver == owner:
                 self._open[attempt] = ""
 
+    def pass_on(self, constellation: str, owner: str) -> None:
+        """A constellation has another owner: what runs of it is that one's work."""
+        for attempt, giver in self._open.items():
+            if constellation_of(attempt) == constellation:
+                if giver:
+                    self._given[giver] -= 1
+                self._given[owner] += 1
+                self._open[attempt] = owner
+
     def account(self, constellation: str | None = None) -> tuple[list[str], list[str]]:
         """Attempts that run or wait here, and those whose results are here or announced.
 

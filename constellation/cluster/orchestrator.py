@@ -31,6 +31,7 @@ from constellation.orchestrator.views import summary
 from .claims import Claims, Unanswered
 from .journal import JetStreamJournal
 from .keeper import Keeper
+from .ledger import constellation_of
 from .mesh import Mesh
 from .names import Names
 from .notices import Notices
@@ -49,6 +50,9 @@ class Orchestrator:
     Args:
         hub: with a `JetStreamJournal`.
         grace_s: how long devices are waited for whose gateway is gone.
+
+    Attributes:
+        owned: constellations that we speak for, with our epochs.
     """
 
     def __init__(
@@ -65,7 +69,7 @@ class Orchestrator:
     ) -> None:
         self.hub = hub
         self.me = me
-        self.refused = 0
+        self.owned: dict[str, int] = {}
         self._journal = journal
         journal.on_ended = self._ended
         self._claims = claims
@@ -110,7 +114,7 @@ class Orchestrator:
 
     def opened_channel(self, peer: str) -> None:
         """There is a fresh channel to a gateway, which says next what it has."""
-        self._mesh.say(peer, "owns", list(self._journal.epochs.items()))
+        self._mesh.say(peer, "owns", list(self.owned.items()))
 
     def lost(self, peer: str) -> None:
         """A gateway is gone; its devices have the grace time to appear at another."""
@@ -160,7 +164,7 @@ class Orchestrator:
     ) -> None:
         device = RemoteDevice(
             self._mesh.say,
-            self._journal.epochs.get,
+            self.owned.get,
             gateway=gateway,
             session=session,
             since=since,
@@ -171,6 +175,9 @@ class Orchestrator:
             return
         device.users = frozenset(users)
         self._devices[device.name] = device
+        # A gateway that has not heard of what is there yet learns who speaks for it.
+        there = {constellation_of(attempt) for attempt in (*running, *held)} & self.owned.keys()
+        self._mesh.say(gateway, "owns", [(name, self.owned[name]) for name in sorted(there)])
         hello = Hello(
             version=(1,),
             role="device",
@@ -189,13 +196,16 @@ class Orchestrator:
         self.hub.pipeline.flush()
 
     def _is_ours(self, attempt: str) -> bool:
-        return attempt.partition("/")[0] in self._journal.epochs
+        return constellation_of(attempt) in self.owned
 
     def _from_device(self, device: RemoteDevice, kind: str, rest: list[Any]) -> None:
         hub = self.hub
         match kind, rest:
             case "said", [said]:
-                hub.received(device, device.took(said))
+                # What we do not own is not ours to secure: its gateway keeps it.
+                messages = device.took([each for each in said if self._concerns_us(each[2])])
+                if messages:
+                    hub.received(device, messages)
             case "returned", []:
                 hello = Hello(version=(1,), role="device", name=device.name)
                 hub.opened(device, hello, True)
@@ -209,6 +219,10 @@ class Orchestrator:
             case "share", [users]:
                 device.users = frozenset(users)
                 self._update(device)
+
+    def _concerns_us(self, body: Mapping[str, Any]) -> bool:
+        attempt = body.get("attempt") or next(iter(body.get("attempts", ())), None)
+        return attempt is None or self._is_ours(attempt)
 
     def _update(self, device: RemoteDevice) -> None:
         self.hub.feed(DeviceUpdated(device.shared_card(self.me)))
@@ -235,6 +249,7 @@ class Orchestrator:
             await self._let_go(constellation)
             return
         # First what says that nobody else speaks for it any more, then what follows from it.
+        self.owned[constellation] = taken
         self._mesh.say_all("fence", constellation, taken)
         run = self.hub.pipeline.restore(saved, facts)
         if run.ended_at is not None:
@@ -263,7 +278,7 @@ class Orchestrator:
         self, gateway: str, constellation: str, epoch: int, devices: Mapping[str, list[Any]]
     ) -> None:
         """A gateway says what it knows of the attempts of a constellation that we took over."""
-        if self._journal.epochs.get(constellation) != epoch:
+        if self.owned.get(constellation) != epoch:
             return
         inherited = self._inherited.get(constellation, {})
         for name, device in self._devices.items():
@@ -284,12 +299,13 @@ class Orchestrator:
     async def _release(self, constellation: str) -> None:
         run = self.hub.scheduler.runs.get(constellation)
         if run is None or run.ended_at is not None:
-            self._mesh.say_all("ended", constellation)
             await self._let_go(constellation)
+            self._mesh.say_all("ended", constellation)
 
     async def _let_go(self, constellation: str) -> None:
         epoch = self._journal.epochs.get(constellation)
         self._journal.drop(constellation)
+        self.owned.pop(constellation, None)
         self._inherited.pop(constellation, None)
         try:
             if epoch is not None:
@@ -316,7 +332,7 @@ class Orchestrator:
             self._clients[gateway, session] = client
         body = {"id": number, "verb": verb, "params": params}
         constellation = params.get("id" if verb == "submit" else "constellation")
-        if constellation is None or (verb != "submit" and constellation in self._journal.epochs):
+        if constellation is None or (verb != "submit" and constellation in self.owned):
             self._ask(client, body, None)
         else:
             self.hub.start(self._ask_later, gateway, client, body, constellation)
@@ -362,6 +378,7 @@ class Orchestrator:
             await to_thread.run_sync(self._journal.take, constellation, epoch)
         else:
             self._journal.begin(constellation, epoch)
+        self.owned[constellation] = epoch
         return True
 
     def _respond(self, gateway: str, body: Mapping[str, Any]) -> None:

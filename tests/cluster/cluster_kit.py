@@ -143,6 +143,25 @@ class Cluster:
         await eventually(lambda: len(gateway.mesh.peers) >= len(self.lives))
         return gateway
 
+    def kill(self, name: str) -> None:
+        """End a node so that nobody is told: its lease runs out, its channels fall silent."""
+
+        async def silence(*args: object) -> None:
+            pass
+
+        if name in self.lives:
+            self.lives[name].leave = silence  # type: ignore[method-assign]
+            self.lives[name]._mesh.tell_all = silence  # type: ignore[method-assign]
+        else:
+            self.gateways[name].mesh.tell_all = silence  # type: ignore[method-assign]
+        self.stop(name)
+
+    def owner(self, constellation: str) -> str:
+        """The name of the orchestrator that owns a constellation."""
+        return next(
+            name for name, life in self.lives.items() if constellation in life.hub.scheduler.runs
+        )
+
     def stop(self, name: str) -> None:
         """Let a node leave in good order."""
         self._scopes[name].cancel()
