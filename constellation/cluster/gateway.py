@@ -65,6 +65,7 @@ class _Device:
         self.draining = False
         self.canceled: set[str] = set()
         self.users: frozenset[str] = frozenset()
+        self.is_share_due = False
 
 
 class Gateway:
@@ -238,11 +239,13 @@ class Gateway:
         users = device.ledger.users
         if users - device.users:
             self._tell_users(device, device.users | users)
-        elif device.users - users and self._tasks is not None:
-            self._tasks.start_soon(self._share_later, device)
+        if device.users - users and not device.is_share_due:
+            device.is_share_due = True
+            self.start(self._share_later, device)
 
     async def _share_later(self, device: _Device) -> None:
         await anyio.sleep(SHARE_S)
+        device.is_share_due = False
         if device.users - device.ledger.users:
             self._tell_users(device, device.ledger.users)
 

@@ -123,6 +123,7 @@ async def test_what_ended_is_taken_up_again_by_whoever_is_asked(cluster: Cluster
         desk.running.clear()
         await ended(one, name)
         cluster.stop(next(iter(cluster.lives)))
+        await eventually(lambda: len(cluster.gateways["g2"].mesh.peers) == 1)
         await two.request("retry", {"constellation": name})
         await desk.until(lambda: len(desk.assigned) == 2)
         assert desk.assigned[1]["epoch"] > desk.assigned[0]["epoch"]
