@@ -4,10 +4,14 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo demo-robot demo-voice test test-full check bench bench-robot bench-voice fuzz simulate pictures lock format clean
+.PHONY: demo demo-cluster demo-robot demo-voice test test-full check bench bench-robot bench-voice fuzz simulate pictures lock format clean
 
 demo: $(STAMP)
 	$(BIN)/python -m constellation.cli demo
+
+# A cluster that loses a NATS leader, an owner and a gateway in mid-run, and no task: a minute.
+demo-cluster: $(STAMP)
+	$(BIN)/python -m constellation.cli cluster demo
 
 # A recorded conversation with the voice agent: needs neither microphone nor sound card.
 demo-voice: $(STAMP) $(VENV)/.models

@@ -10,7 +10,21 @@ from typer.core import TyperGroup
 
 from constellation.errors import ConfigError, ConstellationError
 
-from . import bridges, control, demo, devices, doctor, hub, look, plan, replay, run, runbook, tui
+from . import (
+    bridges,
+    cluster,
+    control,
+    demo,
+    devices,
+    doctor,
+    hub,
+    look,
+    plan,
+    replay,
+    run,
+    runbook,
+    tui,
+)
 from .exits import exit_code
 from .output import emit_error, wants_json
 
@@ -100,7 +114,22 @@ def _root(
     """Turn your devices into one computer: give it work in plain words."""
 
 
-for group in (run, plan, demo, hub, devices, look, tui, control, replay, runbook, bridges, doctor):
+GROUPS = (
+    run,
+    plan,
+    demo,
+    hub,
+    devices,
+    look,
+    tui,
+    control,
+    replay,
+    runbook,
+    bridges,
+    doctor,
+    cluster,
+)
+for group in GROUPS:
     group.register(app)
 
 
