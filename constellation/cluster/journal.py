@@ -187,15 +187,6 @@ class JetStreamJournal:
                 return
             after = page[-1][0]
 
-    def epochs_written(self) -> list[tuple[str, int]]:
-        """Constellation and epoch of every entry of the log, in order: to see that none is stale."""
-        return self._call(self._epochs_written)
-
-    async def _epochs_written(self) -> list[tuple[str, int]]:
-        entries = self._log.entries("*")
-        async with aclosing(entries):
-            return [(entry.constellation, entry.epoch) async for entry in entries]
-
     async def _page(self, pattern: str, after: int) -> tuple[list[tuple[int, Fact]], bool]:
         page: list[tuple[int, Fact]] = []
         entries = self._log.entries(pattern, max(0, after // FACTS - 1))

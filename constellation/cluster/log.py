@@ -171,7 +171,7 @@ class Log:
             JournalError: no node answers.
         """
         while True:
-            last = await self._last(constellation)
+            last = await self.last_entry(constellation)
             if last is not None:
                 if last.epoch > epoch:
                     raise Deposed(
@@ -297,7 +297,8 @@ class Log:
         except NotFoundError:
             return None
 
-    async def _last(self, constellation: str) -> Entry | None:
+    async def last_entry(self, constellation: str) -> Entry | None:
+        """The last message about a constellation; None if there is none."""
         raw = await self._raw(constellation)
         if raw is None:
             return None
@@ -305,7 +306,7 @@ class Log:
 
     async def last_number(self, constellation: str) -> int:
         """Number of the last fact about a constellation; 0 if there is none."""
-        last = await self._last(constellation)
+        last = await self.last_entry(constellation)
         return 0 if last is None else last.last
 
     async def end_of_stream(self) -> int:
@@ -315,7 +316,7 @@ class Log:
 
     async def is_known(self, constellation: str) -> bool:
         """True if anything was ever appended about it."""
-        return await self._last(constellation) is not None
+        return await self.last_entry(constellation) is not None
 
     async def open_constellations(self) -> list[str]:
         """Those with facts that have not ended, oldest first."""
