@@ -12,7 +12,7 @@ import statistics
 import sys
 import time
 from collections.abc import AsyncIterator, Sequence
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import asdict, astuple, dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -29,7 +29,7 @@ from constellation.client import HubClient
 from constellation.cluster.bus import connected
 from constellation.cluster.log import Log
 from constellation.cluster.names import Names
-from constellation.errors import Deposed
+from constellation.errors import Deposed, UnknownConstellationError
 from constellation.fabric import Event, Fabric
 from constellation.orchestrator.events import Fact
 
@@ -155,7 +155,8 @@ async def _takeover(options: Options, report: Report) -> None:
                     edits = layered(ledger, "ledger.once", LAYERS, WIDTH, TASK_S)
                     await client.ask("submit", edits=edits, id=name)
                     found.append(await _gap(scene, client, name, kill=how == "killed"))
-                    await client.ask("cancel", constellation=name)
+                    with suppress(UnknownConstellationError):
+                        await client.ask("cancel", constellation=name)
     table = report.table(f"From the end of an owner to the next fact, lease {LEASE_S:g} s", "", "s")
     for how, found in gaps.items():
         summary = summarise(found)

@@ -33,6 +33,7 @@ from constellation.orchestrator.settings import Settings as Limits
 from constellation.planner.choice import make_planner
 
 from .access import SharedCredentials
+from .artifacts import SharedArtifacts
 from .bus import connected, prepare
 from .claims import Claims
 from .gateway import Gateway
@@ -113,7 +114,10 @@ async def open_gateway(settings: Settings, options: ClusterOptions) -> AsyncIter
             name=options.name,
             grace_s=hub.grace_s + 1.0,
             limits=INTAKE,
-            artifacts=ArtifactStore(state / "artifacts"),
+            artifacts=SharedArtifacts(
+                ArtifactStore(state / "artifacts"),
+                await jetstream.object_store(options.names.artifacts),
+            ),
         )
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(credentials.run)

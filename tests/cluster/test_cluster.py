@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from io import BytesIO
 from itertools import count
 from pathlib import Path
 
 import pytest
 from cluster_kit import Cluster, chain, cluster_of, ended, eventually, independent
+
+from constellation.errors import UnknownArtifactError
 
 pytestmark = pytest.mark.anyio
 
@@ -186,3 +189,17 @@ async def test_an_owner_that_is_deposed_is_not_heard(cluster: Cluster) -> None:
         facts = await ended(client, name)
         assert kinds(facts).count("finished") == 1
         assert desk.other == []
+
+
+async def test_an_artifact_put_at_one_gateway_is_had_at_the_other(cluster: Cluster) -> None:
+    data = bytes(range(256)) * 2_000
+    async with cluster.client("g1") as one, cluster.client("g2") as two:
+        digest, size = await one.artifacts.put(BytesIO(data))
+        assert size == len(data)
+        cluster.kill("g1")
+        for _ in range(2):  # fetched from the store, then from the gateway's folder
+            found = BytesIO()
+            assert await two.artifacts.get(digest, found) == size
+            assert found.getvalue() == data
+        with pytest.raises(UnknownArtifactError):
+            await two.artifacts.get("0" * 64, BytesIO())
