@@ -10,7 +10,7 @@ is too much waits here.
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -51,7 +51,6 @@ class Ledger:
         self._waiting: deque[tuple[str, str, Mapping[str, Any]]] = deque()
         self._unsecured: dict[int, tuple[str, Said]] = {}
         self._newest = 0
-        self._given: Counter[str] = Counter()
 
     # ── what the device says ────────────────────────────────────────────────────────────────────
 
@@ -64,7 +63,7 @@ class Ledger:
         said = Said(seq, type, body)
         self._unsecured[seq] = constellation_of(attempt), said
         if type in _ENDING:
-            self._end(attempt)
+            self._open.pop(attempt, None)
             self._held[attempt] = None
         return said
 
@@ -92,14 +91,14 @@ class Ledger:
     @property
     def constellations(self) -> set[str]:
         """Those of which anything is here."""
-        names = {constellation_of(each) for each in (*self._open, *self._held)}
+        running, held = self.account()
+        names = {constellation_of(each) for each in (*running, *held)}
         return names | {name for name, _ in self._unsecured.values()}
 
     # ── what the device is given ────────────────────────────────────────────────────────────────
 
     def give(self, owner: str, attempt: str, body: Mapping[str, Any]) -> bool:
         """An owner gives an attempt; True if it is to be sent now, else it waits for room."""
-        self._given[owner] += 1
         if self._waiting or len(self._open) >= self.capacity:
             self._waiting.append((owner, attempt, body))
             return False
@@ -118,7 +117,6 @@ class Ledger:
         for each in self._waiting:
             if each[1] == attempt:
                 self._waiting.remove(each)
-                self._given[each[0]] -= 1
                 return True
         return False
 
@@ -130,32 +128,28 @@ class Ledger:
 
     def refuse(self, attempt: str) -> None:
         """An attempt could not be sent after all."""
-        self._end(attempt)
-
-    def _end(self, attempt: str) -> None:
-        owner = self._open.pop(attempt, "")
-        if owner:
-            self._given[owner] -= 1
+        self._open.pop(attempt, None)
 
     @property
     def users(self) -> frozenset[str]:
         """Owners that have work here."""
-        return frozenset(owner for owner, count in self._given.items() if count > 0)
+        waiting = (owner for owner, _, _ in self._waiting)
+        return frozenset((*self._open.values(), *waiting)) - {""}
 
     def forget_owner(self, owner: str) -> None:
-        """An owner is gone; what it gave goes on."""
-        self._given.pop(owner, None)
+        """An owner is gone; what it gave goes on until another says otherwise."""
         for attempt, giver in self._open.items():
             if giver == owner:
                 self._open[attempt] = ""
+        self._waiting = deque(
+            ("" if giver == owner else giver, attempt, body)
+            for giver, attempt, body in self._waiting
+        )
 
     def pass_on(self, constellation: str, owner: str) -> None:
         """A constellation has another owner: what runs of it is that one's work."""
-        for attempt, giver in self._open.items():
+        for attempt in self._open:
             if constellation_of(attempt) == constellation:
-                if giver:
-                    self._given[giver] -= 1
-                self._given[owner] += 1
                 self._open[attempt] = owner
 
     def account(self, constellation: str | None = None) -> tuple[list[str], list[str]]:
