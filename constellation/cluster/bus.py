@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from urllib.parse import urlsplit
 
 import anyio
 import nats
@@ -58,9 +59,9 @@ async def connected(servers: Sequence[str], name: str) -> AsyncIterator[Client]:
                 max_outstanding_pings=2,
                 pending_size=64 * 1024 * 1024,
             )
-    except (NatsError, OSError) as error:
+    except (NatsError, OSError):
         raise HubUnreachable(
-            f"No NATS server answers at {', '.join(servers)}: {error}.",
+            f"No NATS server answers at {shown(servers)}.",
             remedy="Start it, or give the addresses with --nats.",
         ) from None
     try:
@@ -73,6 +74,14 @@ async def connected(servers: Sequence[str], name: str) -> AsyncIterator[Client]:
     finally:
         with anyio.CancelScope(shield=True):
             await client.close()
+
+
+def shown(servers: Sequence[str]) -> str:
+    """Addresses for people, without the credentials that they may carry."""
+    return ", ".join(
+        urlsplit(each)._replace(netloc=urlsplit(each).netloc.rpartition("@")[2]).geturl()
+        for each in servers
+    )
 
 
 async def prepare(jetstream: JetStreamContext, names: Names, replicas: int) -> None:

@@ -18,7 +18,7 @@ from nats.js.errors import NotFoundError
 from constellation.orchestrator.events import Fact
 from constellation.orchestrator.ports import NOTHING_ENDED, Ended, Saved
 
-from .bus import connected, prepare
+from .bus import connected, prepare, shown
 from .log import FACTS, Log
 from .names import Names
 
@@ -27,6 +27,7 @@ T = TypeVar("T")
 LEARNED = "learned"
 # Facts that are handed over from its thread at once.
 PAGE_FACTS = 2_000
+MOST_KNOWN = 10_000
 
 
 class JetStreamJournal:
@@ -59,7 +60,7 @@ class JetStreamJournal:
         replicas: int = 1,
         patience_s: float = 20.0,
     ) -> None:
-        self.path = f"{', '.join(servers)} {names.journal}"
+        self.path = f"{names.journal} at {shown(servers)}"
         self.sync = f"jetstream, {replicas} replicas"
         self.epochs: dict[str, int] = {}
         self.on_ended: Callable[[Ended], None] = lambda ended: None
@@ -238,6 +239,8 @@ class JetStreamJournal:
         """The same, asked of NATS, and remembered: `known` need not block then."""
         found = self._call(self._log.is_known, constellation)
         if found:
+            if len(self._known) >= MOST_KNOWN:
+                self._known.clear()
             self._known.add(constellation)
         return found
 

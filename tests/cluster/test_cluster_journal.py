@@ -108,8 +108,9 @@ def test_servers_that_do_not_answer_or_take_too_little_are_named(
     tmp_path: Path, nats_url: str, names: Names, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(bus, "CONNECT_S", 0.5)
-    with pytest.raises(HubUnreachable, match=r"No NATS server answers at nats://127\.0\.0\.1:1"):
-        JetStreamJournal(["nats://127.0.0.1:1"], names, writer="w")
+    with pytest.raises(HubUnreachable, match=r"answers at nats://127\.0\.0\.1:1\.") as error:
+        JetStreamJournal(["nats://me:secret@127.0.0.1:1"], names, writer="w")
+    assert "secret" not in str(error.value)
     with (
         nats_servers(tmp_path, max_payload=1024 * 1024) as servers,
         pytest.raises(ConfigError, match="1,048,576 bytes at most"),
