@@ -80,7 +80,6 @@ class Keeper:
                     tasks.start_soon(self._take_over, each)
             else:
                 tasks.start_soon(self._do, each, tasks)
-        self._woken.set()
 
     async def _do(self, instruction: Instruction, tasks: TaskGroup) -> None:
         asked_at = time.monotonic()
@@ -91,6 +90,8 @@ class Keeper:
             return
         if event is not None:
             self._feed(event, tasks)
+            # What is due next may have changed.
+            self._woken.set()
 
     async def _ask(self, instruction: Instruction, asked_at: float) -> Event | None:
         claims = self._claims

@@ -21,7 +21,7 @@ from nats.aio.client import Client
 from constellation.aip.cards import DeviceCard
 from constellation.aip.identity import Identity
 from constellation.aip.messages import Hello
-from constellation.errors import Deposed, Moved
+from constellation.errors import Deposed, JournalError, Moved
 from constellation.orchestrator.answering import RequestDesk
 from constellation.orchestrator.events import DeviceAccounted, DeviceDraining, DeviceUpdated, Fact
 from constellation.orchestrator.hub import Hub
@@ -103,8 +103,10 @@ class Orchestrator:
         await self._mesh.tell_all("leaving")
         try:
             await self._claims.leave()
-        except Unanswered as error:
-            log.warning("The lease could not be given back: %s", error)
+            learned = self.hub.scheduler.snapshot_learned()
+            await to_thread.run_sync(self._journal.maintain, learned)
+        except (Unanswered, JournalError) as error:
+            log.warning("Something was left behind: %s", error)
 
     def _resign(self) -> None:
         log.warning("The lease of %s is over.", self.me)
