@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from cluster_kit import Cluster, chain, cluster_of, ended, eventually, independent
 
+from constellation.cluster.tenure import Kept
 from constellation.errors import UnknownArtifactError
 
 pytestmark = pytest.mark.anyio
@@ -203,3 +204,16 @@ async def test_an_artifact_put_at_one_gateway_is_had_at_the_other(cluster: Clust
             assert found.getvalue() == data
         with pytest.raises(UnknownArtifactError):
             await two.artifacts.get("0" * 64, BytesIO())
+
+
+async def test_an_orchestrator_with_nothing_to_do_does_nothing(cluster: Cluster) -> None:
+    tenure = cluster.lives["o1"].keeper.tenure
+    handle, seen = tenure.handle, []
+
+    def counting(event: object, now: float) -> object:
+        seen.append(event)
+        return handle(event, now)  # type: ignore[arg-type]
+
+    tenure.handle = counting  # type: ignore[method-assign, assignment]
+    await eventually(lambda: sum(isinstance(event, Kept) for event in seen) == 4)
+    assert len(seen) < 60
