@@ -12,6 +12,7 @@ import logging
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from typing import Any, Literal, Protocol
 
 import msgpack
@@ -19,6 +20,8 @@ from anyio.abc import TaskGroup
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
+
+from constellation.aip.endpoint import Guard
 
 from .channel import Channel, Frame
 from .names import Names
@@ -190,6 +193,12 @@ class Mesh:
         if self._links.pop(peer, None) is not None:
             self._node.lost(peer)
 
+    def _hit_a_fault(self, peer: str, fault: Exception) -> None:
+        """A message met a mistake of ours: it is reported, and its node begins anew with us."""
+        context = {"message": f"A message of {peer} hit a fault.", "exception": fault}
+        asyncio.get_running_loop().call_exception_handler(context)
+        self._drop(peer)
+
     async def _frame_came(self, message: Msg) -> None:
         peer, number, kind, *frame = msgpack.unpackb(message.data, strict_map_key=False)
         link = self._links.get(peer)
@@ -214,7 +223,8 @@ class Mesh:
         for packed in link.channel.receive(Frame(ack, first, messages), now):
             said = msgpack.unpackb(packed, strict_map_key=False)
             if said[0] != "open":
-                self._node.heard(peer, said)
+                with Guard(partial(self._hit_a_fault, peer)):
+                    self._node.heard(peer, said)
             if self._links.get(peer) is not link:
                 return
         self._due.set()

@@ -125,7 +125,7 @@ class Orchestrator:
             self.hub.detached(device, "its gateway is gone")
             loop.call_later(self._grace_s + 1.0, self._close, device, "its gateway is gone")
         for key in [key for key in self._clients if key[0] == peer]:
-            self.hub.closed(self._clients.pop(key), "its gateway is gone")
+            self._desk.forget(self._clients.pop(key))
 
     def told(self, peer: str, body: list[Any]) -> None:
         """Nothing that is told to all concerns us."""
