@@ -12,17 +12,13 @@ from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 from nats.js.errors import APIError, KeyNotFoundError, KeyWrongLastSequenceError
 from nats.js.kv import KV_DEL, KV_OP, KV_PURGE, KeyValue
 
-from constellation.errors import JournalError
+from constellation.errors import Unanswered
 
 from .names import Names
 from .tenure import Claimed
 
 AT_ONCE = 500
 RETRY_S = 0.1
-
-
-class Unanswered(JournalError):
-    """No node answered in time; whether it was done is not known."""
 
 
 async def entries(

@@ -24,6 +24,7 @@ from constellation.errors import (
     LimitExceeded,
     Moved,
     SessionLost,
+    Unanswered,
     error_from_wire,
 )
 from constellation.orchestrator.answering import MAX_WAITING, respond
@@ -34,7 +35,6 @@ from constellation.orchestrator.verbs.common import unknown
 from constellation.orchestrator.verbs.params import Params
 from constellation.orchestrator.views import PART_BYTES
 
-from .claims import Unanswered
 from .log import Log
 from .names import Names
 from .watching import Watching

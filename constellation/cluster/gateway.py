@@ -25,12 +25,13 @@ from constellation.errors import (
     PermissionDenied,
     ProtocolError,
     RemoteProtocolError,
+    Unanswered,
     error_from_wire,
 )
 from constellation.orchestrator.delivery import Delivery
 from constellation.orchestrator.ports import PeerPort
 
-from .claims import Claims, Unanswered
+from .claims import Claims
 from .desk import Desk
 from .ledger import Ledger, Said, constellation_of
 from .log import Log

@@ -9,7 +9,9 @@ from collections.abc import Awaitable, Callable
 import anyio
 from anyio.abc import TaskGroup
 
-from .claims import Claims, Unanswered
+from constellation.errors import Unanswered
+
+from .claims import Claims
 from .tenure import (
     Buried,
     Bury,

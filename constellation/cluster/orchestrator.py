@@ -21,14 +21,14 @@ from nats.aio.client import Client
 from constellation.aip.cards import DeviceCard
 from constellation.aip.identity import Identity
 from constellation.aip.messages import Hello
-from constellation.errors import Deposed, JournalError, Moved
+from constellation.errors import Deposed, JournalError, Moved, Unanswered
 from constellation.orchestrator.answering import RequestDesk
 from constellation.orchestrator.events import DeviceAccounted, DeviceDraining, DeviceUpdated, Fact
 from constellation.orchestrator.hub import Hub
 from constellation.orchestrator.ports import Ended, Saved
 from constellation.orchestrator.views import summary
 
-from .claims import Claims, Unanswered
+from .claims import Claims
 from .journal import JetStreamJournal
 from .keeper import Keeper
 from .ledger import constellation_of
