@@ -194,6 +194,7 @@ class Tenure:
         return due
 
     def _look(self, revisions: Mapping[str, int], now: float) -> list[Instruction]:
+        left = self._seen.keys() - revisions.keys()
         self._seen = {
             owner: self._seen[owner]
             if owner in self._seen and self._seen[owner][0] == revision
@@ -201,11 +202,13 @@ class Tenure:
             for owner, revision in revisions.items()
             if owner != self._me
         }
-        return [
+        silent: list[Instruction] = [
             Bury(owner, revision)
             for owner, (revision, since) in self._seen.items()
             if now - since >= self._lease_s
         ]
+        # Whoever gave its lease back, or was buried by another, leaves something to take over.
+        return [*silent, ReadClaims()] if left else silent
 
     def _choose(self, claims: Mapping[str, Claimed], owners: frozenset[str]) -> list[Instruction]:
         living = owners | {self._me}

@@ -192,3 +192,12 @@ def test_a_lease_counts_from_when_its_renewal_was_sent() -> None:
     assert tenure.handle(Tick(), 11.0) == [Resign()]
     assert tenure.handle(Kept(12.0), 12.0) == []
     assert not tenure.holds(12.0)
+
+
+def test_what_another_leaves_in_good_order_is_looked_for_at_once() -> None:
+    tenure = Tenure("me", LEASE_S, 0.0)
+    tenure.handle(Kept(0.0), 0.0)
+    assert tenure.handle(LeasesSeen({"me": 1, "you": 2}), 1.0) == []
+    assert tenure.handle(LeasesSeen({"me": 3}), 2.0) == [ReadClaims()]
+    claims = {"c": Claimed("you", 5), "d": Claimed("me", 6)}
+    assert tenure.handle(ClaimsSeen(claims, frozenset({"me"})), 2.0) == [Claim("c", 5)]
