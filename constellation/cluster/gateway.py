@@ -52,15 +52,15 @@ class _Device:
     """A session of a device.
 
     Attributes:
-        since: when it began, Unix seconds.
+        since: when it began, by `Gateway._later`.
         canceled: attempts that were canceled because their constellations have ended.
     """
 
-    def __init__(self, peer: Peer, hello: Hello) -> None:
+    def __init__(self, peer: Peer, hello: Hello, since: float) -> None:
         self.peer = peer
         self.name = peer.name
         self.session = peer.session_id
-        self.since = time.time()
+        self.since = since
         self.card = hello.card or DeviceCard(name=peer.name, capacity=0)
         self.ledger = Ledger(self.card.capacity, hello.running, hello.held)
         self.draining = False
@@ -102,6 +102,7 @@ class Gateway:
         self.desk = Desk(self, nats, names, facts)
         self._devices: dict[str, _Device] = {}
         self._delivery = Delivery(self._send_now, self.start, lambda: None)
+        self._latest = 0.0
         self._tasks: TaskGroup | None = None
 
     async def run(self, tasks: TaskGroup) -> None:
@@ -127,10 +128,18 @@ class Gateway:
         if resumed and device is not None and device.peer is peer:
             self.mesh.say_all("returned", device.name, device.session)
             return
-        device = self._devices[peer.name] = _Device(peer, hello)
+        device = self._devices[peer.name] = _Device(peer, hello, self._later())
         for peer_id in self.mesh.peers:
             self._announce(peer_id, device)
         self.start(self.mesh.tell_all, "moved", device.name, device.since)
+
+    def _later(self) -> float:
+        """A time after every beginning of a session that was heard of, whatever clocks say.
+
+        A logical clock that stays near Unix time (Kulkarni et al., "Logical Physical Clocks").
+        """
+        self._latest = max(time.time(), self._latest + 1e-6)
+        return self._latest
 
     def _announce(self, orchestrator: str, device: _Device) -> None:
         running, held = device.ledger.account()
@@ -276,6 +285,7 @@ class Gateway:
         """A device has begun a session at another gateway: ours of it is over."""
         match body:
             case ["moved", name, since]:
+                self._latest = max(self._latest, since)
                 device = self._devices.get(name)
                 if device is not None and device.since < since:
                     device.peer.close("it has begun a session elsewhere")
@@ -293,11 +303,14 @@ class Gateway:
                 if device is not None and device.session == session:
                     device.ledger.secure(seqs)
                     device.peer.acknowledge(device.ledger.secured)
-            case "owns", [owned]:
+            case "owns", [owned, only]:
                 for constellation, epoch in owned:
-                    self._hand_over(peer, constellation, epoch, fenced=False)
+                    if self.routes.admit(constellation, peer, epoch):
+                        self._hand_over(peer, constellation, only)
             case "fence", [constellation, epoch]:
-                self._hand_over(peer, constellation, epoch, fenced=True)
+                if self.routes.admit(constellation, peer, epoch):
+                    self._account(peer, constellation, epoch)
+                    self._hand_over(peer, constellation, None)
             case "ended", [constellation]:
                 self.routes.forget(constellation, peer)
             case "respond", [number, body]:
@@ -307,23 +320,23 @@ class Gateway:
                 if device is not None and device.session == session:
                     device.peer.complain(error_from_wire(error))
 
-    def _hand_over(self, owner: str, constellation: str, epoch: int, *, fenced: bool) -> None:
-        """An orchestrator owns a constellation from now on: it is given what is here of it."""
-        if not self.routes.admit(constellation, owner, epoch):
-            return
-        if fenced:
-            known = {}
-            for device in self._devices.values():
-                device.ledger.drop_waiting(constellation)
-                device.ledger.pass_on(constellation, owner)
-                self._share(device)
-                running, held = device.ledger.account(constellation)
-                if running or held:
-                    known[device.name] = [device.session, running, held]
-            self.mesh.say(owner, "fenced", constellation, epoch, known)
+    def _account(self, owner: str, constellation: str, epoch: int) -> None:
+        """Tell an owner that took over what is here of its constellation."""
+        known = {}
+        for device in self._devices.values():
+            device.ledger.drop_waiting(constellation)
+            device.ledger.pass_on(constellation, owner)
+            self._share(device)
+            running, held = device.ledger.account(constellation)
+            if running or held:
+                known[device.name] = [device.session, running, held]
+        self.mesh.say(owner, "fenced", constellation, epoch, known)
+
+    def _hand_over(self, owner: str, constellation: str, only: str | None) -> None:
+        """Give an owner what was said of its constellation, by one device or by all."""
         for device in self._devices.values():
             unsecured = device.ledger.unsecured(constellation)
-            if unsecured:
+            if unsecured and only in (None, device.name):
                 self.mesh.say(owner, "said", device.name, device.session, unsecured)
         self.desk.owned(constellation)
 

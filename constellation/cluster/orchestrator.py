@@ -116,7 +116,7 @@ class Orchestrator:
 
     def opened_channel(self, peer: str) -> None:
         """There is a fresh channel to a gateway, which says next what it has."""
-        self._mesh.say(peer, "owns", list(self.owned.items()))
+        self._mesh.say(peer, "owns", list(self.owned.items()), None)
 
     def lost(self, peer: str) -> None:
         """A gateway is gone; its devices have the grace time to appear at another."""
@@ -179,7 +179,8 @@ class Orchestrator:
         self._devices[device.name] = device
         # A gateway that has not heard of what is there yet learns who speaks for it.
         there = {constellation_of(attempt) for attempt in (*running, *held)} & self.owned.keys()
-        self._mesh.say(gateway, "owns", [(name, self.owned[name]) for name in sorted(there)])
+        owned = [(name, self.owned[name]) for name in sorted(there)]
+        self._mesh.say(gateway, "owns", owned, device.name)
         hello = Hello(
             version=(1,),
             role="device",
@@ -268,7 +269,7 @@ class Orchestrator:
             name: tuple(attempts) for name, attempts in inherited.items()
         }
         log.info("%s took over %s with %d facts.", self.me, constellation, len(facts))
-        self.hub.pipeline.take_up(constellation)
+        self.hub.pipeline.take_up(constellation, len(facts))
         self.hub.pipeline.flush()
 
     def _read(self, constellation: str, epoch: int) -> tuple[Saved, list[Fact]]:
@@ -364,9 +365,9 @@ class Orchestrator:
         owner = await self._claims.owner(constellation)
         if owner is not None:
             if verb == "submit":
-                # The same submission again, which another orchestrator has; it is known.
-                await to_thread.run_sync(self._journal.note_known, constellation)
-                return False
+                # The same submission again: it is known, or somebody is still at work on it.
+                known = await to_thread.run_sync(self._journal.note_known, constellation)
+                return False if known else None
             return False if owner.owner == self.me else None
         if verb not in _REOPENING and verb != "submit":
             return False

@@ -139,11 +139,15 @@ class Pipeline:
             self.scheduler.restore_run(saved.state)
         for fact in facts:
             self.scheduler.restore(fact)
-        self._housekeeping.replayed(saved.constellation, len(facts))
         return self.scheduler.runs[saved.constellation]
 
-    def take_up(self, constellation: str) -> None:
-        """Go on with a constellation that was restored; `flush` lets the effects out."""
+    def take_up(self, constellation: str, facts: int) -> None:
+        """Go on with a constellation that was restored; `flush` lets the effects out.
+
+        Args:
+            facts: how many were replayed.
+        """
+        self._housekeeping.replayed(constellation, facts)
         self._wake.add(self.scheduler.take_up(constellation, self.now()))
 
     async def run(self, tasks: TaskGroup) -> None:

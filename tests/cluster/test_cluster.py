@@ -10,8 +10,10 @@ from pathlib import Path
 import pytest
 from cluster_kit import Cluster, chain, cluster_of, ended, eventually, independent
 
+from constellation.cluster import gateway
 from constellation.cluster.tenure import Kept
 from constellation.errors import UnknownArtifactError
+from constellation.orchestrator.events import Fact
 
 pytestmark = pytest.mark.anyio
 
@@ -217,3 +219,31 @@ async def test_an_orchestrator_with_nothing_to_do_does_nothing(cluster: Cluster)
     tenure.handle = counting  # type: ignore[method-assign, assignment]
     await eventually(lambda: sum(isinstance(event, Kept) for event in seen) == 4)
     assert len(seen) < 60
+
+
+async def test_a_gateway_whose_clock_is_behind_takes_a_device_all_the_same(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with cluster.client("g2") as client:
+        with monkeypatch.context() as ahead:
+            ahead.setattr(gateway.time, "time", lambda: 4e9)
+            async with cluster.device("desk", "g1", "g2", at_once=False) as desk:
+                submitted = await client.request("submit", {"edits": independent(1, "once")})
+                await desk.until(lambda: desk.running)
+                ahead.undo()
+                cluster.kill("g1")
+                desk.finish_all()
+                facts = await ended(client, submitted["constellation"])
+        assert kinds(facts).count("started") == 1
+
+
+async def test_a_submission_that_somebody_still_plans_is_not_begun_by_another(
+    cluster: Cluster,
+) -> None:
+    """Its claim is there and nothing of it is in the journal yet."""
+    planner, other = cluster.lives.values()
+    epoch = await planner._claims.make("mine")
+    assert await other._make_ours("submit", "mine") is None
+    planner._journal.begin("mine", epoch or 0)
+    planner._journal.commit([Fact(1.0, "mine", "created", {})])
+    assert await other._make_ours("submit", "mine") is False
