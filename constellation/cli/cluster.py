@@ -130,7 +130,7 @@ def orchestrator(
 def demo(
     out: Annotated[
         Path, typer.Option(help="Folder for the devices' files; made anew.", file_okay=False)
-    ] = Path("constellation-cluster-demo"),
+    ] = Path("demo-out"),
     lease: Lease = 10.0,
 ) -> None:
     """Show a cluster that loses a NATS leader, an owner and a gateway in mid-run, and no task."""
