@@ -4,10 +4,14 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo demo-robot demo-voice test test-full check bench bench-robot bench-voice fuzz simulate pictures snapshots lock format clean
+.PHONY: demo demo-cluster demo-robot demo-voice test test-full check bench bench-robot bench-voice fuzz simulate pictures snapshots lock format clean
 
 demo: $(STAMP)
 	$(BIN)/python -m constellation.cli demo
+
+# A cluster that loses a NATS leader, an owner and a gateway in mid-run, and no task: a minute.
+demo-cluster: $(STAMP)
+	$(BIN)/python -m constellation.cli cluster demo
 
 # A recorded conversation with the voice agent: needs neither microphone nor sound card.
 demo-voice: $(STAMP) $(VENV)/.models
@@ -65,7 +69,7 @@ format: $(STAMP)
 # The lock file is made by uv; installing from it needs pip alone.
 lock: $(STAMP)
 	$(BIN)/pip install --quiet uv
-	$(BIN)/uv pip compile pyproject.toml --extra chat --extra a2a --extra dev --extra lerobot-wire --extra llm --extra mcp --extra metrics --extra otel --extra record --extra robot --extra speed --extra ufo3 --extra voice --extra web --extra wyoming --universal --no-header --no-emit-index-url --no-emit-find-links --generate-hashes --output-file requirements.lock
+	$(BIN)/uv pip compile pyproject.toml --extra chat --extra cluster --extra a2a --extra dev --extra lerobot-wire --extra llm --extra mcp --extra metrics --extra otel --extra record --extra robot --extra speed --extra ufo3 --extra voice --extra web --extra wyoming --universal --no-header --no-emit-index-url --no-emit-find-links --generate-hashes --output-file requirements.lock
 
 $(STAMP): pyproject.toml requirements.lock
 	$(PYTHON) -m venv $(VENV)

@@ -28,6 +28,7 @@ from constellation.errors import (
 from .attempts import Attempt, Attempts, Stage
 from .context import Context
 from .deadlines import Deadlines
+from .epochs import Epochs
 from .errors import MAY_HAVE_RUN, Denied, Interrupted, Leaving, explain, to_wire
 from .handover import Handover
 from .policy import Decision, Policy, refusal
@@ -39,6 +40,7 @@ from .tracing import AttemptTraces
 # How long a skill may take to stop before its attempt is given up.
 STOP_GRACE_S = 10.0
 MAX_PROMPT = 100_000
+_ABOUT_ATTEMPTS = frozenset({"assign", "cancel", "answer"})
 
 log = logging.getLogger("constellation.agent")
 
@@ -86,6 +88,7 @@ class Agent:
         self._ended = asyncio.Event()
         self._deadlines = Deadlines(hub_time, self._stop)
         self._traces = traces
+        self._epochs = Epochs()
         self._leaving = False
 
     def inventory(self) -> tuple[list[str], list[str]]:
@@ -131,6 +134,9 @@ class Agent:
     def received(self, messages: Sequence[Message]) -> None:
         """Messages of one frame, in order. When it returns, what must not run twice is on disk."""
         for message in messages:
+            if message.type in _ABOUT_ATTEMPTS and not self._epochs.admit(message.body):
+                log.warning("A deposed hub speaks of %s.", message.body["attempt"])
+                continue
             match message.type:
                 case "assign":
                     with Guard(partial(self._spoiled, message.body["attempt"])):

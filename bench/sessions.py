@@ -50,11 +50,11 @@ class Found:
 def run(options: Options) -> Report:
     """Measure; ``--set most=1000`` stops at so many sessions."""
     most = int(options.extra.get("most", 100 if options.quick else COUNTS[-1]))
-    _allow_files(most + 1_000)
+    allow_files(most + 1_000)
     return anyio.run(_measure, options, most, backend_options=BACKEND)
 
 
-def _allow_files(count: int) -> None:
+def allow_files(count: int) -> None:
     """Let this process and its children have so many open files, as far as the system allows."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = count if hard == resource.RLIM_INFINITY else min(count, hard)

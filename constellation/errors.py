@@ -33,6 +33,9 @@
     │ └ SafetyStop
     ├ PlanError               what in the request or runbook, where, and how to mend it
     ├ JournalError            the journal cannot be read or written
+    │ ├ Unanswered            no server of the cluster answered; what was asked may have happened
+    │ └ Deposed               another orchestrator of the cluster owns what is to be written
+    ├ Moved                   the orchestrator that was asked does not own the constellation
     ├ UnknownConstellationError, UnknownArtifactError, UnknownDeviceError
     │                         the hub knows nothing of that name
     └ ConfigError
@@ -214,6 +217,18 @@ class PlanError(ConstellationError):
 
 class JournalError(ConstellationError):
     code = "journal"
+
+
+class Unanswered(JournalError):
+    code = "journal.unanswered"
+
+
+class Deposed(JournalError):
+    code = "journal.deposed"
+
+
+class Moved(ConstellationError):
+    code = "cluster.moved"
 
 
 class UnknownConstellationError(ConstellationError):

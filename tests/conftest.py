@@ -24,6 +24,15 @@ def anyio_backend() -> str:
 
 
 @pytest.fixture(scope="session")
+def nats_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A NATS server for all tests; each takes a fabric name of its own."""
+    from constellation.testing.nats import nats_servers
+
+    with nats_servers(tmp_path_factory.mktemp("nats")) as servers:
+        yield servers.urls[0]
+
+
+@pytest.fixture(scope="session")
 def smollm_url() -> Iterator[str]:
     """A real model on a real server: llama.cpp with SmolLM2 (135M parameters), on this machine."""
     import xllamacpp

@@ -39,7 +39,8 @@ def read_journal(path: Path) -> Workload:
 
 
 def _graph(path: Path, name: str) -> Graph | None:
-    run = read_back(path, name)
+    with Journal.open(path) as journal:
+        run = read_back(journal, name)
     if run is None:
         return None
     nodes = run.constellation.nodes

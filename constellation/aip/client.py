@@ -67,7 +67,8 @@ async def connect(
     Callbacks are called in the event loop and must not block; what they raise ends the context.
 
     Args:
-        url: such as ``wss://hub.example:8470``.
+        url: such as ``wss://hub.example:8470``; of a cluster, those of its gateways, separated by
+            commas.
         role, name: who we are.
         card: of a device.
         credential: bearer token.

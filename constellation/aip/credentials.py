@@ -75,8 +75,9 @@ class CredentialStore:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._watchers: list[Callable[[str], None]] = []
-        self._by_id = {credential.id: credential for credential in _load(path)}
-        self._by_name = {credential.name: credential for credential in self._by_id.values()}
+        self._by_id: dict[str, Credential] = {}
+        self._by_name: dict[str, Credential] = {}
+        self._replace({credential.id: credential for credential in _load(path)})
 
     def list(self) -> tuple[Credential, ...]:
         """All of them, the oldest first."""
@@ -211,6 +212,10 @@ class CredentialStore:
         self._save()
         return f"{_PREFIX}_{identity.credential}_{secret}"
 
+    def _replace(self, by_id: dict[str, Credential]) -> None:
+        self._by_id = by_id
+        self._by_name = {credential.name: credential for credential in by_id.values()}
+
     def _put(self, credential: Credential) -> None:
         self._by_id[credential.id] = self._by_name[credential.name] = credential
 
@@ -219,7 +224,7 @@ class CredentialStore:
             watcher(credential)
 
     def _save(self) -> None:
-        data = _FILE.dump_json(_File(credentials=list(self._by_id.values())), indent=2)
+        data = pack(list(self._by_id.values()))
         self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         write_private(self._path, data)
 
@@ -228,9 +233,19 @@ def _digest(secret: str) -> str:
     return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
 
 
+def pack(credentials: list[Credential]) -> bytes:
+    """Credentials as they stand in the file."""
+    return _FILE.dump_json(_File(credentials=credentials), indent=2)
+
+
+def unpack(data: bytes) -> list[Credential]:
+    """Read what `pack` made; `ValidationError` of pydantic if it is something else."""
+    return _FILE.validate_json(data).credentials
+
+
 def _load(path: Path) -> list[Credential]:
     try:
-        return _FILE.validate_json(path.read_bytes()).credentials
+        return unpack(path.read_bytes())
     except FileNotFoundError:
         return []
     except (OSError, ValidationError) as error:

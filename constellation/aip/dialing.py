@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl as tls
+from collections import deque
 from http import HTTPStatus
 from socket import gaierror
 from typing import Literal, cast
@@ -31,10 +32,11 @@ LOCAL_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 class Dialer:
-    """Opens connections to one hub.
+    """Opens connections to one hub, or to one of the gateways of a cluster.
 
     Args:
-        url: ``ws://`` or ``wss://``; the path is `PATH` unless it names another.
+        url: ``ws://`` or ``wss://``; the path is `PATH` unless it names another. Of several,
+            separated by commas, the next one is dialed once one does not answer.
         ssl: for ``wss``; None trusts the system's authorities.
         codec: what is spoken.
         limits: what the hub may send.
@@ -46,18 +48,15 @@ class Dialer:
     def __init__(
         self, url: str, *, ssl: tls.SSLContext | None, codec: Codec, limits: Limits
     ) -> None:
-        parts = urlsplit(url)
-        if parts.scheme not in ("ws", "wss") or not parts.hostname:
-            raise ConfigError(
-                f"{url!r} is not the address of a hub.",
-                remedy="Write it as wss://host:port or ws://host:port.",
-            )
-        self.url = parts._replace(path=PATH if parts.path in ("", "/") else parts.path).geturl()
+        self._addresses = deque(_address(each) for each in url.split(","))
         self.codec = codec
         self._max_frame = limits.max_frame
-        self._ssl = (ssl or client_context()) if parts.scheme == "wss" else None
-        # The environment may name a proxy; this machine is not reached through one.
-        self._proxy: Literal[True] | None = None if parts.hostname in LOCAL_HOSTS else True
+        self._ssl = ssl or (client_context() if "wss://" in url else None)
+
+    @property
+    def url(self) -> str:
+        """What is dialed next."""
+        return self._addresses[0]
 
     async def dial(self, credential: str | None) -> ClientTransport:
         """Open a connection.
@@ -69,14 +68,17 @@ class Dialer:
             PermissionDenied: we may not connect from here.
             RemoteProtocolError: what answers speaks no AIP that we know.
         """
+        parts = urlsplit(self.url)
+        # The environment may name a proxy; this machine is not reached through one.
+        proxy: Literal[True] | None = None if parts.hostname in LOCAL_HOSTS else True
         headers = {} if credential is None else {"Authorization": f"Bearer {credential}"}
         attempt = _Dial(
             self.url,
-            ssl=self._ssl,
+            ssl=self._ssl if parts.scheme == "wss" else None,
             subprotocols=[Subprotocol(self.codec.subprotocol)],
             additional_headers=headers,
             compression=None,
-            proxy=self._proxy,
+            proxy=proxy,
             open_timeout=DIAL_TIMEOUT_S,
             ping_interval=None,
             close_timeout=CLOSE_TIMEOUT_S,
@@ -94,11 +96,13 @@ class Dialer:
                 remedy="Name the authority that signed it.",
             ) from None
         except (OSError, WebSocketException) as error:
-            raise HubUnreachable(
+            unreachable = HubUnreachable(
                 f"The hub at {self.url} cannot be reached: {self._told(error)}.",
                 remedy="Check that it runs and that its address is right.",
                 url=self.url,
-            ) from None
+            )
+            self._addresses.rotate(-1)
+            raise unreachable from None
         if transport.subprotocol != self.codec.subprotocol:
             transport.transport.abort()
             raise RemoteProtocolError(f"What answers at {self.url} is no hub.", url=self.url)
@@ -149,6 +153,16 @@ class Dialer:
                 return HubUnreachable(
                     f"{self.url} answers with status {status}: {said}", url=self.url
                 )
+
+
+def _address(text: str) -> str:
+    parts = urlsplit(text.strip())
+    if parts.scheme not in ("ws", "wss") or not parts.hostname:
+        raise ConfigError(
+            f"{text!r} is not the address of a hub.",
+            remedy="Write it as wss://host:port or ws://host:port.",
+        )
+    return parts._replace(path=PATH if parts.path in ("", "/") else parts.path).geturl()
 
 
 class _Dial(websocket_connect):

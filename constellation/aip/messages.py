@@ -184,6 +184,7 @@ _ALL = [
             "context": MAP,
             "traceparent": TEXT,
             "max_cost": NUMBER,
+            "epoch": INTEGER,
         },
     ),
     _type(
@@ -191,13 +192,14 @@ _ALL = [
         _HUB,
         "Asks a device to stop an attempt; its result still follows.",
         {"attempt": TEXT},
-        {"reason": TEXT},
+        {"reason": TEXT, "epoch": INTEGER},
     ),
     _type(
         "answer",
         _HUB,
         "Passes a person's answer to the device that asked.",
         {"attempt": TEXT, "question": TEXT, "answer": DATA},
+        {"epoch": INTEGER},
     ),
     _type("accept", _DEVICE, "These attempts have begun.", {"attempts": NAMES}),
     _type(

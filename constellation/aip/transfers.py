@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
@@ -47,7 +47,10 @@ class Writer(Protocol):
         """Append bytes; `ConstellationError` if they are too many."""
 
     def finish(self) -> object:
-        """Put it in its place; `ConstellationError` if it is not what was announced."""
+        """Put it in its place; `ConstellationError` if it is not what was announced.
+
+        What is returned may be awaitable: then it is secured only once that is over.
+        """
 
     def abort(self) -> None:
         """Drop it."""
@@ -63,6 +66,9 @@ class Store(Protocol):
 
     def receive(self, digest: str, size: int) -> Writer:
         """Begin to take one in; `ConstellationError` if it cannot be taken."""
+
+    async def fetch(self, digest: str) -> None:
+        """Bring one here that is not, if it is kept elsewhere too."""
 
 
 class _Incoming:
@@ -82,6 +88,7 @@ class _Incoming:
         self._writer = writer
         self._done = done
         self._broken_off = broken_off
+        self._securing: asyncio.Future[None] | None = None
 
     def write(self, data: bytes) -> None:
         try:
@@ -96,11 +103,22 @@ class _Incoming:
             self._broken_off(error)
             return
         try:
-            self._writer.finish()
+            secured = self._writer.finish()
         except ConstellationError as wrong:
             self._fail(wrong)
             raise
-        self._done(None)
+        if isinstance(secured, Awaitable):
+            self._securing = asyncio.ensure_future(self._secure(secured))
+        else:
+            self._done(None)
+
+    async def _secure(self, secured: Awaitable[object]) -> None:
+        try:
+            await secured
+        except ConstellationError as error:
+            self._done(error)
+        else:
+            self._done(None)
 
     def _fail(self, error: ConstellationError) -> None:
         self._writer.abort()
@@ -121,6 +139,7 @@ class Transfers:
         self._puts: dict[str, tuple[int, asyncio.Future[None]]] = {}
         self._gets: dict[str, tuple[_FileWriter, asyncio.Future[int]]] = {}
         self._next_id = 0
+        self._fetching: set[asyncio.Future[None]] = set()
         endpoint.streams.takers[LABEL] = self._take_stream
 
     # ── for the application ─────────────────────────────────────────────────────────────────────
@@ -239,8 +258,31 @@ class Transfers:
     # ── sending ─────────────────────────────────────────────────────────────────────────────────
 
     def _take_get(self, body: Mapping[str, Any]) -> None:
+        if self._store is None or body["hash"] in self._store:
+            self._answer_get(body)
+        else:
+            fetching = asyncio.ensure_future(self._fetch(self._store, body))
+            self._fetching.add(fetching)
+            fetching.add_done_callback(self._fetching.discard)
+
+    async def _fetch(self, store: Store, body: Mapping[str, Any]) -> None:
+        """Answer once it was looked for elsewhere, unless the session is lost meanwhile."""
+        losses = self._endpoint.losses
+        error: ConstellationError | None = None
+        try:
+            await store.fetch(body["hash"])
+        except ConstellationError as trouble:
+            error = trouble
+        if self._endpoint.losses == losses:
+            self._answer_get(body, error)
+
+    def _answer_get(
+        self, body: Mapping[str, Any], trouble: ConstellationError | None = None
+    ) -> None:
         answer: dict[str, Any] = {"id": body["id"], "hash": body["hash"]}
         try:
+            if trouble is not None:
+                raise trouble
             if self._store is None:
                 raise PermissionDenied("No artifacts are given away here.")
             path = self._store.path(body["hash"])

@@ -15,6 +15,7 @@ from . import (
     audit,
     bridges,
     camera,
+    cluster,
     control,
     demo,
     devices,
@@ -119,7 +120,7 @@ def _root(
 
 for group in (
     *(run, plan, demo, hub, joining, devices, look, camera, tui, control, replay, runbook),
-    *(artifacts, bridges, audit, doctor),
+    *(artifacts, bridges, audit, doctor, cluster),
 ):
     group.register(app)
 

@@ -15,9 +15,8 @@ from constellation.errors import ConstellationError, LimitExceeded, ProtocolErro
 from .requests import error_response, read_request
 
 if TYPE_CHECKING:
-    from constellation.aip.server import Peer
-
     from .hub import Hub
+    from .ports import PeerPort
 
 # Requests of one peer that may wait for their answers, such as plans of a language model.
 MAX_WAITING = 64
@@ -32,9 +31,9 @@ class RequestDesk:
 
     def __init__(self, hub: Hub) -> None:
         self._hub = hub
-        self._waiting: defaultdict[Peer, set[CancelScope]] = defaultdict(set)
+        self._waiting: defaultdict[PeerPort, set[CancelScope]] = defaultdict(set)
 
-    def take(self, peer: Peer, body: Mapping[str, Any]) -> None:
+    def take(self, peer: PeerPort, body: Mapping[str, Any]) -> None:
         """Do what a ``request`` message asks for; its body is given."""
         request, name, params = body["id"], body["verb"], None
         identity = peer.identity
@@ -65,7 +64,7 @@ class RequestDesk:
 
     async def _respond_later(
         self,
-        peer: Peer,
+        peer: PeerPort,
         request: str,
         result: Awaitable[Mapping[str, Any]],
         scope: CancelScope,
@@ -84,23 +83,24 @@ class RequestDesk:
             self._waiting[peer].discard(scope)
         self._hub.pipeline.flush()
 
-    def forget(self, peer: Peer) -> None:
+    def forget(self, peer: PeerPort) -> None:
         """Give up what a peer asked that has gone for good: nobody waits for the answers."""
         for scope in self._waiting.pop(peer, ()):
             scope.cancel()
 
-    def _hit_a_fault(self, peer: Peer, request: str, fault: Exception) -> None:
+    def _hit_a_fault(self, peer: PeerPort, request: str, fault: Exception) -> None:
         self._hub.report(f"A request of {peer.name}", fault)
         error = ConstellationError(
             "The hub hit a fault.", remedy="Look into its log, and report what stands there."
         )
         self._respond(peer, error_response(request, error))
 
-    def _respond(self, peer: Peer, body: dict[str, Any]) -> None:
-        self._hub.pipeline.afterwards(partial(_send, peer, body))
+    def _respond(self, peer: PeerPort, body: dict[str, Any]) -> None:
+        self._hub.pipeline.afterwards(partial(respond, peer, body))
 
 
-def _send(peer: Peer, body: dict[str, Any]) -> None:
+def respond(peer: PeerPort, body: dict[str, Any]) -> None:
+    """Send the body of a ``response``, or why it is left out."""
     try:
         if "result" in body and peer.is_full and peer.pending:
             raise LimitExceeded(

@@ -5,10 +5,9 @@ What is rebuilt from facts is what the hub had in memory when it wrote the last 
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import NamedTuple
 
-from .journal import Journal
+from .ports import JournalPort, JournalReader
 from .run import Run
 from .scheduler import Scheduler
 
@@ -25,7 +24,7 @@ class Replayed(NamedTuple):
     seq: int
 
 
-def replay(journal: Journal, constellation: str, scheduler: Scheduler) -> Replayed:
+def replay(journal: JournalReader, constellation: str, scheduler: Scheduler) -> Replayed:
     """Let a scheduler take over a constellation: its snapshot if there is one, and what followed.
 
     Raises:
@@ -41,7 +40,7 @@ def replay(journal: Journal, constellation: str, scheduler: Scheduler) -> Replay
     return Replayed(count, last)
 
 
-def read_back(path: Path, constellation: str) -> Run | None:
+def read_back(journal: JournalPort, constellation: str) -> Run | None:
     """A constellation as its last fact left it; None if nothing is known of it.
 
     It reads beside the hub, and may run in another thread.
@@ -50,12 +49,12 @@ def read_back(path: Path, constellation: str) -> Run | None:
         JournalError: the journal is damaged or cannot be read.
     """
     scheduler = Scheduler()
-    with Journal.open(path) as journal:
-        replay(journal, constellation, scheduler)
+    with journal.reader() as reader:
+        replay(reader, constellation, scheduler)
     return scheduler.runs.get(constellation)
 
 
-def save_snapshot(journal: Journal, constellation: str) -> None:
+def save_snapshot(journal: JournalPort, constellation: str) -> None:
     """Make a snapshot of a constellation, so that a start need not replay what is before it.
 
     The state is taken from the journal, not from the hub, which goes on meanwhile: this may run in
@@ -65,7 +64,7 @@ def save_snapshot(journal: Journal, constellation: str) -> None:
         JournalError: the journal is damaged or cannot be read or written.
     """
     scheduler = Scheduler()
-    with Journal.open(journal.path) as reader:
+    with journal.reader() as reader:
         learned = reader.learned()
         if learned is not None:
             scheduler.restore_learned(learned)

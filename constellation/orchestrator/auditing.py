@@ -19,7 +19,7 @@ from .audit import AuditLog
 from .verbs.params import Params
 
 if TYPE_CHECKING:
-    from constellation.aip.server import Peer
+    from .ports import PeerPort
 
 # What is noted of each request that changes something. Titles, reasons and arguments are free text,
 # which may be secret.
@@ -73,7 +73,7 @@ class Auditor:
         """It stops, in order."""
         self._note("stopped", "")
 
-    def opened(self, peer: Peer, resumed: bool) -> None:
+    def opened(self, peer: PeerPort, resumed: bool) -> None:
         """Somebody has connected."""
         self._note(
             "connected",
@@ -85,7 +85,7 @@ class Auditor:
             resumed=resumed,
         )
 
-    def closed(self, peer: Peer, reason: str) -> None:
+    def closed(self, peer: PeerPort, reason: str) -> None:
         """Their session is gone for good."""
         self._note("left", peer.identity.name, session=peer.name, reason=reason[:200])
 
@@ -106,7 +106,7 @@ class Auditor:
 
     def asked(
         self,
-        peer: Peer,
+        peer: PeerPort,
         verb: str,
         params: Params | None,
         *,

@@ -7,8 +7,9 @@ from collections.abc import Callable, Coroutine, Mapping
 from contextlib import suppress
 from typing import Any
 
-from constellation.aip.server import Peer
 from constellation.errors import SessionLost
+
+from .ports import PeerPort
 
 Body = Mapping[str, Any]
 
@@ -27,16 +28,16 @@ class Delivery:
 
     def __init__(
         self,
-        send: Callable[[Peer, str, Body], None],
-        start: Callable[[Callable[[Peer], Coroutine[Any, Any, None]], Peer], None],
+        send: Callable[[PeerPort, str, Body], None],
+        start: Callable[[Callable[[PeerPort], Coroutine[Any, Any, None]], PeerPort], None],
         flush: Callable[[], None],
     ) -> None:
         self._send = send
         self._start = start
         self._flush = flush
-        self._waiting: dict[Peer, deque[tuple[str, Body]]] = {}
+        self._waiting: dict[PeerPort, deque[tuple[str, Body]]] = {}
 
-    def send(self, peer: Peer, type: str, body: Body) -> None:
+    def send(self, peer: PeerPort, type: str, body: Body) -> None:
         """Send a message behind those that wait."""
         waiting = self._waiting.get(peer)
         if waiting is not None:
@@ -47,7 +48,7 @@ class Delivery:
             self._waiting[peer] = deque([(type, body)])
             self._start(self._send_bit_by_bit, peer)
 
-    async def _send_bit_by_bit(self, peer: Peer) -> None:
+    async def _send_bit_by_bit(self, peer: PeerPort) -> None:
         waiting = self._waiting[peer]
         # What waits as a session ends was never begun: the scheduler hears of that end.
         with suppress(SessionLost):
@@ -58,6 +59,6 @@ class Delivery:
         del self._waiting[peer]
 
 
-def _has_room(peer: Peer) -> bool:
+def _has_room(peer: PeerPort) -> bool:
     """Whether any message finds room; one alone is always tried."""
     return not peer.is_full or not peer.pending

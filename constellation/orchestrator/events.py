@@ -150,6 +150,21 @@ class DeviceJoined:
 
 
 @dataclass(frozen=True, slots=True)
+class DeviceAccounted:
+    """What became of attempts of a connected device that this hub has taken over from another.
+
+    Attributes:
+        device: its name.
+        asked: attempts that were believed to be there.
+        found: attempts that run there or whose results it, or its gateway, has.
+    """
+
+    device: str
+    asked: tuple[str, ...]
+    found: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
 class DeviceUpdated:
     """A connected device published a new card (skills, labels, capacity)."""
 
@@ -264,6 +279,7 @@ Event = (
     | Resumed
     | CancelRequested
     | DeviceJoined
+    | DeviceAccounted
     | DeviceUpdated
     | DeviceDetached
     | DeviceReturned

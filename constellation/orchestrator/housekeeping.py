@@ -13,7 +13,7 @@ from anyio import to_thread
 
 from .archive import save_snapshot
 from .events import Fact
-from .journal import Journal
+from .ports import JournalPort
 from .scheduler import Scheduler
 
 # A start replays at most this many facts, or this many for each task of the open constellations.
@@ -29,7 +29,7 @@ class Housekeeping:
         journal: where their facts and snapshots are.
     """
 
-    def __init__(self, scheduler: Scheduler, journal: Journal) -> None:
+    def __init__(self, scheduler: Scheduler, journal: JournalPort) -> None:
         self._scheduler = scheduler
         self._journal = journal
         # Facts behind the last snapshot, by open constellation, and their sum.

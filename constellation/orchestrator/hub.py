@@ -19,7 +19,6 @@ from pydantic import ValidationError
 from constellation.aip.auth import StoreAuthenticator
 from constellation.aip.cards import DeviceCard
 from constellation.aip.messages import Hello, Message
-from constellation.aip.server import Peer
 from constellation.errors import (
     ConstellationError,
     PermissionDenied,
@@ -57,10 +56,10 @@ from .events import (
     Revise,
 )
 from .gate import Gate
-from .journal import Journal
 from .live import Live
 from .observers import Observers
 from .pipeline import Pipeline
+from .ports import JournalPort, PeerPort
 from .rates import Rates
 from .revising import Revising
 from .scheduler import Scheduler
@@ -105,7 +104,7 @@ class Hub:
         self,
         *,
         scheduler: Scheduler,
-        journal: Journal,
+        journal: JournalPort,
         planner: Planner,
         access: StoreAuthenticator,
         new_id: Callable[[], str],
@@ -140,9 +139,9 @@ class Hub:
         self.gate = Gate(self, access.credentials)
         self.rates = rates
         self.auditor = Auditor(audit, self.pipeline.fail)
-        self._devices: dict[str, Peer] = {}
+        self._devices: dict[str, PeerPort] = {}
         self._published: dict[str, DeviceCard] = {}
-        self._told: dict[str, Peer] = {}
+        self._told: dict[str, PeerPort] = {}
         self._tasks: TaskGroup | None = None
         self._catching_up = False
         self._requests = RequestDesk(self)
@@ -178,7 +177,11 @@ class Hub:
         The wake-up is ended by whoever began it.
         """
         if name in self._published and name in self._devices:
-            self.feed(DeviceUpdated(self._permitted(self._published[name])))
+            self.publish(self._published[name])
+
+    def publish(self, card: DeviceCard) -> None:
+        """A device says something else of itself; the wake-up is ended by whoever began it."""
+        self.feed(DeviceUpdated(self._permitted(card)))
 
     def _permitted(self, card: DeviceCard) -> DeviceCard:
         self._published[card.name] = card
@@ -196,7 +199,7 @@ class Hub:
         """
         self.pipeline.feed(event)
 
-    def peer(self, device: str) -> Peer | None:
+    def peer(self, device: str) -> PeerPort | None:
         """The session of a connected device."""
         return self._devices.get(device)
 
@@ -253,7 +256,7 @@ class Hub:
         self._told[device] = peer
         self._delivery.send(peer, type, body)
 
-    def _send_now(self, peer: Peer, type: str, body: Mapping[str, Any]) -> None:
+    def _send_now(self, peer: PeerPort, type: str, body: Mapping[str, Any]) -> None:
         try:
             peer.send(type, body)
         except ProtocolError as error:
@@ -291,7 +294,7 @@ class Hub:
 
     # ── sessions ────────────────────────────────────────────────────────────────────────────────
 
-    def opened(self, peer: Peer, hello: Hello, resumed: bool) -> None:
+    def opened(self, peer: PeerPort, hello: Hello, resumed: bool) -> None:
         """A peer connected; a device's card is in its hello."""
         self.auditor.opened(peer, resumed)
         if not resumed:
@@ -306,13 +309,13 @@ class Hub:
             self.feed(DeviceJoined(card, tuple(hello.running), tuple(hello.held), peer.rtt_s))
         self.pipeline.flush()
 
-    def detached(self, peer: Peer, reason: str) -> None:
+    def detached(self, peer: PeerPort, reason: str) -> None:
         """The link is down; the session may come back."""
         if self._devices.get(peer.name) is peer:
             self.feed(DeviceDetached(peer.name))
             self.pipeline.flush()
 
-    def closed(self, peer: Peer, reason: str) -> None:
+    def closed(self, peer: PeerPort, reason: str) -> None:
         """The session is gone for good."""
         self.auditor.closed(peer, reason)
         self.observers.forget(peer)
@@ -325,7 +328,7 @@ class Hub:
             self.feed(DeviceLost(peer.name, reason))
             self.pipeline.flush()
 
-    def received(self, peer: Peer, messages: Sequence[Message]) -> None:
+    def received(self, peer: PeerPort, messages: Sequence[Message]) -> None:
         """Messages of one frame, in order."""
         for start in range(0, len(messages), STRIDE):
             if start:
@@ -345,12 +348,12 @@ class Hub:
             device.flush()
         self._told.clear()
 
-    def _from_client(self, peer: Peer, messages: Sequence[Message]) -> None:
+    def _from_client(self, peer: PeerPort, messages: Sequence[Message]) -> None:
         for message in messages:
             if message.type == "request":
                 self._requests.take(peer, message.body)
 
-    def _from_device(self, peer: Peer, messages: Sequence[Message]) -> None:
+    def _from_device(self, peer: PeerPort, messages: Sequence[Message]) -> None:
         finished: list[AttemptFinished] = []
         for message in messages:
             if message.type == "result":
@@ -363,7 +366,7 @@ class Hub:
         if finished:
             self._feed_from(peer, AttemptsFinished(finished))
 
-    def _one_from_device(self, peer: Peer, type: str, body: Mapping[str, Any]) -> None:
+    def _one_from_device(self, peer: PeerPort, type: str, body: Mapping[str, Any]) -> None:
         match type:
             case "accept" | "progress" | "output":
                 self._pass_on(peer, type, body)
@@ -379,7 +382,7 @@ class Hub:
             case "drain":
                 self._feed_from(peer, DeviceDraining(peer.name))
 
-    def _update_card(self, peer: Peer, plain: Mapping[str, Any]) -> None:
+    def _update_card(self, peer: PeerPort, plain: Mapping[str, Any]) -> None:
         try:
             card = DeviceCard.model_validate(plain)
         except ValidationError as error:
@@ -390,14 +393,14 @@ class Hub:
             return
         self._feed_from(peer, DeviceUpdated(self._permitted(card)))
 
-    def _feed_from(self, peer: Peer, event: Event) -> None:
+    def _feed_from(self, peer: PeerPort, event: Event) -> None:
         try:
             self.feed(event)
         except ConstellationError as error:
             # A device that says what cannot be is told so; nobody else is harmed.
             peer.complain(error)
 
-    def _pass_on(self, peer: Peer, type: str, body: Mapping[str, Any]) -> None:
+    def _pass_on(self, peer: PeerPort, type: str, body: Mapping[str, Any]) -> None:
         """Show observers what runs; the scheduler need not know."""
         if not len(self.observers):
             return

@@ -22,16 +22,17 @@ from contextlib import closing
 from itertools import groupby, islice
 from operator import attrgetter
 from pathlib import Path
-from types import MappingProxyType
-from typing import IO, Any, Literal, NamedTuple
+from typing import IO, Any, Literal
 from zlib import crc32
 
 import msgpack
+from anyio import to_thread
 
 from constellation.errors import JournalError
 
 from .events import Fact
 from .journal_file import SCHEMA, Complaining, damaged, lock, open_reader, open_writer
+from .ports import NOTHING_ENDED, Ended, Saved
 
 Sync = Literal["normal", "full", "off"]
 
@@ -42,7 +43,6 @@ MAINTAIN_BYTES = 16 * 1024 * 1024
 MAINTAIN_FACTS = 20_000
 
 _CONSTELLATION = attrgetter("constellation")
-_NOTHING: Mapping[str, Mapping[str, Any] | None] = MappingProxyType({})
 _INSERT = "INSERT INTO events VALUES (?, ?, ?, ?, ?)"
 # The row that holds a number is the last one that begins at or before it.
 _ALL_FACTS = """
@@ -55,20 +55,6 @@ AND seq >= coalesce(
     (SELECT max(seq) FROM events WHERE constellation = :constellation AND seq <= :first), 0
 ) ORDER BY seq
 """
-
-
-class Saved(NamedTuple):
-    """What a constellation is replayed from.
-
-    Attributes:
-        constellation: its id.
-        state: its snapshot; None if it has none.
-        seq: number of the last fact that the snapshot includes, or 0.
-    """
-
-    constellation: str
-    state: dict[str, Any] | None
-    seq: int
 
 
 def _pack(value: Any) -> bytes:
@@ -151,9 +137,7 @@ class Journal:
 
     # ── writing ─────────────────────────────────────────────────────────────────────────────────
 
-    def commit(
-        self, facts: Sequence[Fact], ended: Mapping[str, Mapping[str, Any] | None] = _NOTHING
-    ) -> int:
+    def commit(self, facts: Sequence[Fact], ended: Ended = NOTHING_ENDED) -> int:
         """Write facts in one transaction; return the number of the last one.
 
         Args:
@@ -182,11 +166,15 @@ class Journal:
         self.seq = seq
         return seq
 
+    async def secure(self, facts: Sequence[Fact], ended: Ended = NOTHING_ENDED) -> int:
+        """Like `commit`, in a thread: for a commit that waits for the disk."""
+        return await to_thread.run_sync(self.commit, facts, ended)
+
     def _write(
         self,
         rows: list[tuple[int, int, str, int, bytes]],
         created: list[tuple[str, int]],
-        ended: Mapping[str, Mapping[str, Any] | None],
+        ended: Ended,
     ) -> None:
         db = self._writing()
         if len(rows) == 1 and not created and not ended:
@@ -237,6 +225,10 @@ class Journal:
         row = (constellation, seq, _pack(state))
         with Complaining(self.path, "written"), closing(open_writer(self.path, self.sync)) as db:
             db.execute("INSERT OR REPLACE INTO snapshots VALUES (?, ?, ?)", row)
+
+    def reader(self) -> Journal:
+        """Open the same file for reading, for another thread."""
+        return Journal.open(self.path)
 
     # ── reading ─────────────────────────────────────────────────────────────────────────────────
 

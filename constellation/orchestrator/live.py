@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from constellation.aip.peer import Peer
 from constellation.aip.pipes import IncomingStream, ItemWriter
 from constellation.errors import (
     ConstellationError,
@@ -20,7 +21,7 @@ from constellation.errors import (
 )
 
 if TYPE_CHECKING:
-    from constellation.aip.server import Peer
+    from .ports import PeerPort
 
 LABEL = "live"
 MAX_NAME = 100
@@ -102,11 +103,12 @@ class Live:
             channel = self._channels[peer.name, name] = Channel(peer.name, name)
         channel.show(stream, type)
 
-    def watch(self, peer: Peer, device: str, name: str) -> dict[str, Any]:
+    def watch(self, peer: PeerPort, device: str, name: str) -> dict[str, Any]:
         """Pass a live stream on to a client; which stream of its session it comes on, and of what.
 
         Raises:
             UnknownDeviceError: there is no such live stream.
+            PermissionDenied: it is a client at a gateway, past which no streams come.
             LimitExceeded: the client takes no more streams.
         """
         channel = self._channels.get((device, name))
@@ -114,6 +116,8 @@ class Live:
             raise UnknownDeviceError(
                 f"{device} shows nothing as {name!r}.", remedy="See `constellation camera`."
             )
+        if not isinstance(peer, Peer):
+            raise PermissionDenied("Live streams do not pass gateways.")
         if peer in channel.watchers:
             channel.watchers.pop(peer).close()
         meta = {"device": device, "name": name, "type": channel.type}
@@ -121,10 +125,11 @@ class Live:
         channel.watchers[peer] = writer
         return {"stream": writer.number, "type": channel.type}
 
-    def forget(self, peer: Peer) -> None:
+    def forget(self, peer: PeerPort) -> None:
         """A peer has gone for good."""
-        for channel in self._channels.values():
-            channel.watchers.pop(peer, None)
+        if isinstance(peer, Peer):
+            for channel in self._channels.values():
+                channel.watchers.pop(peer, None)
         self._sweep()
 
     def listing(self) -> list[dict[str, Any]]:

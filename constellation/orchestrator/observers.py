@@ -17,7 +17,7 @@ from typing import Any, Protocol
 from constellation.errors import LimitExceeded, ProtocolError
 
 from .events import Fact, Notify
-from .journal import Journal
+from .ports import JournalPort
 
 HIGH_WATER_BYTES = 1024 * 1024
 CATCH_UP_FACTS = 500
@@ -63,7 +63,7 @@ class Subscription:
 class Observers:
     """All subscriptions of a hub."""
 
-    def __init__(self, journal: Journal) -> None:
+    def __init__(self, journal: JournalPort) -> None:
         self._journal = journal
         self._subscriptions: dict[tuple[int, str], Subscription] = {}
         self._next_id = 0
@@ -125,7 +125,7 @@ class Observers:
                     if each.reader.pending > HIGH_WATER_BYTES:
                         each.behind = True
                         break
-                    _tell(each, fact, seq)
+                    tell(each, fact, seq)
                 each.cursor = max(each.cursor, seq)
 
     def notify(self, notice: Notify) -> None:
@@ -135,8 +135,7 @@ class Observers:
                 if each.reader.pending > HIGH_WATER_BYTES:
                     each.behind = True
                 else:
-                    with suppress(ProtocolError):
-                        each.reader.send("event", _event(each, notice))
+                    notify(each, notice)
 
     def catch_up(self) -> bool:
         """Serve readers that fell behind, a bounded number of facts each.
@@ -159,7 +158,7 @@ class Observers:
             if served == CATCH_UP_FACTS or reader.pending > HIGH_WATER_BYTES:
                 return
             if subscription.wants(fact.constellation):
-                _tell(subscription, fact, seq)
+                tell(subscription, fact, seq)
             subscription.cursor = seq
         subscription.cursor = max(subscription.cursor, last)
         subscription.behind = False
@@ -168,7 +167,13 @@ class Observers:
         return self._journal.facts(subscription.constellation, after=subscription.cursor)
 
 
-def _tell(subscription: Subscription, fact: Fact, seq: int) -> None:
+def notify(subscription: Subscription, notice: Notify) -> None:
+    """Send a notice; one that the reader cannot take is dropped."""
+    with suppress(ProtocolError):
+        subscription.reader.send("event", _event(subscription, notice))
+
+
+def tell(subscription: Subscription, fact: Fact, seq: int) -> None:
     """Send a fact, or at least that there is one which the reader cannot take."""
     reader, event = subscription.reader, _event(subscription, fact)
     try:

@@ -1,8 +1,8 @@
 """The one path of everything that happens in a hub.
 
 Events go into the scheduler machine; its instructions gather until the wake-up ends; then their
-facts are written to the journal in one commit, and only after it the rest is acted on. With
-``synchronous=FULL`` the commit waits for the disk in a thread, and wake-ups gather meanwhile.
+facts are written to the journal in one commit, and only after it the rest is acted on. Where a
+commit has to be waited for (``synchronous=FULL``, a cluster), wake-ups gather meanwhile.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -22,7 +22,7 @@ from constellation.errors import JournalError
 from .archive import read_back, replay
 from .events import Event, Fact, Instruction, Tick
 from .housekeeping import Housekeeping
-from .journal import Journal
+from .ports import JournalPort, Saved
 from .run import Run
 from .scheduler import Scheduler
 from .telemetry import Telemetry
@@ -81,7 +81,7 @@ class Pipeline:
     def __init__(
         self,
         scheduler: Scheduler,
-        journal: Journal,
+        journal: JournalPort,
         *,
         act: Callable[[Instruction], None],
         publish: Callable[[list[Fact], int], None],
@@ -125,6 +125,31 @@ class Pipeline:
                 self.replayed += facts
         self._wake.add(self.scheduler.recover(self.now()))
 
+    def restore(self, saved: Saved, facts: Sequence[Fact]) -> Run:
+        """Rebuild a constellation that another hub had; `take_up` goes on with it.
+
+        Args:
+            saved: what it is replayed from.
+            facts: those that followed.
+
+        Raises:
+            JournalError: the facts do not follow from one another.
+        """
+        if saved.state is not None:
+            self.scheduler.restore_run(saved.state)
+        for fact in facts:
+            self.scheduler.restore(fact)
+        return self.scheduler.runs[saved.constellation]
+
+    def take_up(self, constellation: str, facts: int) -> None:
+        """Go on with a constellation that was restored; `flush` lets the effects out.
+
+        Args:
+            facts: how many were replayed.
+        """
+        self._housekeeping.replayed(constellation, facts)
+        self._wake.add(self.scheduler.take_up(constellation, self.now()))
+
     async def run(self, tasks: TaskGroup) -> None:
         """Serve until the journal fails or the task is canceled.
 
@@ -134,7 +159,7 @@ class Pipeline:
         self._tasks = tasks
         self._failed = asyncio.get_running_loop().create_future()
         if self.journal.syncs:
-            tasks.start_soon(self._commit_in_thread)
+            tasks.start_soon(self._secure_beside)
         self.flush()
         await self._failed
 
@@ -179,15 +204,16 @@ class Pipeline:
             self._act(wake)
         self._arm_timer()
 
-    async def _commit_in_thread(self) -> None:
+    async def _secure_beside(self) -> None:
         while True:
             await self._wanted.wait()
             self._wanted.clear()
             wake = self._take()
             try:
                 if wake.facts:
-                    ended = self._summaries(wake.ended)
-                    await to_thread.run_sync(self._commit, wake.facts, ended)
+                    began = time.perf_counter()
+                    await self.journal.secure(wake.facts, self._summaries(wake.ended))
+                    self._telemetry.committed(wake.facts, time.perf_counter() - began)
             except JournalError as error:
                 self.fail(error)
                 return
@@ -269,7 +295,7 @@ class Pipeline:
         """
         run = self.scheduler.runs.get(constellation) or self._looked_at.get(constellation)
         if run is None and self.journal.known(constellation):
-            run = await to_thread.run_sync(read_back, self.journal.path, constellation)
+            run = await to_thread.run_sync(read_back, self.journal, constellation)
             if run is not None and run.ended_at is not None:
                 # One is enough: it is for those who look at a large one part by part.
                 self._looked_at = {constellation: run}

@@ -10,6 +10,7 @@ from .events import (
     Answer,
     ArtifactsHeld,
     CancelAttempt,
+    DeviceAccounted,
     DeviceDetached,
     DeviceDraining,
     DeviceJoined,
@@ -20,6 +21,8 @@ from .events import (
 from .outcomes import Outcomes
 from .state import State
 from .supervision import Supervision, announce
+
+NOT_NEEDED = "its outcome is not needed any more"
 
 
 class PresenceDesk:
@@ -48,15 +51,29 @@ class PresenceDesk:
                 self._outcomes.unsent(device, attempt, now)
         for attempt_id in running:
             if attempt_id not in device.running:
-                state.act(CancelAttempt(name, attempt_id, "its outcome is not needed any more"))
+                state.act(CancelAttempt(name, attempt_id, NOT_NEEDED))
         state.recount(device)
         announce(state, device, now)
+
+    def accounted(self, event: DeviceAccounted, now: float) -> None:
+        """The same for work that was taken over while the device was connected."""
+        state = self._state
+        device = state.device(event.device)
+        for attempt_id in event.asked:
+            attempt = device.running.get(attempt_id)
+            if attempt is not None and attempt_id in event.found:
+                self._goes_on(device, attempt, now)
+            elif attempt is not None:
+                self._outcomes.unsent(device, attempt, now)
+        for attempt_id in sorted(event.found):
+            if attempt_id not in device.running:
+                state.act(CancelAttempt(device.name, attempt_id, NOT_NEEDED))
 
     def _goes_on(self, device: Device, attempt: Attempt, now: float) -> None:
         """An attempt survived its device's absence; messages to the device may not have."""
         state = self._state
         if attempt.life is Life.STOPPING:
-            state.act(CancelAttempt(device.name, attempt.id, "its outcome is not needed any more"))
+            state.act(CancelAttempt(device.name, attempt.id, NOT_NEEDED))
             return
         if attempt.answer is not None:
             state.act(Answer(device.name, attempt.answer))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from constellation.errors import JournalError
 from constellation.graph.constellation import Constellation
 
@@ -64,7 +66,10 @@ class Recovery:
 
     def recover(self, now: float) -> None:
         """Take up the work: leases begin to run, planners are asked again, timers are armed."""
-        runs = [run for run in self._state.runs.values() if run.ended_at is None]
+        self.take_up([run for run in self._state.runs.values() if run.ended_at is None], now)
+
+    def take_up(self, runs: Sequence[Run], now: float) -> None:
+        """The same for some runs, beside others that are at work."""
         for run in runs:
             run.constellation.take_changes()
             self._take_up(run, now)

@@ -14,10 +14,10 @@ from .verbs.common import Verb
 from .verbs.params import Params
 
 if TYPE_CHECKING:
-    from constellation.aip.server import Peer
+    from .ports import PeerPort
 
 
-def read_request(peer: Peer, body: Mapping[str, Any]) -> tuple[Verb, Params]:
+def read_request(peer: PeerPort, body: Mapping[str, Any]) -> tuple[Verb, Params]:
     """Find the verb of a ``request`` message and read its parameters.
 
     Raises:

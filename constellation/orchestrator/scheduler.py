@@ -24,6 +24,7 @@ from .events import (
     AttemptRejected,
     AttemptsFinished,
     CancelRequested,
+    DeviceAccounted,
     DeviceDetached,
     DeviceDraining,
     DeviceJoined,
@@ -90,6 +91,7 @@ class Scheduler:
             InputRequired: self._control.asked,
             InputAnswered: self._control.answered,
             DeviceJoined: self._presence.joined,
+            DeviceAccounted: self._presence.accounted,
             DeviceUpdated: self._presence.updated,
             DeviceDetached: self._presence.detached,
             DeviceReturned: self._presence.returned,
@@ -212,6 +214,12 @@ class Scheduler:
     def recover(self, now: float) -> list[Instruction]:
         """After the replay: open attempts wait for their devices, for the grace time."""
         self._recovery.recover(now)
+        self._dispatch.settle(now)
+        return self.state.take_instructions()
+
+    def take_up(self, constellation: str, now: float) -> list[Instruction]:
+        """Take up one constellation that was restored while others are at work."""
+        self._recovery.take_up([self.runs[constellation]], now)
         self._dispatch.settle(now)
         return self.state.take_instructions()
 

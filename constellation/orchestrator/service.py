@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, closing, contextmanager
 from importlib.metadata import version
 from pathlib import Path
+from typing import Protocol
 
 import anyio
 
@@ -47,6 +48,18 @@ _ID_CHARS = "23456789abcdefghjkmnpqrstvwxyz"
 def new_constellation_id() -> str:
     """An id that is short to type and will not come twice."""
     return "c-" + "".join(secrets.choice(_ID_CHARS) for _ in range(8))
+
+
+class Found(Protocol):
+    """What programs of the same user are to find.
+
+    Attributes:
+        url: where it listens.
+        access: who may connect.
+    """
+
+    url: str
+    access: StoreAuthenticator
 
 
 @asynccontextmanager
@@ -105,7 +118,8 @@ async def open_hub(
                 tasks.start_soon(front.keep_fresh)
                 hub.url = front.url(server.port)
                 hub.fingerprint = front.fingerprint
-                with _discoverable(state, hub, front.local_url(server.port), front.authority_file):
+                local = front.local_url(server.port)
+                with discoverable(state, hub, local, front.authority_file):
                     hub.auditor.started(version("constellation-fabric"))
                     yield hub
                     hub.auditor.stopped()
@@ -140,11 +154,13 @@ async def _metrics(hub: Hub, port: int | None) -> AsyncIterator[None]:
 
 
 @contextmanager
-def _discoverable(state: Path, hub: Hub, url: str, ca: Path | None) -> Iterator[None]:
-    """Let programs of the same user find the hub, with a credential for them."""
+def discoverable(
+    state: Path, hub: Found, url: str, ca: Path | None = None, name: str = LOCAL_CREDENTIAL
+) -> Iterator[None]:
+    """Let programs of the same user find the hub, with a credential of that name for them."""
     path = state / DISCOVERY_FILE
     try:
-        found = {"url": url, "token": _local_token(state, hub), "pid": os.getpid()}
+        found = {"url": url, "token": _local_token(state, hub, name), "pid": os.getpid()}
         if ca is not None:
             found["ca"] = str(ca.absolute())
         write_private(path, json.dumps(found).encode())
@@ -160,7 +176,7 @@ def _discoverable(state: Path, hub: Hub, url: str, ca: Path | None) -> Iterator[
         path.unlink(missing_ok=True)
 
 
-def _local_token(state: Path, hub: Hub) -> str:
+def _local_token(state: Path, hub: Found, name: str) -> str:
     """The credential of this machine's user.
 
     It outlives the hub, so that whoever was connected when the hub was killed goes on with the next
@@ -171,6 +187,6 @@ def _local_token(state: Path, hub: Hub) -> str:
         token = path.read_text().strip()
         hub.access.authenticate(token, time.time())
     except (FileNotFoundError, AuthenticationError):
-        _, token = hub.access.credentials.issue(LOCAL_CREDENTIAL, "admin", time.time())
+        _, token = hub.access.credentials.issue(name, "admin", time.time())
         write_private(path, token.encode())
     return token

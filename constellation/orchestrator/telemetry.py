@@ -16,7 +16,7 @@ from .events import Fact
 from .scheduler import Scheduler
 
 if TYPE_CHECKING:
-    from constellation.aip.server import Peer
+    from .ports import PeerPort
 
 _COMMIT_BOUNDS_S = (1e-5, 3e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 3e-1, 1.0)
 _SIZE_BOUNDS = (1, 3, 10, 30, 100, 300, 1_000, 3_000, 10_000)
@@ -85,7 +85,7 @@ class Telemetry:
                 self.tokens[by] += fact.body["tokens"]
                 self.cost[by] = self.cost.get(by, 0.0) + fact.body["cost"]
 
-    def to_plain(self, scheduler: Scheduler, peers: Mapping[str, Peer]) -> dict[str, Any]:
+    def to_plain(self, scheduler: Scheduler, peers: Mapping[str, PeerPort]) -> dict[str, Any]:
         """All of it, with what the hub holds now, as plain data.
 
         Args:
@@ -111,7 +111,7 @@ class Telemetry:
         }
 
 
-def _device(device: Device, peer: Peer | None) -> dict[str, Any]:
+def _device(device: Device, peer: PeerPort | None) -> dict[str, Any]:
     return {
         "presence": str(device.presence),
         "running": len(device.running),

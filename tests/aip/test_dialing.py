@@ -67,3 +67,15 @@ async def test_something_else_answers() -> None:
 async def test_it_hangs_up() -> None:
     async with answering(b"") as port:
         assert "hung up" in await failure(f"wss://127.0.0.1:{port}")
+
+
+async def test_of_several_addresses_the_next_is_dialed_when_one_does_not_answer() -> None:
+    async with answering(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n") as port:
+        first, second = "ws://127.0.0.1:1", f"ws://127.0.0.1:{port}"
+        dialer = Dialer(f"{first}, {second}", ssl=None, codec=MSGPACK, limits=Limits())
+        assert dialer.url == f"{first}/aip"
+        with pytest.raises(HubUnreachable, match="nothing listens"):
+            await dialer.dial(None)
+        with pytest.raises(HubUnreachable, match="status 404"):
+            await dialer.dial(None)
+        assert dialer.url == f"{second}/aip"

@@ -12,10 +12,12 @@ from constellation.graph.task import Requirement
 from constellation.orchestrator.device import TRANSITIONS, Device, Presence
 from constellation.orchestrator.events import (
     ArtifactsHeld,
+    DeviceAccounted,
     DeviceDetached,
     DeviceDraining,
     DeviceLost,
     DeviceReturned,
+    Fact,
 )
 from constellation.orchestrator.health import Health
 from constellation.orchestrator.settings import Settings
@@ -260,3 +262,40 @@ def test_a_device_remembers_a_bounded_number_of_artifacts() -> None:
     assert len(device.artifacts) == 10_000
     assert "49" not in device.artifacts
     assert next(reversed(device.artifacts)) == "60"
+
+
+def test_what_was_taken_over_goes_on_where_it_is_found_and_begins_again_where_it_is_not() -> None:
+    kit = Kit(GRACE)
+    kit.join("a", 2)
+    kit.submit(work("x"), work("y"))
+    said = kit.send(
+        DeviceAccounted("a", ("c/x/1", "c/y/1", "c/gone/1"), frozenset({"c/x/1", "c/z/1"}))
+    )
+    assert kit.on("a") == ["c/x/1", "c/y/2"]
+    assert kit.assigned(said) == ["c/y/2"]
+    assert kit.facts("requeued")[0]["cause"] == "unsent"
+    # What runs there and is not known here is not needed any more.
+    assert kit.canceled() == [("a", "c/z/1")]
+    kit.finish("c/x/1")
+    kit.finish("c/y/2")
+    assert kit.state("x") == kit.state("y") == "completed"
+
+
+def test_one_constellation_is_taken_up_beside_others_that_run() -> None:
+    """As by a hub that takes over from another; its device has been here all the time."""
+    older = Kit(GRACE)
+    older.join("a", 2)
+    older.submit(work("x"), work("y"), work("z"), id="theirs")
+    kit = Kit(GRACE)
+    kit.join("a", 4)
+    kit.submit(work("w"), id="ours")
+    for each in older.said:
+        if isinstance(each, Fact):
+            kit.scheduler.restore(each)
+    begun = kit.scheduler.take_up("theirs", kit.now)
+    kit.said += begun
+    assert kit.assigned(begun) == ["theirs/z/1"]
+    assert sorted(kit.on("a")) == ["ours/w/1", "theirs/x/1", "theirs/y/1", "theirs/z/1"]
+    kit.finish("theirs/x/1", device="a")
+    kit.finish("ours/w/1", device="a")
+    assert kit.state("x", "theirs") == kit.state("w", "ours") == "completed"

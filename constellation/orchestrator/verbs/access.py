@@ -19,11 +19,11 @@ from .params import (
 
 if TYPE_CHECKING:
     from constellation.aip.credentials import Credential
-    from constellation.aip.server import Peer
     from constellation.orchestrator.hub import Hub
+    from constellation.orchestrator.ports import PeerPort
 
 
-def _pair(hub: Hub, peer: Peer, params: PairParams) -> Result:
+def _pair(hub: Hub, peer: PeerPort, params: PairParams) -> Result:
     now = time.time()
     if params.scope is not None and params.role == "admin":
         raise ConfigError("An admin may do anything.", remedy="Pair a client for less.")
@@ -34,12 +34,12 @@ def _pair(hub: Hub, peer: Peer, params: PairParams) -> Result:
     return {"code": code, "expires_s": offer.expires_at - now, "url": hub.url}
 
 
-def _credentials(hub: Hub, peer: Peer, params: NoParams) -> Result:
+def _credentials(hub: Hub, peer: PeerPort, params: NoParams) -> Result:
     known = hub.access.credentials.list()
     return {"credentials": [each.model_dump(exclude={"sha256"}) for each in known]}
 
 
-def _allow(hub: Hub, peer: Peer, params: AllowParams) -> Result:
+def _allow(hub: Hub, peer: PeerPort, params: AllowParams) -> Result:
     found = _credential(hub, params.name)
     changes: dict[str, Any] = {
         "constellations": params.constellations or found.scope.constellations,
@@ -53,7 +53,7 @@ def _allow(hub: Hub, peer: Peer, params: AllowParams) -> Result:
     return {"name": params.name, "scope": scope.model_dump(mode="json"), "may": scope.in_words()}
 
 
-def _rotate(hub: Hub, peer: Peer, params: RotateParams) -> Result:
+def _rotate(hub: Hub, peer: PeerPort, params: RotateParams) -> Result:
     name = params.name or peer.identity.name
     if name != peer.identity.name and not peer.identity.allows("admin"):
         raise PermissionDenied(
@@ -75,7 +75,7 @@ def _credential(hub: Hub, name: str) -> Credential:
     return found
 
 
-def _revoke(hub: Hub, peer: Peer, params: NameParams) -> Result:
+def _revoke(hub: Hub, peer: PeerPort, params: NameParams) -> Result:
     hub.access.credentials.revoke(_credential(hub, params.name).name)
     return {"revoked": params.name}
 

@@ -29,8 +29,8 @@ from .params import (
 )
 
 if TYPE_CHECKING:
-    from constellation.aip.server import Peer
     from constellation.orchestrator.hub import Hub
+    from constellation.orchestrator.ports import PeerPort
 
 
 def _open_run(hub: Hub, identifier: str) -> Run:
@@ -45,7 +45,7 @@ def _open_run(hub: Hub, identifier: str) -> Run:
     raise unknown(identifier)
 
 
-def _edit(hub: Hub, peer: Peer, params: EditParams) -> Result | Awaitable[Result]:
+def _edit(hub: Hub, peer: PeerPort, params: EditParams) -> Result | Awaitable[Result]:
     batch = batch_from_plain(
         {
             "edits": params.edits,
@@ -73,7 +73,7 @@ async def _when_read_back(hub: Hub, identifier: str, change: Callable[[Run], Res
     return change(hub.scheduler.runs.get(identifier, found))
 
 
-def _apply(hub: Hub, peer: Peer, run: Run, batch: Batch) -> Result:
+def _apply(hub: Hub, peer: PeerPort, run: Run, batch: Batch) -> Result:
     hub.gate.check_edits(hub.gate.scope(peer.identity), peer.identity.name, batch.edits, run)
     if run.ended_at is None:
         hub.feed(EditRequested(run.id, batch))
@@ -82,7 +82,7 @@ def _apply(hub: Hub, peer: Peer, run: Run, batch: Batch) -> Result:
     return {"version": hub.scheduler.runs[run.id].constellation.version}
 
 
-def _cancel(hub: Hub, peer: Peer, params: CancelParams) -> Result:
+def _cancel(hub: Hub, peer: PeerPort, params: CancelParams) -> Result:
     run = _open_run(hub, params.constellation)
     if params.task is None:
         hub.feed(CancelRequested(run.id, params.reason))
@@ -91,7 +91,7 @@ def _cancel(hub: Hub, peer: Peer, params: CancelParams) -> Result:
     return _apply(hub, peer, run, Batch((edit,), author=peer.name))
 
 
-def _retry(hub: Hub, peer: Peer, params: RetryParams) -> Result | Awaitable[Result]:
+def _retry(hub: Hub, peer: PeerPort, params: RetryParams) -> Result | Awaitable[Result]:
     def change(run: Run) -> Result:
         tasks = _unsuccessful(run) if params.task is None else [params.task]
         batch = Batch(tuple(RetryTask(task) for task in tasks), author=peer.name)
@@ -123,17 +123,17 @@ def _unsuccessful(run: Run) -> list[str]:
     return found
 
 
-def _pause(hub: Hub, peer: Peer, params: ConstellationParams) -> Result:
+def _pause(hub: Hub, peer: PeerPort, params: ConstellationParams) -> Result:
     hub.feed(Paused(_open_run(hub, params.constellation).id))
     return {}
 
 
-def _resume(hub: Hub, peer: Peer, params: ConstellationParams) -> Result:
+def _resume(hub: Hub, peer: PeerPort, params: ConstellationParams) -> Result:
     hub.feed(Resumed(_open_run(hub, params.constellation).id))
     return {}
 
 
-def _answer(hub: Hub, peer: Peer, params: AnswerParams) -> Result:
+def _answer(hub: Hub, peer: PeerPort, params: AnswerParams) -> Result:
     run = _open_run(hub, params.constellation)
     node = run.constellation.nodes.get(params.task)
     if node is None or node.question is None:

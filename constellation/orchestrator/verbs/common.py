@@ -11,12 +11,12 @@ from constellation.errors import UnknownConstellationError
 from .params import Params
 
 if TYPE_CHECKING:
-    from constellation.aip.server import Peer
     from constellation.orchestrator.hub import Hub
+    from constellation.orchestrator.ports import PeerPort
 
 Permission = Literal["observe", "operate", "admin"]
 Result = Mapping[str, Any]
-Handler = Callable[["Hub", "Peer", Any], Result | Awaitable[Result]]
+Handler = Callable[["Hub", "PeerPort", Any], Result | Awaitable[Result]]
 
 
 @dataclass(frozen=True, slots=True)

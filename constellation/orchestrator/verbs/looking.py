@@ -28,11 +28,11 @@ from .params import (
 )
 
 if TYPE_CHECKING:
-    from constellation.aip.server import Peer
     from constellation.orchestrator.hub import Hub
+    from constellation.orchestrator.ports import PeerPort
 
 
-def _list(hub: Hub, peer: Peer, params: ListParams) -> Result:
+def _list(hub: Hub, peer: PeerPort, params: ListParams) -> Result:
     own = hub.gate.scope(peer.identity).constellations == "own"
     owner = peer.identity.name if own else None
     runs = hub.scheduler.runs.values()
@@ -43,7 +43,7 @@ def _list(hub: Hub, peer: Peer, params: ListParams) -> Result:
     return {"constellations": ended[-params.limit :] + rows, "more": len(ended) > params.limit}
 
 
-async def _show(hub: Hub, peer: Peer, params: ShowParams) -> Result:
+async def _show(hub: Hub, peer: PeerPort, params: ShowParams) -> Result:
     run = await hub.pipeline.find_run(params.constellation)
     if run is None:
         raise unknown(params.constellation)
@@ -53,7 +53,7 @@ async def _show(hub: Hub, peer: Peer, params: ShowParams) -> Result:
     return {**summary(run), "graph": part.graph, "waiting": waiting, "next": part.next}
 
 
-def _logs(hub: Hub, peer: Peer, params: LogsParams) -> Result:
+def _logs(hub: Hub, peer: PeerPort, params: LogsParams) -> Result:
     if not hub.knows(params.constellation):
         raise unknown(params.constellation)
     facts: list[Result] = []
@@ -67,7 +67,7 @@ def _logs(hub: Hub, peer: Peer, params: LogsParams) -> Result:
     return {"facts": facts, "more": False}
 
 
-def _devices(hub: Hub, peer: Peer, params: DevicesParams) -> Result:
+def _devices(hub: Hub, peer: PeerPort, params: DevicesParams) -> Result:
     known = hub.scheduler.devices
     scope = hub.gate.scope(peer.identity)
     rows = []
@@ -89,7 +89,7 @@ def _devices(hub: Hub, peer: Peer, params: DevicesParams) -> Result:
     return {"devices": rows}
 
 
-def _status(hub: Hub, peer: Peer, params: NoParams) -> Result:
+def _status(hub: Hub, peer: PeerPort, params: NoParams) -> Result:
     return {
         "version": version("constellation-fabric"),
         "url": hub.url,
@@ -106,7 +106,7 @@ def _status(hub: Hub, peer: Peer, params: NoParams) -> Result:
     }
 
 
-def _subscribe(hub: Hub, peer: Peer, params: SubscribeParams) -> Result:
+def _subscribe(hub: Hub, peer: PeerPort, params: SubscribeParams) -> Result:
     if params.constellation is not None and not hub.knows(params.constellation):
         raise unknown(params.constellation)
     sees = None if peer.identity.kind == "admin" else partial(hub.gate.sees, peer.identity)
@@ -117,15 +117,15 @@ def _subscribe(hub: Hub, peer: Peer, params: SubscribeParams) -> Result:
     return {"subscription": subscription.id, "last": last}
 
 
-def _unsubscribe(hub: Hub, peer: Peer, params: UnsubscribeParams) -> Result:
+def _unsubscribe(hub: Hub, peer: PeerPort, params: UnsubscribeParams) -> Result:
     return {"known": hub.observers.unsubscribe(peer, params.subscription)}
 
 
-def _live(hub: Hub, peer: Peer, params: NoParams) -> Result:
+def _live(hub: Hub, peer: PeerPort, params: NoParams) -> Result:
     return {"live": hub.live.listing()}
 
 
-def _watch(hub: Hub, peer: Peer, params: WatchParams) -> Result:
+def _watch(hub: Hub, peer: PeerPort, params: WatchParams) -> Result:
     return hub.live.watch(peer, params.device, params.name)
 
 

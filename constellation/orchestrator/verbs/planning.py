@@ -23,13 +23,13 @@ from .params import (
 )
 
 if TYPE_CHECKING:
-    from constellation.aip.server import Peer
     from constellation.orchestrator.hub import Hub
+    from constellation.orchestrator.ports import PeerPort
 
 
 async def _make_plan(
     hub: Hub,
-    peer: Peer,
+    peer: PeerPort,
     params: PlanParams,
     traceparent: str | None,
     account: Account,
@@ -55,7 +55,7 @@ def _plain_edits(edits: tuple[Edit, ...]) -> list[Any]:
     return list(batch_to_plain(Batch(edits))["edits"])
 
 
-async def _plan(hub: Hub, peer: Peer, params: PlanParams) -> Result:
+async def _plan(hub: Hub, peer: PeerPort, params: PlanParams) -> Result:
     account = Account()
     plan = await _make_plan(hub, peer, params, params.traceparent, account)
     return {
@@ -68,7 +68,7 @@ async def _plan(hub: Hub, peer: Peer, params: PlanParams) -> Result:
     }
 
 
-async def _submit(hub: Hub, peer: Peer, params: SubmitParams) -> Result:
+async def _submit(hub: Hub, peer: PeerPort, params: SubmitParams) -> Result:
     if params.id is not None and hub.knows(params.id):
         if not hub.gate.sees(peer.identity, params.id):
             raise PermissionDenied(
@@ -81,7 +81,7 @@ async def _submit(hub: Hub, peer: Peer, params: SubmitParams) -> Result:
 
 
 async def _submit_traced(
-    hub: Hub, peer: Peer, params: SubmitParams, trace: Mapping[str, Any]
+    hub: Hub, peer: PeerPort, params: SubmitParams, trace: Mapping[str, Any]
 ) -> Result:
     submitted = Submitted(
         constellation=params.id or hub.new_id(),

@@ -1,0 +1,97 @@
+"""Credentials that all gateways share: kept in a bucket, with a copy in the gateway's own file."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+
+import anyio
+from nats.errors import Error as NatsError
+from nats.js.errors import KeyNotFoundError, KeyWrongLastSequenceError
+from nats.js.kv import KeyValue
+
+from constellation.aip.credentials import Credential, CredentialStore, pack, unpack
+from constellation.aip.scope import UNLIMITED
+
+log = logging.getLogger("constellation.cluster")
+
+KEY = "credentials"
+LOOK_S = 1.0
+
+
+class SharedCredentials(CredentialStore):
+    """Credentials of a gateway: what changes here is told to the others, and the other way round.
+
+    What is revoked at one gateway is refused by the others within about a second.
+
+    Args:
+        path: the gateway's own copy, with which it starts if NATS does not answer.
+        bucket: where they are shared.
+
+    Attributes:
+        on_restricted: told the name of each credential that another node allowed something else.
+    """
+
+    def __init__(self, path: Path, bucket: KeyValue) -> None:
+        super().__init__(path)
+        self._bucket = bucket
+        self._revision = 0
+        # What was last seen in the bucket: our own changes are the difference to it.
+        self._shared: dict[str, Credential] = {}
+        self._changed = anyio.Event()
+        self.on_restricted: Callable[[str], None] = lambda name: None
+
+    def _save(self) -> None:
+        super()._save()
+        self._changed.set()
+
+    async def run(self) -> None:
+        """Keep in step with the bucket until canceled."""
+        while True:
+            await self.step()
+            with anyio.move_on_after(LOOK_S):
+                await self._changed.wait()
+            self._changed = anyio.Event()
+
+    async def step(self) -> None:
+        """Take in what others changed, and tell what was changed here."""
+        try:
+            await self._take_in()
+            if self._by_id != self._shared:
+                await self._tell_others()
+        except KeyWrongLastSequenceError:
+            self._changed.set()  # another gateway was quicker: once more
+        except (TimeoutError, NatsError) as error:
+            log.warning("Credentials cannot be shared: %s", error or type(error).__name__)
+
+    async def _take_in(self) -> None:
+        try:
+            entry = await self._bucket.get(KEY)
+        except KeyNotFoundError:
+            return
+        if entry.revision == self._revision:
+            return
+        theirs = {each.id: each for each in unpack(entry.value or b"")}
+        ours = self._by_id
+        added = {key: each for key, each in ours.items() if self._shared.get(key) != each}
+        removed = self._shared.keys() - ours.keys()
+        merged = {key: each for key, each in theirs.items() if key not in removed} | added
+        gone = [key for key in ours if key not in merged]
+        self._revision, self._shared = int(entry.revision or 0), theirs
+        if merged != ours:
+            allowed = {name: each.scope for name, each in self._by_name.items()}
+            self._replace(merged)
+            super()._save()
+            for name, known in self._by_name.items():
+                if allowed.get(name, UNLIMITED) != known.scope:
+                    self.on_restricted(name)
+            for each in gone:
+                self._tell(each)
+
+    async def _tell_others(self) -> None:
+        told = dict(self._by_id)
+        self._revision = await self._bucket.update(
+            KEY, pack(list(told.values())), last=self._revision
+        )
+        self._shared = told

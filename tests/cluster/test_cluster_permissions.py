@@ -1,0 +1,93 @@
+"""What credentials permit holds whichever gateway a client or a device is at."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cluster_kit import Cluster, chain, cluster_of, ended, eventually
+
+from constellation.aip.client import Link, connect
+from constellation.aip.scope import Scope
+from constellation.errors import PermissionDenied, UnknownConstellationError
+
+pytestmark = pytest.mark.anyio
+
+_FABRICS = count(1)
+
+
+@pytest.fixture
+async def cluster(nats_url: str, tmp_path: Path) -> AsyncIterator[Cluster]:
+    fabric = f"permissions{next(_FABRICS)}"
+    async with cluster_of(nats_url, fabric, tmp_path, orchestrators=1, gateways=1) as found:
+        yield found
+
+
+@asynccontextmanager
+async def guest(cluster: Cluster, **scope: Any) -> AsyncIterator[Link]:
+    """A client that may do less than everything."""
+    gateway, (life,) = cluster.gateways["g1"], cluster.lives.values()
+    allowed = Scope.model_validate(scope)
+    _, token = gateway.access.credentials.issue("guest", "client", 0.0, scope=allowed)
+    await eventually(lambda: life.hub.access.credentials.scope("guest") == allowed)
+    async with connect(gateway.url, role="client", name="guest", credential=token) as link:
+        await link.ready()
+        yield link
+
+
+async def test_a_client_may_use_the_skills_that_it_was_allowed(cluster: Cluster) -> None:
+    async with cluster.device("desk", "g1"), guest(cluster, skills=["work"]) as client:
+        with pytest.raises(PermissionDenied, match="once"):
+            await client.request("submit", {"edits": chain(1, "once")})
+        submitted = await client.request("submit", {"edits": chain(1)})
+        facts = await ended(client, submitted["constellation"])
+        assert facts[-1]["kind"] == "ended"
+
+
+async def test_a_client_sees_its_own_constellations_alone(cluster: Cluster) -> None:
+    async with (
+        cluster.device("desk", "g1"),
+        cluster.client("g1") as owner,
+        guest(cluster, constellations="own") as client,
+    ):
+        theirs = (await owner.request("submit", {"edits": chain(1)}))["constellation"]
+        await ended(owner, theirs)
+        for verb in ("logs", "subscribe"):
+            with pytest.raises(UnknownConstellationError):
+                await client.request(verb, {"constellation": theirs})
+        with pytest.raises(PermissionDenied):
+            await client.request("subscribe")
+        own = (await client.request("submit", {"edits": chain(1)}))["constellation"]
+        await ended(client, own)
+        listed = await client.request("list", {"all": True})
+        assert [row["id"] for row in listed["constellations"]] == [own]
+
+
+async def test_what_is_allowed_by_a_gateway_holds_at_once_for_a_device_there(
+    cluster: Cluster,
+) -> None:
+    async with cluster.device("desk", "g1"), cluster.client("g1") as client:
+        await client.request("allow", {"name": "desk", "skills": ["work"]})
+        (life,) = cluster.lives.values()
+        card = lambda: life.hub.scheduler.devices["desk"].card  # noqa: E731
+        await eventually(lambda: [skill.name for skill in card().skills] == ["work"])
+        with pytest.raises(PermissionDenied):
+            await client.request(
+                "submit",
+                {
+                    "edits": [
+                        {
+                            "op": "add_task",
+                            "task": {
+                                "id": "t",
+                                "skill": "once",
+                                "requirement": {"device": "desk"},
+                            },
+                        }
+                    ]
+                },
+            )
