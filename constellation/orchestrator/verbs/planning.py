@@ -91,14 +91,14 @@ async def _submit_traced(
         max_cost=params.max_cost,
     )
     account = Account(max_cost=inf if params.max_cost is None else params.max_cost)
-    with Beginning(hub, submitted, hub.cards()) as beginning:
+    with Beginning(hub, submitted, hub.cards(), account) as beginning:
         if params.edits is not None:
             plan = Plan(params.name, batch_from_plain({"edits": params.edits}).edits, ())
         else:
             # What shall wait is not begun early.
             ahead = None if params.paused else beginning
             plan = await _make_plan(hub, params, trace.get("traceparent"), account, ahead)
-        beginning.finish(plan, account)
+        beginning.finish(plan)
     return {
         "constellation": submitted.constellation,
         "title": plan.title,
