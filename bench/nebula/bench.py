@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import AsyncExitStack
 from statistics import mean
 from typing import Any
@@ -119,6 +119,8 @@ def _tell_speed(report: Report, found: dict[Planner, list[Played]]) -> None:
 
 def _tell_shapes(report: Report, shapes: Sequence[tuple[float, float]]) -> None:
     """Most real tasks here take milliseconds; what running them at once saves shows in longer."""
+    if not shapes:
+        return
     saved = [1 - beside / in_sequence for beside, in_sequence in shapes]
     together = 1 - sum(each for each, _ in shapes) / sum(each for _, each in shapes)
     report.data["saved"] = {"mean": mean(saved), "together": together}
@@ -138,13 +140,23 @@ def _speed(played: Sequence[Played]) -> dict[str, float]:
     ]
     return {
         "planning, ms, p50": quantile([each.planned_s * 1e3 for each in played], 0.5),
-        "from there to the end, ms, p50": quantile([(each.took_s or 0) * 1e3 for each in ran], 0.5),
-        "of it outside of tasks, ms, p50": quantile(over, 0.5),
-        "average width": mean(each.metrics.average_width for each in ran if each.metrics),
-        "widest": max(each.metrics.max_width for each in ran if each.metrics),
-        "tasks": mean(each.tasks for each in ran),
-        "edits while it ran": mean(each.edits for each in ran),
+        "from there to the end, ms, p50": quantile(
+            [(each.took_s or 0) * 1e3 for each in ran] or [0], 0.5
+        ),
+        "of it outside of tasks, ms, p50": quantile(over or [0], 0.5),
+        "average width": _mean(each.metrics.average_width for each in ran if each.metrics),
+        "widest": max((each.metrics.max_width for each in ran if each.metrics), default=0),
+        "tasks": _mean(each.tasks for each in ran),
+        "edits while it ran": _mean(each.edits for each in ran),
+        "questions to a person": _mean(each.questions for each in ran),
+        "tokens of models": _mean(each.tokens for each in ran),
+        "what they cost": _mean(each.cost for each in ran),
     }
+
+
+def _mean(values: Iterable[float]) -> float:
+    """0 if nothing ran at all."""
+    return mean(list(values) or [0.0])
 
 
 # ── faults ──────────────────────────────────────────────────────────────────────────────────────

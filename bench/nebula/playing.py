@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Coroutine, Mapping, Sequence
+from contextlib import aclosing, suppress
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any, Literal, TypeAlias
@@ -11,12 +12,13 @@ from typing import Any, Literal, TypeAlias
 import anyio
 import yaml
 
-from constellation.errors import PlanError
+from constellation.errors import GraphError, InvalidTransition, PlanError
 from constellation.fabric import Work
 from constellation.graph.constellation import Constellation
 from constellation.graph.edits import AddDependency, AddTask, Batch, Edit
 from constellation.graph.metrics import Metrics, measure
 from constellation.graph.task import Dependency, Requirement, Task
+from constellation.llm import ModelUnavailable, OverBudget
 from constellation.planner.runbook import load
 
 from .checking import verdicts
@@ -37,6 +39,8 @@ class Played:
         took_s: from there to its end; None if it was refused.
         metrics: of what ran.
         tasks, edits: how many tasks there were; how often the plan was changed.
+        questions: how often a person was asked, who allows everything.
+        tokens, cost: what language models took.
     """
 
     request: Request
@@ -46,6 +50,9 @@ class Played:
     metrics: Metrics | None = None
     tasks: int = 0
     edits: int = 0
+    questions: int = 0
+    tokens: int = 0
+    cost: float = 0.0
 
     @property
     def done(self) -> bool:
@@ -73,6 +80,10 @@ async def play(
     began = time.perf_counter()
     try:
         work = await _submit(world, request, planner)
+    except (ModelUnavailable, OverBudget):
+        # That there is no plan is no refusal of the request.
+        missed = [False for _ in verdicts(request.checks, folders, None, before)]
+        return Played(request, missed, time.perf_counter() - began, None)
     except PlanError:
         planned_s = time.perf_counter() - began
         return Played(request, verdicts(request.checks, folders, None, before), planned_s, None)
@@ -83,11 +94,33 @@ async def play(
             tasks.start_soon(_appear, folders, later.after_s, later.on, later.files)
         if beside is not None:
             tasks.start_soon(beside, work)
+        asked: list[str] = []
+        tasks.start_soon(_allow, work, asked)
         graph = await _ended(work, patience_s)
         took_s = time.perf_counter() - began
-    found = verdicts(request.checks, folders, graph, before)
-    metrics = measure(graph, 0.0)
-    return Played(request, found, planned_s, took_s, metrics, len(graph.nodes), graph.version - 1)
+    shown = await world.fabric.hub.show(work.id)
+    return Played(
+        request,
+        verdicts(request.checks, folders, graph, before),
+        planned_s,
+        took_s,
+        measure(graph, 0.0),
+        tasks=len(graph.nodes),
+        edits=graph.version - 1,
+        questions=len(asked),
+        tokens=shown["tokens"],
+        cost=shown["cost"],
+    )
+
+
+async def _allow(work: Work, asked: list[str]) -> None:
+    """Be the person who allows what a plan's steps ask, until it has ended."""
+    async with aclosing(work.events()) as events:
+        async for event in events:
+            if event.kind == "asked" and event.task is not None:
+                asked.append(event.task)
+                with suppress(GraphError, InvalidTransition):  # it ended at the same moment
+                    await work.answer(event.task, True, question=event.body["question"]["id"])
 
 
 async def _ended(work: Work, patience_s: float) -> Constellation:

@@ -15,7 +15,7 @@ from constellation.llm.spending import Account
 from constellation.planner.headstart import HeadStart, reading
 from constellation.planner.ports import Plan
 
-from .events import CancelRequested, EditRequested, Planned, Submitted
+from .events import CancelRequested, EditRequested, Planned, PlannerPaid, Submitted
 from .run import Run
 
 if TYPE_CHECKING:
@@ -35,12 +35,16 @@ class Beginning:
         hub: where it runs.
         submitted: all of it but the tasks.
         devices: those it is planned for.
+        account: what its plan takes.
     """
 
-    def __init__(self, hub: Hub, submitted: Submitted, devices: Sequence[DeviceCard]) -> None:
+    def __init__(
+        self, hub: Hub, submitted: Submitted, devices: Sequence[DeviceCard], account: Account
+    ) -> None:
         self._hub = hub
         self._submitted = submitted
         self._devices = devices
+        self._account = account
         self._head = HeadStart()
         self._begun = False
 
@@ -57,6 +61,7 @@ class Beginning:
         if run is not None and run.planning:
             known = isinstance(error, ConstellationError)
             reason = f"there is no plan: {error}" if known else "nobody waits for its plan"
+            self._hub.feed(PlannerPaid(run.id, self._account.tokens, self._account.cost))
             self._hub.feed(CancelRequested(run.id, reason))
 
     # ── while it is planned ─────────────────────────────────────────────────────────────────────
@@ -94,11 +99,8 @@ class Beginning:
 
     # ── once it is ──────────────────────────────────────────────────────────────────────────────
 
-    def finish(self, plan: Plan, account: Account) -> None:
+    def finish(self, plan: Plan) -> None:
         """Bring in the whole plan.
-
-        Args:
-            account: what it took.
 
         Raises:
             GraphError: it contradicts itself.
@@ -106,7 +108,7 @@ class Beginning:
         """
         submitted = self._submitted
         name = submitted.name or plan.title
-        tokens, cost = account.tokens, account.cost
+        tokens, cost = self._account.tokens, self._account.cost
         if not self._begun:
             batch = replace(submitted.batch, edits=plan.edits)
             self._hub.feed(replace(submitted, batch=batch, name=name, tokens=tokens, cost=cost))

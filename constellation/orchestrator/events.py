@@ -58,7 +58,7 @@ class Submitted:
 
 @dataclass(frozen=True, slots=True)
 class PlannerPaid:
-    """A planner has asked a model about an outcome."""
+    """A planner has asked a model about an outcome, or for a plan that did not come to be."""
 
     constellation: str
     tokens: int

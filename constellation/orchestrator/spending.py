@@ -12,14 +12,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from constellation.errors import TaskFailed
 from constellation.graph.task import Task
+from constellation.llm.spending import DIGITS
 
 if TYPE_CHECKING:
     from .run import Run
 
 # The skill that does what an instruction says.
 IN_WORDS = "agent.do"
-# Of sums of money: floats have more.
-DIGITS = 9
 
 
 class ConstellationOverBudget(TaskFailed):
@@ -58,8 +57,9 @@ def share(run: Run, task: Task) -> float | None:
     """
     if run.max_cost is None or not _in_words(task):
         return None
+    # A map task that has its elements runs nothing itself.
     waiting = sum(
-        _in_words(node.task) and not node.ended and node.id not in run.live
+        _in_words(node.task) and not (node.ended or node.size or node.id in run.live)
         for node in run.constellation.nodes.values()
     )
     left = left_of(run) / max(1, waiting)

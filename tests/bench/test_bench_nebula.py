@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -21,7 +22,18 @@ from constellation.graph.edits import AddTask, Batch, Edit
 from constellation.graph.expressions import compile_predicate
 from constellation.graph.task import Outcome, TaskState
 from constellation.planner.runbook import load as load_runbook
+from constellation.testing.chat_server import Reply, fails, says, scripted_server
 
+READ = {
+    "id": "read",
+    "skill": "files.read",
+    "device": "edge",
+    "arguments": {"path": "readings.csv"},
+}
+KEEP = {"path": "archive/edge.csv", "content": "${read.output.content}"}
+WRITE = {"id": "keep", "skill": "files.write", "device": "server", "arguments": KEEP}
+# The request says "copy".
+OWN_WORDS = {"title": "Keep the readings", "tasks": [READ, WRITE]}
 COMPLETED = Outcome(TaskState.COMPLETED)
 REQUESTS = load()
 DOABLE = [request for request in REQUESTS if request.oracle is not None]
@@ -116,3 +128,33 @@ def test_some_are_played_by_real_devices() -> None:
     found = json.loads(done.stdout)
     assert found["done"]["all"]["oracle"] == {"subtasks": 1, "tasks": 1}
     assert found["faults"]["for good"]["start"]["tasks"] < 1
+
+
+@pytest.mark.full
+@pytest.mark.parametrize(
+    ("only", "reply", "done"),
+    [
+        ("refuse-no-skill", fails(401, "bad key"), False),
+        # In words of its own, so that a person is asked.
+        ("transfer-renamed", says(OWN_WORDS), True),
+    ],
+    ids=["no answer is no refusal", "asked"],
+)
+def test_a_language_model_takes_part(only: str, reply: Reply, done: bool) -> None:
+    command = [sys.executable, "-m", "bench", "nebula", "--quick", "--json"]
+    with scripted_server(*[reply] * 4) as server:
+        planner = {"KIND": "llm", "MODEL": "m", "BASE_URL": server.url, "API_KEY": "k"}
+        planner |= {"PRICE_OUT": "10"}
+        played = subprocess.run(
+            [*command, "--set", f"only={only}", "--set", "faults=no"],
+            capture_output=True,
+            text=True,
+            check=True,
+            env=os.environ | {f"CONSTELLATION_PLANNER__{key}": planner[key] for key in planner},
+        )
+    found = json.loads(played.stdout)
+    assert bool(found["done"]["all"]["words"]["tasks"]) is done
+    assert server.asked
+    if only == "transfer-renamed":
+        assert found["speed"]["words"]["questions to a person"] == 1
+        assert found["speed"]["words"]["tokens of models"] == 100

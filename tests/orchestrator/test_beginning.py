@@ -188,6 +188,7 @@ async def test_what_was_begun_for_no_plan_is_canceled(
                 await here.fabric.submit(REQUEST)
             (row,) = await here.fabric.constellations(ended=True)
             assert (row["state"], row["name"]) == ("canceled", REQUEST)
+            assert row["tokens"] == 100 * len(answers), "it was paid for all the same"
             canceled = await here.until("canceled")
             assert reason in canceled["body"]["reason"]
 
@@ -254,6 +255,7 @@ async def test_a_plan_that_nobody_waits_for_any_more_is_given_up(tmp_path: Path)
                 request = "list the files in music on desk"
                 tasks.start_soon(partial(client.ask, "submit", request=request))
                 await here.until("finished")
+                assert await anyio.to_thread.run_sync(hangs.begun.wait, 60)
                 tasks.cancel_scope.cancel()
             canceled = await here.until("canceled")
             assert canceled["body"]["reason"] == "nobody waits for its plan"

@@ -107,6 +107,15 @@ def test_with_nothing_left_a_task_in_words_fails_and_others_run() -> None:
     assert each.on("a") == ["c/x/1"]
 
 
+def test_the_elements_of_a_map_share_what_is_left() -> None:
+    each = kit()
+    mapped = Task("m", instruction="Look at ${item}.", for_each="${x.output}")
+    each.submit(work("x"), mapped, edges=[Dependency("x", "m")], max_cost=0.9)
+    each.finish("c/x/1", ["a", "b", "c"])
+    shares = [given_to(each, attempt) for attempt in each.on("a")]
+    assert shares == [pytest.approx(0.3)] * 3
+
+
 @given(st.lists(st.tuples(st.booleans(), st.floats(0, 1)), min_size=1, max_size=8))
 def test_what_may_be_spent_at_any_time_never_passes_the_bound(
     ends: list[tuple[bool, float]],

@@ -99,7 +99,7 @@ async def _submit_traced(
     )
     scope = hub.gate.scope(peer.identity)
     account = Account(max_cost=inf if params.max_cost is None else params.max_cost)
-    with Beginning(hub, submitted, scope.cards(hub.cards())) as beginning:
+    with Beginning(hub, submitted, scope.cards(hub.cards()), account) as beginning:
         if params.edits is not None:
             plan = Plan(params.name, batch_from_plain({"edits": params.edits}).edits, ())
             hub.gate.check_edits(scope, peer.identity.name, plan.edits)
@@ -107,7 +107,7 @@ async def _submit_traced(
             # What shall wait is not begun early.
             ahead = None if params.paused else beginning
             plan = await _make_plan(hub, peer, params, trace.get("traceparent"), account, ahead)
-        beginning.finish(plan, account)
+        beginning.finish(plan)
     return {
         "constellation": submitted.constellation,
         "title": plan.title,
