@@ -65,9 +65,10 @@ def serve(wanted: Wanted, say: Callable[[str], None]) -> None:
 
     Raises:
         AudioError: an enrolment has too little voice in it.
-        ConfigError: a model or an extra is not installed, or the language model lacks its key.
+        ConfigError: a model or an extra is not installed, the language model lacks its key, or the
+            page's port is taken.
         HubUnreachable: the hub does not answer.
-        OSError: a port is taken.
+        OSError: the port of the Wyoming protocol is taken.
     """
     card = sound_card() if wanted.page is None else None
     with ExitStack() as stack:

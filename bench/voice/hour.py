@@ -6,6 +6,7 @@ time, so that whatever differs between the first minutes and the last is the age
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import count
@@ -14,22 +15,14 @@ import numpy as np
 import psutil
 
 from agents.voice.conversation import Conversation
-from agents.voice.events import (
-    CommitAnswer,
-    CommitTurn,
-    Event,
-    Examine,
-    Frame,
-    Instruction,
-    Play,
-    Word,
-)
+from agents.voice.events import Word
 from agents.voice.features import BLOCK
 from agents.voice.player import Player
 from agents.voice.ports import Models, Speech
 from agents.voice.pvad import Listener, Model
 from agents.voice.recorded import Desk, exchanged
 from agents.voice.sound import RATE_HZ, Samples
+from agents.voice.timeline import Timeline
 
 from .conversations import Brief
 
@@ -76,47 +69,31 @@ class Hour:
     grown_bytes: int
 
 
-class _Watch:
-    """Notes what happens, and the memory of the process once it has settled."""
-
-    def __init__(self, settled_s: float) -> None:
-        self._settled_s = settled_s
-        self.turns = self.answers = self.settled = 0
-        self.waits: list[tuple[float, float]] = []
-        self._voiced = 0.0
-        self._ended = 0.0
-
-    def note(self, what: Event | Instruction, now: float) -> None:
-        match what:
-            case Frame(_, primary) if primary >= 0.5:
-                self._voiced = now
-            case Examine():
-                self._ended = self._voiced
-            case CommitTurn():
-                self.turns += 1
-            case Play():
-                self.waits.append((now, now - self._ended))
-            case CommitAnswer(cut=False):
-                self.answers += 1
-        if not self.settled and now > self._settled_s:
-            self.settled = psutil.Process().memory_info().rss
-
-
 def an_hour(minutes: int) -> Hour:
     """Converse for so many minutes of simulated time."""
-    sixth = 10.0 * minutes
-    watch, player, desk = _Watch(sixth), Player(), Desk(clock=_ticking(_TAKES_S))
+    timeline, player, desk = Timeline(), Player(), Desk(clock=_ticking(_TAKES_S))
     models = Models(_Recogniser(), _TurnEnds(), _Speaker())
-    ears = Listener(Model())
-    conversation = Conversation(ears, models, Brief(), player, desk, told=watch.note)
+    conversation = Conversation(
+        Listener(Model()), models, Brief(), player, desk, told=timeline.note
+    )
     said = 60 * minutes // _EVERY_S
+    sixth_s = 10.0 * minutes
+    settled = 0
     for _ in exchanged(_blocks(said), conversation, player, desk):
-        pass
-    grown = psutil.Process().memory_info().rss - watch.settled
-    early = [wait for at, wait in watch.waits if at < sixth]
-    late = [wait for at, wait in watch.waits if at >= 5 * sixth]
+        if not settled and desk.now > sixth_s:
+            settled = psutil.Process().memory_info().rss
+    grown = psutil.Process().memory_info().rss - settled
+    found = Counter(each.what for each in timeline.entries)
+    waits = [(each.at_s, each.after_s) for each in timeline.entries if each.what == "first audio"]
+    early = [wait for at, wait in waits if at < sixth_s and wait is not None]
+    late = [wait for at, wait in waits if at >= 5 * sixth_s and wait is not None]
     return Hour(
-        said, watch.turns, watch.answers, float(np.mean(early)), float(np.mean(late)), grown
+        said,
+        found["turn ended"],
+        found["heard"],
+        float(np.mean(early)),
+        float(np.mean(late)),
+        grown,
     )
 
 

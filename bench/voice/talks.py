@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -44,10 +42,11 @@ class Cost:
 def cost_of_talking(shared: Loaded, requests: int, sessions: int) -> Cost:
     """Converse, and then keep so many conversations at once."""
     recording = _recording(shared, requests)
-    with _processor() as used:
-        notes = talk(Listener(shared.detector), shared.models, recording)
+    before = _processor_s()
+    notes = talk(Listener(shared.detector), shared.models, recording)
+    used = _processor_s() - before
     seconds = len(notes.sound) / RATE_HZ
-    return Cost(used[0] / seconds, _memory(shared, sessions), seconds)
+    return Cost(used / seconds, _memory(shared, sessions), seconds)
 
 
 def _recording(shared: Loaded, requests: int) -> Samples:
@@ -60,16 +59,8 @@ def _recording(shared: Loaded, requests: int) -> Samples:
     return sound + noise(len(sound), _QUIET_DB, rng)
 
 
-@contextmanager
-def _processor() -> Iterator[list[float]]:
-    """Gives the processor time of this process and its children, once it is over."""
-    used: list[float] = []
-    before = _processor_s()
-    yield used
-    used.append(_processor_s() - before)
-
-
 def _processor_s() -> float:
+    """Seconds of processor time of this process and its children so far."""
     process = psutil.Process()
     times = [each.cpu_times() for each in (process, *process.children(recursive=True))]
     return sum(each.user + each.system for each in times)

@@ -167,7 +167,7 @@ export class Session {
   take([ack, ...messages]) {
     this.heard = performance.now();
     if (!this.isOpen) {
-      const [[type, , body]] = messages.splice(0, 1);
+      const [type, , body] = messages.shift() ?? [];
       if (type === "error") this.refusal = body.message;
       if (type !== "welcome") return;
       this.welcomed(body);

@@ -13,21 +13,30 @@ const VOICE = 0.5;
 const HELD_MS = 400;
 // A frame of the microphone is on its way when it is full.
 const FRAME_MS = 20;
+// What is longer ago is dropped from the page.
+const MOST_LINES = 300;
 
 const find = (id) => document.getElementById(id);
 const texts = new Map(); // of answers, as they are said
 let phase = "listening";
 let playing = 0; // the answer that is heard
 let known = false; // whether one voice alone may interrupt
-let voices = { anyone: 0, primary: 0 }; // when they were heard last
+const voices = { anyone: -Infinity, primary: -Infinity }; // when they were heard last
 
 function show(id, text) {
   if (find(id).textContent !== text) find(id).textContent = text;
 }
 
+// A screen reader is told of trouble alone: else it would talk into the conversation.
 function state(text, name) {
-  show("state", text);
+  find("state").setAttribute("aria-live", Object.hasOwn(PHASES, name) ? "off" : "polite");
   find("state").dataset.phase = name;
+  show("state", text);
+}
+
+function add(list, line) {
+  find(list).append(line);
+  if (find(list).childElementCount > MOST_LINES) find(list).firstElementChild.remove();
 }
 
 function item(parts, className = "") {
@@ -158,15 +167,13 @@ function caption({ who, answer, text, cut }) {
   }
   if (who === "agent") texts.delete(answer);
   live();
-  find("said").append(item(parts, who));
+  add("said", item(parts, who));
   find("said").scrollTop = find("said").scrollHeight;
 }
 
 function happened({ at_s, what, text, after_s }, delays) {
   const after = after_s === undefined ? "" : ` (after ${Math.round(1000 * after_s)} ms)`;
-  find("happened").append(
-    item([`${at_s.toFixed(2)} s ${what}${text ? `: ${text}` : ""}${after}`]),
-  );
+  add("happened", item([`${at_s.toFixed(2)} s ${what}${text ? `: ${text}` : ""}${after}`]));
   if (what === "nothing said") show("hearing", "");
   // The person had not ended: what was said so far comes again, with the rest.
   if (what === "turn taken up again") [...document.querySelectorAll("#said .person")].at(-1)?.remove();
