@@ -9,7 +9,6 @@ robot knows nothing of it: its policy sees what it senses, not what is shown.
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
 from functools import partial
 
 import anyio
@@ -20,6 +19,7 @@ from constellation.aip.pipes import ItemWriter
 from constellation.errors import ConstellationError, LimitExceeded, SessionLost
 
 from .pictures import Pixels, is_picture, jpeg
+from .ports import Observation
 from .recording import Step
 from .similarity import Similarity
 
@@ -46,28 +46,26 @@ class Cameras:
         self._period_s = 1 / rate_hz
         self._deadline_s = deadline_s
         self._most_skip_s = most_skip_s
-        self._newest: Mapping[str, Pixels] = {}
+        self._newest: Observation | None = None
         self._filters: dict[str, Similarity] = {}
         self._writers: dict[str, ItemWriter] = {}
         self._refused: set[str] = set()
 
     def __call__(self, step: Step) -> None:
         """Takes in what was sensed; called by the control loop."""
-        if step.seen is not None:
-            # One assignment: the other thread sees either all of it or nothing.
-            self._newest = {
-                name: value for name, value in step.seen.values.items() if is_picture(value)
-            }
+        self._newest = step.seen
 
     async def show(self, link: Link) -> None:
         """Sends pictures for as long as it is not canceled."""
-        shown: dict[str, Pixels] = {}
+        shown = None
         while True:
             await link.ready()
-            for name, picture in self._newest.items():
-                if picture is not shown.get(name):
-                    shown[name] = picture
-                    await self._send(link, name, picture)
+            seen = self._newest
+            if seen is not None and seen is not shown:
+                shown = seen
+                for name, value in seen.values.items():
+                    if is_picture(value):
+                        await self._send(link, name, value)
             await anyio.sleep(self._period_s)
 
     async def _send(self, link: Link, name: str, picture: Pixels) -> None:

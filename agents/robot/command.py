@@ -176,7 +176,12 @@ def _exported(recorder: Recorder, write: Writer) -> str:
     episodes = recorder.episodes
     if not episodes:
         return "Nothing moved, so nothing was exported."
-    write(episodes)
+    try:
+        write(episodes)
+    except OSError as error:
+        raise ConfigError(
+            f"What was recorded cannot be written: {error}.", remedy="Export to another place."
+        ) from error
     steps = sum(len(each.frames) for each in episodes)
     rest = f"; {recorder.left_out} had no room" if recorder.left_out else ""
     plural = "" if len(episodes) == 1 else "s"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from .events import Executed
 from .ports import Observation
@@ -82,7 +82,7 @@ class Recorder:
         task = step.task or seen.prompt
         if not self._follows(task, executed.step):
             self._episodes.append((task, []))
-        self._episodes[-1][1].append(Frame(seen, executed))
+        self._episodes[-1][1].append(Frame(_kept(seen), executed))
 
     @property
     def episodes(self) -> list[Episode]:
@@ -94,3 +94,9 @@ class Recorder:
             return False
         last, frames = self._episodes[-1]
         return last == task and frames[-1].executed.step + 1 == step
+
+
+def _kept(seen: Observation) -> Observation:
+    """A copy: a robot may fill the same arrays anew in each step."""
+    values = {name: value.copy() for name, value in seen.values.items()}
+    return replace(seen, state=seen.state.copy(), values=values)

@@ -39,10 +39,10 @@ def write_dataset(folder: Path, episodes: Sequence[Episode], robot: RobotSpec) -
     Raises:
         OSError: it cannot be written.
     """
-    whole = [columns_of(episode) for episode in episodes]
+    whole, rate_hz = [columns_of(episode) for episode in episodes], float(robot.rate_hz)
     features = _features(whole, robot)
     tasks = list(dict.fromkeys(each.task for each in whole))
-    places = _placed(whole, tasks, robot.rate_hz)
+    places = _placed(whole, tasks, rate_hz)
     _write(folder / "data" / _FILE, _steps(whole, places, features))
     _write(folder / "meta" / "episodes" / _FILE, _episodes(whole, places, features))
     _write(folder / "meta" / "tasks.parquet", _tasks(tasks))
@@ -59,7 +59,7 @@ def write_dataset(folder: Path, episodes: Sequence[Episode], robot: RobotSpec) -
             "chunks_size": 1000,
             "data_files_size_in_mb": 100,
             "video_files_size_in_mb": 200,
-            "fps": int(robot.rate_hz) if robot.rate_hz.is_integer() else robot.rate_hz,
+            "fps": int(rate_hz) if rate_hz.is_integer() else rate_hz,
             "splits": {"train": f"0:{len(whole)}"},
             "data_path": f"data/{_PATTERN}",
             "video_path": None,

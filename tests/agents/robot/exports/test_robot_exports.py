@@ -84,6 +84,18 @@ def test_a_full_recording_leaves_out_what_follows_and_says_so(
     assert caplog.text.count("full") == 1
 
 
+def test_arrays_that_a_robot_fills_anew_are_kept_as_they_were() -> None:
+    state, image = np.zeros(6, np.float32), np.zeros((4, 6, 3), np.uint8)
+    recorder = Recorder()
+    for number in range(3):
+        state[:], image[:] = number, number
+        executed = Executed(number, 0.0, np.float32([0, 0]), hold())
+        recorder(Step("driven", "", Observation(0.0, state, {"front": image}), executed))
+    (episode,) = recorder.episodes
+    assert [frame.seen.state[0] for frame in episode.frames] == [0, 1, 2]
+    assert [frame.seen.values["front"][0, 0, 0] for frame in episode.frames] == [0, 1, 2]
+
+
 def exported(folder: Path, episodes: Sequence[Episode]) -> dict[str, Any]:
     export_to(f"lerobot:{folder}", ROBOT)(episodes)
     info: dict[str, Any] = json.loads((folder / "meta" / "info.json").read_text())

@@ -20,6 +20,11 @@ def main(host: str, port: int, key: str) -> None:
     actions = reply["actions"]
     found += [f"{actions.shape} {actions.dtype}", *sorted(reply["server_timing"])]
     found.append(str(float(actions[:, 0].sum()) / 50))
+    # What is ours alone: a number that comes back, and how late the answer will be.
+    told = {"constellation/request": 41, "constellation/delay": 6}
+    late = client.infer({**observation, **told})
+    found.append(f"{late['constellation/request']} {bool((late['actions'] != actions).any())}")
+    found.append(str("constellation/request" in reply))
     try:
         client.infer({"prompt": "no state"})
     except RuntimeError as error:

@@ -1,6 +1,7 @@
 """Run by an interpreter that has openpi-client: a stock server, with openpi's own encoding."""
 
 import asyncio
+import json
 import sys
 
 import numpy as np
@@ -13,6 +14,9 @@ async def converse(connection: ws.ServerConnection) -> None:
     await connection.send(packer.pack({}))
     async for message in connection:
         asked = msgpack_numpy.unpackb(message)
+        told = {key: asked[key] for key in sorted(asked) if key.startswith("constellation/")}
+        sys.stdout.write(f"{json.dumps(told)}\n")
+        sys.stdout.flush()
         start = np.asarray(asked["observation/state"])[:2]
         actions = start + np.arange(24)[:, None] * np.ones((1, 2))
         reply = {"actions": actions, "server_timing": {"infer_ms": np.float64(0.1)}}

@@ -5,6 +5,7 @@ openpi-client needs an older NumPy, so it lives in an environment of its own: `m
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -37,12 +38,14 @@ async def test_a_stock_client_is_served() -> None:
         line = [str(OPENPI), str(HERE / "openpi_robot.py"), "127.0.0.1", str(port), "s3cret"]
         done = await run_process(line)
     batcher.close()
-    name, shape, *timing, moved, _, failed = done.stdout.decode().splitlines()
+    name, shape, *timing, moved, told, unasked, _, failed = done.stdout.decode().splitlines()
     assert name == "whack-delay"
     assert shape == "(24, 2) float32"
     assert timing == ["infer_ms", "prev_total_ms"]
     # It goes to the mole.
     assert float(moved) == pytest.approx(0.2, abs=0.05)
+    # A request id comes back to who sent one, and the planned delay reaches the policy.
+    assert (told, unasked) == ("41 True", "False")
     assert "observation/state" in failed
 
 
@@ -64,4 +67,9 @@ def test_a_stock_server_is_asked() -> None:
             assert actions.dtype == np.float32
             assert (actions == seen.state[:2] + np.arange(24)[:, None]).all()
         remote.close()
-        process.communicate(timeout=20)
+        rest, _ = process.communicate(timeout=20)
+    # It was told what only our server understands, and did not mind.
+    told = [json.loads(line) for line in rest.splitlines()]
+    assert [each["constellation/request"] for each in told] == [1, 2]
+    assert {each["constellation/delay"] for each in told} == {3}
+    assert {each["constellation/within_s"] for each in told} == {3 / 50}
