@@ -61,7 +61,7 @@ format: $(STAMP)
 # The lock file is made by uv; installing from it needs pip alone.
 lock: $(STAMP)
 	$(BIN)/pip install --quiet uv
-	$(BIN)/uv pip compile pyproject.toml --extra chat --extra a2a --extra dev --extra llm --extra mcp --extra metrics --extra otel --extra robot --extra speed --extra ufo3 --extra voice --extra web --extra wyoming --universal --no-header --no-emit-index-url --no-emit-find-links --output-file requirements.lock
+	$(BIN)/uv pip compile pyproject.toml --extra chat --extra a2a --extra dev --extra llm --extra mcp --extra metrics --extra otel --extra record --extra robot --extra speed --extra ufo3 --extra voice --extra web --extra wyoming --universal --no-header --no-emit-index-url --no-emit-find-links --output-file requirements.lock
 
 $(STAMP): pyproject.toml requirements.lock
 	$(PYTHON) -m venv $(VENV)

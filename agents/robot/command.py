@@ -7,6 +7,7 @@ needs NumPy is imported when it is called.
 from __future__ import annotations
 
 import sys
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -75,6 +76,10 @@ def robot(
         float | None, typer.Option(help="No hub: let the policy drive for so many seconds.")
     ] = None,
     prompt: Annotated[str, typer.Option(help="The task in words, with --play.")] = "play",
+    record: Annotated[
+        Path | None,
+        typer.Option(help="Film its last minute: FILE.gif, FILE.webp, or FILE.png for a strip."),
+    ] = None,
     hub: Annotated[
         str | None, typer.Option(help="The hub's address; default: the hub of this machine.")
     ] = None,
@@ -98,6 +103,7 @@ def robot(
       constellation robot --sim whack --policy local --strategy future-state
       constellation robot --robot arm.py --name arm --hub wss://hub.example:8470 --pair K7QX-93FM
       constellation robot --robot arm.py --play 20
+      constellation robot --sim track --play 10 --record track.gif
     """
     if (file is None) == (sim is None):
         raise typer.BadParameter("Name a robot by either --robot or --sim.")
@@ -118,16 +124,29 @@ def robot(
     settings = Settings(merge=merge, reaction_s=reaction, when_lost=when_lost)
     assembly = assemble(*found, strategy, settings)
     console = Console(stderr=True)
+    filmed = nullcontext() if record is None else _filmed(assembly, record)
     if play is not None:
-        with assembly.loop, watched(assembly, console):
+        with assembly.loop, filmed, watched(assembly, console):
             driven = anyio.run(assembly.pilot.drive, prompt, play, lambda fraction, message: None)
         typer.echo(_told(driven))
         return
     log_to_stderr(load_settings().log_format)
     device = _device(name, hub, pair, ca, rules, state_dir)
-    with watched(assembly, console):
+    with filmed, watched(assembly, console):
         code = serve_robot(assembly, device, partial(_say_ready, assembly, device))
     raise typer.Exit(code)
+
+
+def _filmed(assembly: Assembly, path: Path) -> AbstractContextManager[None]:
+    try:
+        from .recording import checked, recorded
+    except ImportError as error:
+        raise ConfigError(
+            f"A film needs the extra 'record': {error}.",
+            remedy="Install it: pip install 'constellation-fabric[record]'.",
+        ) from None
+    checked(path)
+    return recorded(assembly, path)
 
 
 def _told(driven: Driven) -> str:
