@@ -7,6 +7,7 @@ needs NumPy is imported when it is called.
 from __future__ import annotations
 
 import sys
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -92,6 +93,10 @@ def robot(
     camera_rate: Annotated[
         float, typer.Option(help="Pictures in a second, at most.", min=0.1, max=60)
     ] = 10.0,
+    record: Annotated[
+        Path | None,
+        typer.Option(help="Film its last minute: FILE.gif, FILE.webp, or FILE.png for a strip."),
+    ] = None,
     hub: Annotated[
         str | None, typer.Option(help="The hub's address; default: the hub of this machine.")
     ] = None,
@@ -116,6 +121,7 @@ def robot(
       constellation robot --robot arm.py --name arm --hub wss://hub.example:8470 --pair K7QX-93FM
       constellation robot --robot arm.py --play 20
       constellation robot --sim whack --camera --play 20 --export lerobot:whacks
+      constellation robot --sim track --play 10 --record track.gif
     """
     if (file is None) == (sim is None):
         raise typer.BadParameter("Name a robot by either --robot or --sim.")
@@ -142,17 +148,18 @@ def robot(
     watchers = [each for each in (write and recorder, cameras) if each is not None]
     assembly = assemble(*found, strategy, settings, watchers)
     console = Console(stderr=True)
+    filmed = nullcontext() if record is None else _filmed(assembly, record)
     code = 0
     try:
         if play is not None:
-            with assembly.loop, watched(assembly, console):
+            with assembly.loop, filmed, watched(assembly, console):
                 drive = assembly.pilot.drive
                 driven = anyio.run(drive, prompt, play, lambda fraction, message: None)
             typer.echo(_told(driven))
         else:
             log_to_stderr(load_settings().log_format)
             device = _device(name, hub, pair, ca, rules, state_dir)
-            with watched(assembly, console):
+            with filmed, watched(assembly, console):
                 say_ready = partial(_say_ready, assembly, device)
                 code = serve_robot(assembly, device, say_ready, [cameras.show] if cameras else [])
     finally:
@@ -165,11 +172,24 @@ def _cameras(rate_hz: float) -> Cameras:
     try:
         from .camera import Cameras
     except ImportError as error:
-        raise ConfigError(
-            f"A camera needs the extra 'record': {error}.",
-            remedy="Install it: pip install 'constellation-fabric[record]'.",
-        ) from None
+        raise _lacks_record("A camera", error) from None
     return Cameras(rate_hz)
+
+
+def _filmed(assembly: Assembly, path: Path) -> AbstractContextManager[None]:
+    try:
+        from .film import checked, recorded
+    except ImportError as error:
+        raise _lacks_record("A film", error) from None
+    checked(path)
+    return recorded(assembly, path)
+
+
+def _lacks_record(what: str, error: ImportError) -> ConfigError:
+    return ConfigError(
+        f"{what} needs the extra 'record': {error}.",
+        remedy="Install it: pip install 'constellation-fabric[record]'.",
+    )
 
 
 def _exported(recorder: Recorder, write: Writer) -> str:

@@ -141,10 +141,12 @@ def chosen(name: str | None, policy: PolicySpec, *, dynamics: bool) -> Choice:
 
 
 def _best(policy: PolicySpec, *, dynamics: bool) -> Choice:
-    if policy.takes_future_state:
-        return _future(policy, "the policy was trained with later states", dynamics=dynamics)
+    # A correction sees what no prediction knew. Both together were worse: what is predicted does
+    # not foresee what will be corrected (docs/performance-robot.md).
     if policy.corrects:
         return Choice(STRATEGIES["a2c2"], "the policy corrects its actions while they run")
+    if policy.takes_future_state:
+        return _future(policy, "the policy was trained with later states", dynamics=dynamics)
     if policy.takes_prefix:
         return Choice(STRATEGIES["rtc-prefix"], "the policy goes on from actions under way")
     if policy.inpaints:

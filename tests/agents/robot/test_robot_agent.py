@@ -59,7 +59,7 @@ def test_the_strategy_follows_what_robot_and_policy_can_do() -> None:
     both = assemble(Predictable(), Careful())
 
     assert plain.choice.strategy.name == "aligned"
-    assert both.choice.strategy.name == "future-state-dynamics"
+    assert both.choice.strategy.name == "a2c2"
     assert both.choice.strategy.corrects
 
 

@@ -23,6 +23,7 @@ from constellation.errors import ConfigError
         ({"inpaints": True}, False, "rtc-guided"),
         ({"inpaints": True, "takes_prefix": True}, False, "rtc-prefix"),
         ({"takes_prefix": True, "corrects": True}, False, "a2c2"),
+        ({"takes_future_state": True, "corrects": True}, True, "a2c2"),
         ({"takes_future_state": True}, True, "future-state-dynamics"),
         ({"takes_future_state": True}, False, "future-state-last"),
         (

@@ -1,0 +1,54 @@
+"""Films and strips of robots at work, by real loops."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import anyio
+import pytest
+from PIL import Image
+
+from agents.robot.agent import assemble
+from agents.robot.film import SIZE, drawn, recorded, taken
+from agents.robot.policies.local import local_policy
+from agents.robot.sims.robot import WORLDS, simulated
+from constellation.errors import ConfigError
+
+
+def filmed(path: Path, world: str, seconds: float = 0.6) -> None:
+    assembly = assemble(simulated(world, 0, endless=True), local_policy(world))
+    with assembly.loop, recorded(assembly, path):
+        anyio.run(assembly.pilot.drive, "play", seconds, lambda share, message: None)
+
+
+def test_a_film_moves(tmp_path: Path) -> None:
+    filmed(tmp_path / "a.gif", "whack")
+    with Image.open(tmp_path / "a.gif") as film:
+        assert film.size == SIZE
+        assert getattr(film, "n_frames", 1) > 1
+
+
+@pytest.mark.parametrize("world", sorted(WORLDS))
+def test_a_strip_has_a_picture_beside_the_other(tmp_path: Path, world: str) -> None:
+    filmed(tmp_path / "a.png", world)
+    with Image.open(tmp_path / "a.png") as strip:
+        assert strip.size[0] >= 2 * SIZE[0]
+        assert strip.size[1] == SIZE[1]
+        assert len(strip.getcolors(1 << 20) or ()) > 3
+
+
+def test_what_is_held_is_seen_at_once() -> None:
+    assembly = assemble(simulated("track", 0), local_policy("track"))
+    assert taken(assembly) is None
+    assembly.loop.cycle(0.0)
+    shot = taken(assembly)
+    assert shot is not None
+    assert shot.held
+    assert drawn(assembly.pilot.spec, [shot]).getpixel((14, 30)) == (247, 215, 215)
+
+
+@pytest.mark.parametrize("name", ["a.avi", "a", "missing/a.gif"])
+def test_what_cannot_be_written_is_refused_before_anything_moves(tmp_path: Path, name: str) -> None:
+    assembly = assemble(simulated("track", 0), local_policy("track"))
+    with pytest.raises(ConfigError), recorded(assembly, tmp_path / name):
+        pytest.fail("it was begun")
