@@ -194,7 +194,7 @@ def learn(
             losses[step] = _loss_on(network, checks, plan)
             say(f"Step {step}: loss {loss.item():.4f}, on validation scenes {losses[step]:.4f}.")
             if losses[step] <= min(losses.values()):
-                best = {name: each.copy() for name, each in network.weights().items()}
+                best = network.weights()
             _keep(checkpoint, network, optimiser, step, losses, best)
             if step >= plan.steps or time.monotonic() - began >= 60 * plan.minutes:
                 break

@@ -97,8 +97,8 @@ class Network(nn.Module):
         self.decider = Decider()
 
     def weights(self) -> Weights:
-        """By name, as `graph.write` takes them."""
-        return {name: each.detach().cpu().numpy() for name, each in self.state_dict().items()}
+        """A copy of them by name, as `graph.write` takes them."""
+        return {name: each.cpu().numpy().copy() for name, each in self.state_dict().items()}
 
     def take(self, weights: Weights) -> None:
         """The reverse.

@@ -64,12 +64,13 @@ def prepared(
     known = _kept(folder / "enrolments.npz", lambda: _enrolments(voices(), seed))
     parts: list[Arrays] = []
     for begin in range(0, scenes, SHARD):
-        path = folder / f"scenes-{begin:06}.npz"
+        count = min(SHARD, scenes - begin)
+        path = folder / f"scenes-{begin:06}-{begin + count:06}.npz"
         fresh = not path.exists()
-        parts.append(_kept(path, partial(_shard, voices, seed, begin, min(SHARD, scenes - begin))))
+        parts.append(_kept(path, partial(_shard, voices, seed, begin, count)))
         if fresh:
-            say(f"{begin + len(parts[-1]['people'])} of {scenes} scenes are made.")
-    whole = {name: np.concatenate([part[name] for part in parts])[:scenes] for name in parts[0]}
+            say(f"{begin + count} of {scenes} scenes are made.")
+    whole = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     return Store(**whole, **known)
 
 

@@ -115,6 +115,13 @@ def test_it_learns_and_goes_on_from_its_checkpoint(
     assert list(longer.losses) == [0, 2, 4, 6]
 
 
+def test_what_only_gets_worse_is_not_kept(stores: tuple[Store, Store], tmp_path: Path) -> None:
+    found = learnt(stores, tmp_path, Plan(steps=2, batch=4, rate=3.0, check_every=1))
+    assert found.step == 0
+    shipped = graph.read(PATH)
+    assert all(np.array_equal(each, shipped[name]) for name, each in found.weights.items())
+
+
 def test_encoder_learns_where_it_is_told_to(stores: tuple[Store, Store], tmp_path: Path) -> None:
     found = learnt(stores, tmp_path, Plan(steps=2, batch=4, encoder_rate=1e-4, check_every=1))
     moved = torch.load(tmp_path / "checkpoint.pt", weights_only=True)["network"]
