@@ -142,11 +142,6 @@ class Tenure:
         """True while our lease is surely good: only then may anything be done."""
         return not self._resigned and now < self._valid_until
 
-    @property
-    def others(self) -> tuple[str, ...]:
-        """The other orchestrators that are believed to live."""
-        return tuple(self._seen)
-
     def deadline(self) -> float | None:
         """When `Tick` is due; None once resigned."""
         if self._resigned:

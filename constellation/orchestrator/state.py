@@ -154,8 +154,10 @@ class State:
         if device.credit > 0:
             self.free[device.name] = self.freed[device.name] = device
         for resource in attempt.exclusive:
-            del self.resources[resource]
-            self.queues.free(resource)
+            # Of two that were taken over from hubs that knew nothing of each other, one holds it.
+            if self.resources.get(resource) == attempt.id:
+                del self.resources[resource]
+                self.queues.free(resource)
         if attempt.exclusive and attempt.constellation in self.runs:
             # It may have been the last thing that its constellation waited for.
             self.changed[attempt.constellation] = self.runs[attempt.constellation]

@@ -8,10 +8,11 @@ from scheduling_kit import Kit, look, work
 from constellation.aip.cards import DeviceCard
 from constellation.errors import InvalidTransition, UnknownDeviceError
 from constellation.graph.edits import CancelTask, RetryTask
-from constellation.graph.task import Requirement
+from constellation.graph.task import Outcome, Requirement, TaskState
 from constellation.orchestrator.device import TRANSITIONS, Device, Presence
 from constellation.orchestrator.events import (
     ArtifactsHeld,
+    AttemptFinished,
     DeviceAccounted,
     DeviceDetached,
     DeviceDraining,
@@ -299,3 +300,25 @@ def test_one_constellation_is_taken_up_beside_others_that_run() -> None:
     kit.finish("theirs/x/1", device="a")
     kit.finish("ours/w/1", device="a")
     assert kit.state("x", "theirs") == kit.state("w", "ours") == "completed"
+
+
+def test_a_resource_that_two_hubs_gave_away_does_no_harm_to_whoever_takes_both_over() -> None:
+    arm = Requirement(exclusive=("arm",))
+    kit = Kit(GRACE)
+    kit.join("a", 4)
+    for name in ("one", "two"):
+        older = Kit(GRACE)
+        older.join("a", 4)
+        older.submit(work("x", requirement=arm), id=name)
+        for each in older.said:
+            if isinstance(each, Fact):
+                kit.scheduler.restore(each)
+        kit.said += kit.scheduler.take_up(name, kit.now)
+    for name in ("one", "two"):
+        kit.said += kit.scheduler.handle(
+            AttemptFinished("a", f"{name}/x/1", Outcome(TaskState.COMPLETED)), kit.now
+        )
+    assert kit.scheduler.state.resources == {}
+    kit.submit(work("y", requirement=arm))
+    assert kit.on("a") == ["c/y/1"]
+    assert kit.state("x", "one") == kit.state("x", "two") == "completed"
