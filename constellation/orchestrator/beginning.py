@@ -13,6 +13,7 @@ from constellation.graph.constellation import Constellation
 from constellation.graph.edits import Batch, Edit
 from constellation.planner.headstart import HeadStart, reading
 from constellation.planner.ports import Plan
+from constellation.redaction import redact
 
 from .events import CancelRequested, EditRequested, Planned, Submitted
 from .run import Run
@@ -75,6 +76,7 @@ class Beginning:
         graph = Constellation(submitted.constellation) if run is None else run.constellation
         take = self._head.guess if guessed else self._head.decide
         try:
+            edits = self._hub.vault.seal(submitted.constellation, edits)
             found = take(graph, reading(edits, self._devices))
             if not found:
                 return
@@ -101,9 +103,10 @@ class Beginning:
             PlanError: what was begun of it was canceled meanwhile.
         """
         submitted = self._submitted
-        name = submitted.name or plan.title
+        name = submitted.name or redact(plan.title)
+        sealed = self._hub.vault.seal(submitted.constellation, plan.edits)
         if not self._begun:
-            batch = replace(submitted.batch, edits=plan.edits)
+            batch = replace(submitted.batch, edits=sealed)
             self._hub.feed(replace(submitted, batch=batch, name=name))
             return
         run = self._run()
@@ -113,7 +116,7 @@ class Beginning:
                 remedy="Ask for it again if it is wanted after all.",
                 constellation=submitted.constellation,
             )
-        edits = self._head.settle(run.constellation, plan.edits)
+        edits = self._head.settle(run.constellation, sealed)
         batch = replace(submitted.batch, edits=edits)
         self._hub.feed(Planned(run.id, batch, name))
 
