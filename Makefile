@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo demo-robot demo-voice test test-full check bench bench-robot bench-voice audit fuzz simulate pictures lock format clean
+.PHONY: demo demo-robot demo-voice test test-full check bench bench-robot bench-voice audit fuzz fuzz-hub simulate pictures lock format clean
 
 demo: $(STAMP)
 	$(BIN)/python -m constellation.cli demo
@@ -52,6 +52,10 @@ audit: $(STAMP)
 # INPUTS in all, in PROCESSES at a time.
 fuzz: $(STAMP)
 	$(BIN)/python tests/fuzz/fuzz_aip.py --inputs $(or $(INPUTS),1000000) --processes $(or $(PROCESSES),1)
+
+# A real hub over real sockets: mutated frames, and requests with made-up parameters.
+fuzz-hub: $(STAMP)
+	$(BIN)/python tests/fuzz/fuzz_hub.py --inputs $(or $(INPUTS),50000)
 
 # Lives of a simulated fabric, with faults, judged by what devices did and what the journal says.
 simulate: $(STAMP)
