@@ -47,15 +47,15 @@ KEY_BYTES = 64
 _APART = re.compile(rf"(\$\$\{{|\$\{{[^{{}}]*\}}|{SEALED.pattern.replace('(', '(?:', 1)})")
 
 # Names of arguments that are taken for secret as long as no device says what its skill takes.
-BY_NAME: Mapping[str, Any] = {
-    "properties": {
-        name: {"writeOnly": True}
-        for name in (
-            *("password", "passwd", "passphrase", "secret", "token", "api_key", "apikey"),
-            *("access_token", "auth_token", "client_secret", "private_key", "credential"),
-        )
+_SECRET_NAMES = frozenset(
+    {
+        *("password", "passwd", "passphrase", "secret", "token", "api_key", "apikey"),
+        *("access_token", "auth_token", "client_secret", "private_key", "credential"),
     }
-}
+)
+_BY_NAME: list[Mapping[str, Any]] = [
+    {"properties": {name: {"writeOnly": True} for name in sorted(_SECRET_NAMES)}}
+]
 
 Place = tuple[str, ...]
 Skills = Callable[[str], Sequence[SkillCard]]
@@ -124,7 +124,10 @@ class Vault:
 
     def _task(self, constellation: str, task: Task) -> Task:
         place = (constellation, task.id, task.skill)
-        schemas = [(each, each) for each in self._marked(task.skill)]
+        marked = self._marked(task.skill)
+        if marked is _BY_NAME and _SECRET_NAMES.isdisjoint(task.arguments):
+            marked = []
+        schemas = [(each, each) for each in marked]
         arguments = self._walk(task.arguments, place, schemas)
         words = self._text(task.instruction, (*place, "instruction"))
         if arguments is task.arguments and words == task.instruction:
@@ -136,7 +139,7 @@ class Vault:
         found = self._schemas.get(skill)
         if found is None:
             cards = self._skills(skill) if skill else ()
-            found = [card.input for card in cards if _marks(card.input)] if cards else [BY_NAME]
+            found = [card.input for card in cards if _marks(card.input)] if cards else _BY_NAME
             self._schemas[skill] = found
         return found
 
