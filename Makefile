@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo demo-cluster demo-robot demo-voice test test-full check bench bench-robot bench-voice fuzz simulate pictures snapshots lock format clean
+.PHONY: demo demo-cluster demo-robot demo-voice test test-full check bench bench-robot bench-voice audit fuzz fuzz-hub simulate pictures snapshots lock format clean
 
 demo: $(STAMP)
 	$(BIN)/python -m constellation.cli demo
@@ -32,6 +32,7 @@ check: $(STAMP)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python tests/supply_chain.py
 
 # All figures of docs/performance.md, in about a quarter of an hour. PEERS=--peers runs Dask and
 # Ray too, if the extra `bench` is installed. Robots take half an hour by themselves.
@@ -47,8 +48,18 @@ bench-robot: $(STAMP)
 bench-voice: $(VENV)/.models
 	$(BIN)/python -m bench voice $(SET)
 
+# Known holes in what is locked, asked of a service on the network; `make check` does the rest.
+audit: $(STAMP)
+	$(BIN)/pip install --quiet --disable-pip-version-check pip-audit
+	$(BIN)/python tests/supply_chain.py --online
+
+# INPUTS in all, in PROCESSES at a time.
 fuzz: $(STAMP)
-	$(BIN)/python tests/fuzz/fuzz_aip.py --inputs $(or $(INPUTS),1000000)
+	$(BIN)/python tests/fuzz/fuzz_aip.py --inputs $(or $(INPUTS),1000000) --processes $(or $(PROCESSES),1)
+
+# A real hub over real sockets: mutated frames, and requests with made-up parameters.
+fuzz-hub: $(STAMP)
+	$(BIN)/python tests/fuzz/fuzz_hub.py --inputs $(or $(INPUTS),50000)
 
 # Lives of a simulated fabric, with faults, judged by what devices did and what the journal says.
 simulate: $(STAMP)

@@ -1,14 +1,16 @@
-"""What a person reads before a device does something: in a sentence, to the last argument."""
+"""What a person reads before a device does something: in a sentence, to the last argument but
+secrets."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from pydantic_core import to_jsonable_python
 
 from constellation.aip.cards import SkillCard
+from constellation.redaction import HIDDEN, redact, secrets_in
 
 from .policy import Intent
 
@@ -33,12 +35,20 @@ def approval_prompt(
             description says it, and every argument stands on a line of its own.
         tainted: what its planner had read before; empty if nothing.
     """
+    hidden = [each for each in secrets_in(arguments, card.input) if isinstance(each, str)]
     doubt = f"\n(Planned after reading {tainted}, which may have asked for it.)" if tainted else ""
     if intent is not None:
-        return shown(intent.prompt + doubt)
+        return shown(_without(hidden, intent.prompt) + doubt)
     does = card.description.split(". ")[0].rstrip(".") or "Do something that it does not explain"
     lines = [f"{name}: {_said(value)}" for name, value in arguments.items()]
-    return shown("\n".join([f"{does} ({card.name})", *lines]) + doubt)
+    return shown(_without(hidden, "\n".join([f"{does} ({card.name})", *lines])) + doubt)
+
+
+def _without(hidden: Iterable[str], text: str) -> str:
+    """A question goes to the hub, its journal and whoever looks: no secret stands in it."""
+    for each in sorted(filter(None, hidden), key=len, reverse=True):
+        text = text.replace(each, HIDDEN)
+    return redact(text)
 
 
 def _said(value: Any) -> str:

@@ -8,13 +8,15 @@ import sys
 from datetime import UTC, datetime
 from typing import Literal
 
+from .redaction import redact
+
 LogFormat = Literal["text", "json"]
 
 
 class JsonLines(logging.Formatter):
     """One JSON object a line: ``time`` (UTC, RFC 3339), ``level``, ``logger``, ``message``.
 
-    A traceback that belongs to it comes as ``exception``.
+    A traceback that belongs to it comes as ``exception``. What looks like a credential is left out.
     """
 
     def format(self, record: logging.LogRecord) -> str:
@@ -28,12 +30,20 @@ class JsonLines(logging.Formatter):
         }
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
-        return json.dumps(line, ensure_ascii=False)
+        return redact(json.dumps(line, ensure_ascii=False))
+
+
+class PlainLines(logging.Formatter):
+    """The message alone, and a traceback that belongs to it."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """See `logging.Formatter.format`."""
+        return redact(super().format(record))
 
 
 def log_to_stderr(format: LogFormat) -> None:
     """Say what is ours, and warnings of libraries, in the form that the settings ask for."""
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(JsonLines() if format == "json" else logging.Formatter("%(message)s"))
+    handler.setFormatter(JsonLines() if format == "json" else PlainLines("%(message)s"))
     logging.basicConfig(level=logging.WARNING, handlers=[handler])
     logging.getLogger("constellation").setLevel(logging.INFO)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import anyio
@@ -12,12 +14,31 @@ from nats.js.errors import KeyNotFoundError, KeyWrongLastSequenceError
 from nats.js.kv import KeyValue
 
 from constellation.aip.credentials import Credential, CredentialStore, pack, unpack
+from constellation.aip.private_files import write_private
 from constellation.aip.scope import UNLIMITED
+from constellation.orchestrator.sealing import KEY_BYTES
 
 log = logging.getLogger("constellation.cluster")
 
 KEY = "credentials"
+SECRETS_KEY = "secrets-key"
 LOOK_S = 1.0
+
+
+async def share_secrets_key(file: Path, bucket: KeyValue) -> None:
+    """See that a file holds the key under which all orchestrators seal secrets of tasks.
+
+    One that is there stays: whoever does not want the key to lie in NATS, beside what is sealed
+    under it, gives all orchestrators the same file.
+
+    Raises:
+        NatsError: no node answers.
+        OSError: the file cannot be written.
+    """
+    if not await anyio.Path(file).exists():
+        with suppress(KeyWrongLastSequenceError):
+            await bucket.create(SECRETS_KEY, os.urandom(KEY_BYTES))
+        write_private(file, (await bucket.get(SECRETS_KEY)).value or b"")
 
 
 class SharedCredentials(CredentialStore):

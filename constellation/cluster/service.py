@@ -30,6 +30,7 @@ from constellation.orchestrator.front import Front
 from constellation.orchestrator.hub import Hub
 from constellation.orchestrator.rates import Rates
 from constellation.orchestrator.scheduler import Scheduler
+from constellation.orchestrator.sealing import KEY_FILE
 from constellation.orchestrator.service import (
     INTAKE,
     discoverable,
@@ -38,7 +39,7 @@ from constellation.orchestrator.service import (
 from constellation.orchestrator.settings import Settings as Limits
 from constellation.planner.choice import make_planner
 
-from .access import SharedCredentials
+from .access import SharedCredentials, share_secrets_key
 from .artifacts import SharedArtifacts
 from .bus import connected, prepare
 from .claims import Claims
@@ -230,8 +231,10 @@ async def _live(
         journal = await to_thread.run_sync(opening)
         try:
             # Who may connect, the gateways know; what they may do is asked here.
-            file = settings.make_state_dir() / f"credentials-{options.name}.json"
-            credentials = await _credentials(file, options, nats.jetstream())
+            state, jetstream = settings.make_state_dir(), nats.jetstream()
+            file = state / f"credentials-{options.name}.json"
+            credentials = await _credentials(file, options, jetstream)
+            await share_secrets_key(state / KEY_FILE, await jetstream.key_value(names.access))
             hub = await _make_hub(settings, journal, credentials)
             credentials.on_restricted = partial(_permissions_changed, hub)
             claims = Claims(nats, names, me, options.answer_s)
@@ -277,6 +280,7 @@ async def _make_hub(
         revise_within_s=settings.planner.revise_within_s,
         # All clients come by gateways, which count what each of them asks.
         rates=Rates(math.inf, math.inf),
+        secrets_key=settings.state_dir / KEY_FILE,
     )
 
 

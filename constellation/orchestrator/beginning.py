@@ -14,6 +14,7 @@ from constellation.graph.edits import Batch, Edit
 from constellation.llm.spending import Account
 from constellation.planner.headstart import HeadStart, reading
 from constellation.planner.ports import Plan
+from constellation.redaction import redact
 
 from .events import CancelRequested, EditRequested, Planned, PlannerPaid, Submitted
 from .run import Run
@@ -81,6 +82,7 @@ class Beginning:
         graph = Constellation(submitted.constellation) if run is None else run.constellation
         take = self._head.guess if guessed else self._head.decide
         try:
+            edits = self._hub.vault.seal(submitted.constellation, edits)
             found = take(graph, reading(edits, self._devices))
             if not found:
                 return
@@ -107,10 +109,11 @@ class Beginning:
             PlanError: what was begun of it was canceled meanwhile.
         """
         submitted = self._submitted
-        name = submitted.name or plan.title
+        name = submitted.name or redact(plan.title)
         tokens, cost = self._account.tokens, self._account.cost
+        sealed = self._hub.vault.seal(submitted.constellation, plan.edits)
         if not self._begun:
-            batch = replace(submitted.batch, edits=plan.edits)
+            batch = replace(submitted.batch, edits=sealed)
             self._hub.feed(replace(submitted, batch=batch, name=name, tokens=tokens, cost=cost))
             return
         run = self._run()
@@ -120,7 +123,7 @@ class Beginning:
                 remedy="Ask for it again if it is wanted after all.",
                 constellation=submitted.constellation,
             )
-        edits = self._head.settle(run.constellation, plan.edits)
+        edits = self._head.settle(run.constellation, sealed)
         batch = replace(submitted.batch, edits=edits)
         self._hub.feed(Planned(run.id, batch, name, tokens, cost))
 

@@ -11,13 +11,14 @@ import asyncio
 import time
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from anyio.abc import TaskGroup
 from pydantic import ValidationError
 
 from constellation.aip.auth import StoreAuthenticator
-from constellation.aip.cards import DeviceCard
+from constellation.aip.cards import DeviceCard, SkillCard
 from constellation.aip.messages import Hello, Message
 from constellation.errors import (
     ConstellationError,
@@ -63,6 +64,7 @@ from .ports import JournalPort, PeerPort
 from .rates import Rates
 from .revising import Revising
 from .scheduler import Scheduler
+from .sealing import SealBroken, Vault
 from .telemetry import Telemetry
 from .traces import Traces, Untraced
 from .tracing import TracedHub
@@ -89,6 +91,7 @@ class Hub:
         tracer: where spans go; None for nowhere.
         audit: where is noted who did what; None for nowhere.
         rates: how often each credential may ask.
+        secrets_key: the file of the key under which secrets of tasks are sealed.
 
     Attributes:
         url: where it listens, once it does.
@@ -112,6 +115,7 @@ class Hub:
         tracer: Tracer | None = None,
         audit: AuditLog | None = None,
         rates: Rates,
+        secrets_key: Path,
     ) -> None:
         self.scheduler = scheduler
         self.journal = journal
@@ -138,6 +142,7 @@ class Hub:
         )
         self.gate = Gate(self, access.credentials)
         self.rates = rates
+        self.vault = Vault(secrets_key, self._skill_cards)
         self.auditor = Auditor(audit, self.pipeline.fail)
         self._devices: dict[str, PeerPort] = {}
         self._published: dict[str, DeviceCard] = {}
@@ -183,7 +188,12 @@ class Hub:
         """A device says something else of itself; the wake-up is ended by whoever began it."""
         self.feed(DeviceUpdated(self._permitted(card)))
 
+    def _skill_cards(self, skill: str) -> list[SkillCard]:
+        devices = [each for each in self.scheduler.devices.values() if skill in each.skills]
+        return [found for each in devices if (found := each.card.skill(skill)) is not None]
+
     def _permitted(self, card: DeviceCard) -> DeviceCard:
+        self.vault.cards_changed()
         self._published[card.name] = card
         return self.gate.device_scope(card.name).filtered(card)
 
@@ -239,9 +249,17 @@ class Hub:
         if refusal is not None:
             self.feed(AttemptRejected(device, body["attempt"], refusal))
             return
-        if "gang" in body["context"]:
-            self._say_where(body["context"]["gang"])
-        self._send(device, "assign", body)
+        context = body["context"]
+        node = self.scheduler.runs[context["constellation"]].constellation.nodes[context["task"]]
+        try:
+            clear = self.vault.opened(body, node.member_of or node.id)
+        except SealBroken as error:
+            outcome = Outcome(TaskState.FAILED, None, error.to_wire())
+            self.feed(AttemptFinished(device, body["attempt"], outcome))
+            return
+        if "gang" in context:
+            self._say_where(context["gang"])
+        self._send(device, "assign", clear)
 
     def _say_where(self, gang: dict[str, Any]) -> None:
         """Where the members of a gang meet, unless the card of that device says so itself."""

@@ -93,7 +93,7 @@ class Revising:
             hub.gate.check_edits(scope, run.owner, edits, run)
             check_size(edits)
             batch = Batch(
-                tuple(edits),
+                hub.vault.seal(run.id, edits, run),
                 base_version=seen,
                 author="planner",
                 note=f"after {asked.task}",

@@ -34,6 +34,7 @@ from .hub import Hub
 from .journal import Journal
 from .rates import Rates
 from .scheduler import Scheduler
+from .sealing import KEY_FILE
 from .settings import Settings as Limits
 from .views import MOST_BYTES
 
@@ -92,6 +93,7 @@ async def open_hub(
             new_id=new_constellation_id,
             tracer=tracer or found,
             audit=audit,
+            secrets_key=state / KEY_FILE,
             rates=Rates(options.requests_per_s, options.submits_per_s),
         )
         hub.access.on_paired = hub.auditor.paired

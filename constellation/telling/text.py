@@ -6,6 +6,7 @@ import re
 from datetime import datetime
 
 from constellation.llm.spending import money
+from constellation.redaction import hide_sealed
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
@@ -18,7 +19,7 @@ def clean(text: str) -> str:
     Output of tasks is data from other machines: it must not move the cursor, recolour a prompt or
     turn the direction of the text.
     """
-    return _CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", text)
+    return _CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", hide_sealed(text))
 
 
 def duration(seconds: float) -> str:

@@ -6,6 +6,8 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from constellation.redaction import redact
+
 from .text import clean, date, duration, plural, size
 
 # Fields that hold the text that was asked for; what stands beside them is about it.
@@ -15,8 +17,8 @@ _FIRST_DATE_S, _LAST_DATE_S = 1e9, 1e10
 
 
 def one_line(value: Any, limit: int = 100) -> str:
-    """The gist of an output in at most ``limit`` characters."""
-    text = clean(" ".join(_gist(value).split()))
+    """The gist of an output in at most ``limit`` characters, without what looks secret."""
+    text = clean(" ".join(redact(_gist(value)).split()))
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 

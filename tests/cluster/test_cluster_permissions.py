@@ -91,3 +91,19 @@ async def test_what_is_allowed_by_a_gateway_holds_at_once_for_a_device_there(
                     ]
                 },
             )
+
+
+async def test_a_secret_is_sealed_in_the_log_and_opens_for_the_device(cluster: Cluster) -> None:
+    async with cluster.device("desk", "g1") as desk, cluster.client("g1") as client:
+        secret = {"password": "tomatoes are fruit"}
+        task = {"id": "t", "skill": "unknown.yet", "arguments": secret}
+        added = [{"op": "add_task", "task": task}]
+        name = (await client.request("submit", {"edits": added, "paused": True}))["constellation"]
+        for verb in ("show", "logs"):
+            told = await client.request(verb, {"constellation": name})
+            assert "tomatoes" not in str(told)
+        change = {"op": "update_task", "id": "t", "changes": {"skill": "work", "arguments": secret}}
+        await client.request("edit", {"constellation": name, "edits": [change]})
+        await client.request("resume", {"constellation": name})
+        await ended(client, name)
+        assert desk.assigned[0]["arguments"] == secret

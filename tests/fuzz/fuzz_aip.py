@@ -1,6 +1,6 @@
 """Throw mutated frames at codecs and live sessions; only protocol errors may come of it.
 
-python tests/fuzz/fuzz_aip.py --inputs 1000000 --seed 7
+python tests/fuzz/fuzz_aip.py --inputs 1000000 --seed 7 --processes 2
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import json
 import random
 import sys
 import time
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal
@@ -219,10 +220,18 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--inputs", type=int, default=1_000_000)
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1 << 32))
+    parser.add_argument("--processes", type=int, default=1)
     arguments = parser.parse_args()
     sys.stdout.write(f"seed {arguments.seed}\n")
     begin = time.perf_counter()
-    taken = run(arguments.inputs, arguments.seed)
+    shares = [arguments.inputs // arguments.processes] * arguments.processes
+    shares[0] += arguments.inputs - sum(shares)
+    seeds = range(arguments.seed, arguments.seed + len(shares))
+    if len(shares) == 1:
+        taken = run(arguments.inputs, arguments.seed)
+    else:
+        with ProcessPoolExecutor(len(shares)) as pool:
+            taken = sum(pool.map(run, shares, seeds))
     seconds = time.perf_counter() - begin
     rate = arguments.inputs / seconds
     sys.stdout.write(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from constellation.errors import EditConflictError, UnknownConstellationError, UnknownTaskError
@@ -18,6 +19,7 @@ from constellation.orchestrator.events import (
     Resumed,
 )
 from constellation.orchestrator.run import Run
+from constellation.redaction import redact
 
 from .common import Result, Verb, unknown
 from .params import (
@@ -51,7 +53,7 @@ def _edit(hub: Hub, peer: PeerPort, params: EditParams) -> Result | Awaitable[Re
             "edits": params.edits,
             "base_version": params.base_version,
             "author": peer.name,
-            "note": params.note,
+            "note": redact(params.note),
         }
     )
     return _with_run(hub, params.constellation, lambda run: _apply(hub, peer, run, batch))
@@ -75,6 +77,7 @@ async def _when_read_back(hub: Hub, identifier: str, change: Callable[[Run], Res
 
 def _apply(hub: Hub, peer: PeerPort, run: Run, batch: Batch) -> Result:
     hub.gate.check_edits(hub.gate.scope(peer.identity), peer.identity.name, batch.edits, run)
+    batch = replace(batch, edits=hub.vault.seal(run.id, batch.edits, run))
     if run.ended_at is None:
         hub.feed(EditRequested(run.id, batch))
     else:
@@ -85,9 +88,9 @@ def _apply(hub: Hub, peer: PeerPort, run: Run, batch: Batch) -> Result:
 def _cancel(hub: Hub, peer: PeerPort, params: CancelParams) -> Result:
     run = _open_run(hub, params.constellation)
     if params.task is None:
-        hub.feed(CancelRequested(run.id, params.reason))
+        hub.feed(CancelRequested(run.id, redact(params.reason)))
         return {"version": run.constellation.version}
-    edit = CancelTask(params.task, params.reason, params.subtree)
+    edit = CancelTask(params.task, redact(params.reason), params.subtree)
     return _apply(hub, peer, run, Batch((edit,), author=peer.name))
 
 

@@ -15,6 +15,7 @@ from constellation.orchestrator.events import Submitted
 from constellation.orchestrator.views import check_size
 from constellation.planner.ports import Ahead, Plan
 from constellation.planner.runbook import load as load_runbook
+from constellation.redaction import redact
 
 from .common import Result, Verb
 from .params import (
@@ -86,8 +87,8 @@ async def _submit_traced(
     submitted = Submitted(
         constellation=params.id or hub.new_id(),
         batch=Batch((), author=peer.name),
-        name=params.name,
-        request=params.request or "",
+        name=redact(params.name),
+        request=redact(params.request or ""),
         owner=peer.identity.name,
         priority=params.priority,
         weight=params.weight,
