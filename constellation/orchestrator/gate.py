@@ -27,6 +27,10 @@ if TYPE_CHECKING:
     from .verbs.params import Params
 
 
+# How a live stream is named where permissions are given.
+LIVE = "live.{}"
+
+
 class Gate:
     """Asks what credentials permit.
 
@@ -82,6 +86,22 @@ class Gate:
         if self.scope(identity).constellations == "all":
             return True
         return not constellation or self._hub.owner_of(constellation) == identity.name
+
+    def may_watch(self, identity: Identity, stream: str) -> bool:
+        """True if a client may look at live streams of that name: to look is a skill as well."""
+        return self.scope(identity).permits(LIVE.format(stream))
+
+    def check_watch(self, identity: Identity, stream: str) -> None:
+        """Check that a client may look at a live stream.
+
+        Raises:
+            PermissionDenied: it may not.
+        """
+        if not self.may_watch(identity, stream):
+            raise PermissionDenied(
+                f"{identity.name} may not watch {stream}.",
+                remedy=_ask_for(identity.name, f"--skill {LIVE.format(stream)}"),
+            )
 
     # ── edits ───────────────────────────────────────────────────────────────────────────────────
 

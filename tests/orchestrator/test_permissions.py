@@ -348,3 +348,22 @@ async def test_unknown_credentials_are_named(world: World) -> None:
         for verb in ("allow", "rotate", "revoke"):
             with pytest.raises(UnknownDeviceError, match="no credential named 'nobody'"):
                 await root.request(verb, {"name": "nobody"})
+
+
+async def test_who_may_not_watch_a_camera_does_not_even_see_it(world: World) -> None:
+    async with (
+        world.device("arm") as arm,
+        world.client("ada", skills=["files.*", "live.front"]) as ada,
+        world.client("bob", skills=["files.*"]) as bob,
+    ):
+        writer = arm.streams.open_items("live", {"name": "front", "type": "image/png"})
+        with anyio.fail_after(10):
+            while not (await ada.request("live"))["live"]:
+                await anyio.lowlevel.checkpoint()
+        assert (await bob.request("live"))["live"] == []
+        with pytest.raises(PermissionDenied, match="may not watch front"):
+            await bob.request("watch", {"device": "arm", "name": "front"})
+        assert (await ada.request("watch", {"device": "arm", "name": "front"}))[
+            "type"
+        ] == "image/png"
+        writer.close()

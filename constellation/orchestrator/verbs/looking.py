@@ -122,10 +122,12 @@ def _unsubscribe(hub: Hub, peer: PeerPort, params: UnsubscribeParams) -> Result:
 
 
 def _live(hub: Hub, peer: PeerPort, params: NoParams) -> Result:
-    return {"live": hub.live.listing()}
+    shown = hub.live.listing()
+    return {"live": [each for each in shown if hub.gate.may_watch(peer.identity, each["name"])]}
 
 
 def _watch(hub: Hub, peer: PeerPort, params: WatchParams) -> Result:
+    hub.gate.check_watch(peer.identity, params.name)
     return hub.live.watch(peer, params.device, params.name)
 
 
