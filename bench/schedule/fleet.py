@@ -33,7 +33,7 @@ def fleet(seed: int, kinds: Iterable[str]) -> list[Machine]:
     return machines
 
 
-CONDITIONS = ("calm", "stragglers", "outages", "a sick device")
+CONDITIONS = ("calm", "stragglers", "outages", "a sick device", "elastic")
 
 
 def accidents(condition: str, seed: int, machines: Sequence[Machine], span_s: float) -> Accidents:
@@ -59,4 +59,25 @@ def accidents(condition: str, seed: int, machines: Sequence[Machine], span_s: fl
             begins = random.uniform(0.0, 0.3 * span_s)
             name = random.choice(machines).name
             return Accidents(sick=(Spell(name, begins, begins + span_s),))
+        case "elastic":
+            return _coming_and_going(random, machines, span_s)
     return Accidents()
+
+
+def _coming_and_going(random: Random, machines: Sequence[Machine], span_s: float) -> Accidents:
+    """Two machines stay; of the others, some come late, some go in order and some without a word.
+
+    Whoever goes comes back, or a rule that names devices beforehand would never end.
+    """
+    absences, outages = [], []
+    for machine in random.sample(list(machines), len(machines) - 2):
+        begins = random.uniform(0.1, 1.0) * span_s
+        ends = begins + random.uniform(0.2, 1.0) * span_s
+        match random.choice(("comes late", "takes leave", "is gone")):
+            case "comes late":
+                absences.append(Spell(machine.name, 0.0, begins))
+            case "takes leave":
+                absences.append(Spell(machine.name, begins, ends))
+            case _:
+                outages.append(Spell(machine.name, begins, ends))
+    return Accidents(outages=tuple(outages), absences=tuple(absences))

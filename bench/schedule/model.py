@@ -83,11 +83,14 @@ class Accidents:
     Attributes:
         straggling: share of the attempts that take `STRAGGLES` times as long.
         outages: machines are dead, and forget what they had.
+        absences: machines are away, and said so before: they finish what they had, and take leave.
+            One that is away from the beginning has not come yet.
         sick: machines fail whatever they are given, at once.
     """
 
     straggling: float = 0.0
     outages: tuple[Spell, ...] = ()
+    absences: tuple[Spell, ...] = ()
     sick: tuple[Spell, ...] = ()
 
 

@@ -22,7 +22,9 @@ from constellation.orchestrator.events import (
     AttemptFinished,
     CancelAttempt,
     DeviceDetached,
+    DeviceDraining,
     DeviceJoined,
+    DeviceLost,
     Event,
     Fact,
     Instruction,
@@ -74,6 +76,7 @@ class _Device:
     def __init__(self, machine: Machine) -> None:
         self.machine = machine
         self.alive = True
+        self.leaving = False
         self.running: set[str] = set()
 
 
@@ -110,11 +113,20 @@ class Simulation:
         self._open = len(workload)
         self._kinds = sorted({job.kind for graph in workload for job in graph.jobs.values()})
         self._tally = {"started": 0, "raced": 0, "requeued": 0}
+        late = {each.machine for each in accidents.absences if each.begins_s <= 0}
         for device in self._devices.values():
-            self._feed(self._joined(device))
+            if device.machine.name in late:
+                device.alive = False
+            else:
+                self._feed(self._joined(device))
         for spell in accidents.outages:
             device = self._devices[spell.machine]
             self._at(spell.begins_s, partial(self._dies, device))
+            self._at(spell.ends_s, partial(self._starts, device))
+        for spell in accidents.absences:
+            device = self._devices[spell.machine]
+            if spell.begins_s > 0:
+                self._at(spell.begins_s, partial(self._takes_leave, device))
             self._at(spell.ends_s, partial(self._starts, device))
         for number, graph in enumerate(workload):
             self._feed(Submitted(f"g{number}", _batch(graph, define)))
@@ -172,7 +184,10 @@ class Simulation:
         card = DeviceCard(
             name=machine.name, platform=machine.type, capacity=machine.capacity, skills=skills
         )
-        return DeviceJoined(card, rtt_s=2 * machine.delay_s)
+        # One that is back before it had gone still has what it was given.
+        known = self._scheduler.devices.get(machine.name)
+        running = tuple(known.running) if known is not None and device.leaving else ()
+        return DeviceJoined(card, running, rtt_s=2 * machine.delay_s)
 
     # ── devices ─────────────────────────────────────────────────────────────────────────────────
 
@@ -203,17 +218,35 @@ class Simulation:
         self._end(device, attempt, _CANCELED, 0.0)
 
     def _report(self, event: AttemptFinished) -> None:
-        delay_s = self._devices[event.device].machine.delay_s
-        self._at(self._now + delay_s, lambda: self._feed(event))
+        device = self._devices[event.device]
+
+        def arrive() -> None:
+            self._feed(event)
+            self._goes_once_idle(device)
+
+        self._at(self._now + device.machine.delay_s, arrive)
 
     def _dies(self, device: _Device) -> None:
         device.alive = False
         device.running.clear()
         self._feed(DeviceDetached(device.machine.name))
 
+    def _takes_leave(self, device: _Device) -> None:
+        device.leaving = True
+        self._feed(DeviceDraining(device.machine.name))
+        self._goes_once_idle(device)
+
+    def _goes_once_idle(self, device: _Device) -> None:
+        name = device.machine.name
+        if device.leaving and not self._scheduler.devices[name].running:
+            device.alive = device.leaving = False
+            self._feed(DeviceLost(name, "it took its leave"))
+
     def _starts(self, device: _Device) -> None:
         device.alive = True
-        self._feed(self._joined(device))
+        joined = self._joined(device)
+        device.leaving = False
+        self._feed(joined)
 
 
 def play(

@@ -99,6 +99,28 @@ def test_a_sick_machine_fails_what_it_gets() -> None:
     assert played.makespan_s > 3.2
 
 
+def test_a_machine_that_comes_late_gets_work_at_once() -> None:
+    trouble = Accidents(absences=(Spell("late", 0.0, 0.5),))
+    played = play((beside(2),), [machine("m", 1.0), machine("late", 1.0)], trouble, Fifo())
+    assert played.makespan_s == pytest.approx(1.5)
+    assert played.requeued == 0
+
+
+def test_a_machine_that_takes_leave_finishes_what_it_has_and_takes_nothing_more() -> None:
+    machines = [machine("goes", 1.0), machine("stays", 1.0)]
+    trouble = Accidents(absences=(Spell("goes", 0.5, 9.0),))
+    played = play((beside(4),), machines, trouble, Fifo())
+    assert played.makespan_s == pytest.approx(3.0)
+    assert (played.attempts, played.requeued) == (4, 0)
+
+
+def test_one_that_is_back_before_it_had_gone_has_lost_nothing() -> None:
+    trouble = Accidents(absences=(Spell("m", 1.0, 2.0),))
+    played = play((chain(3.0, 1.0),), [machine("m", 1.0, delay_s=0.1)], trouble, Fifo())
+    assert played.makespan_s == pytest.approx(4.4)
+    assert (played.attempts, played.requeued) == (2, 0)
+
+
 def test_there_is_every_kind_of_trouble() -> None:
     machines = fleet(0, {"k"})
     found = [accidents(condition, 2, machines, 10.0) for condition in CONDITIONS]
@@ -106,6 +128,8 @@ def test_there_is_every_kind_of_trouble() -> None:
     assert found[1].straggling > 0
     assert found[2].outages
     assert found[3].sick
+    assert found[4].absences
+    assert len(found[4].absences) + len(found[4].outages) == len(machines) - 2
 
 
 def test_the_interval_of_a_median_is_that_of_order_statistics() -> None:
