@@ -8,14 +8,12 @@ from pathlib import Path
 
 from bench.harness import Options, Report
 from constellation.errors import ConfigError
-from constellation.orchestrator.placement import EarliestFinish
 
-from .bounds import lower_bound_s
-from .fleet import CONDITIONS, accidents, fleet
-from .model import Accidents, Workload
+from .fleet import CONDITIONS
+from .instance import instance
+from .model import Workload
 from .recording import read_journal
 from .rules import DEFAULT, RULES
-from .simulator import play
 from .statistics import Median, median_of
 from .workloads import WORKLOADS
 
@@ -67,26 +65,13 @@ def _chosen(prefix: str) -> list[str]:
 def play_cases(name: str, seed: int, workload: Workload) -> list[Case]:
     """One workload and its devices under every condition, by every rule."""
     before = WORKLOADS[name](LEARNING + seed) if name in WORKLOADS else workload
-    kinds = {job.kind for graph in (*workload, *before) for job in graph.jobs.values()}
-    machines = fleet(seed, kinds)
-    bound_s = lower_bound_s(workload, machines)
-    learned = play(before, machines, Accidents(), EarliestFinish()).learned
+    found = instance(seed, workload, before)
     cases = []
     for condition in CONDITIONS:
-        trouble = accidents(condition, seed, machines, bound_s)
-        found = {}
-        for rule_name, rule in RULES.items():
-            found[rule_name] = play(
-                workload,
-                machines,
-                trouble,
-                rule.placement(),
-                settings=rule.settings,
-                define=rule.define(machines),
-                learned=learned if rule.warm else None,
-                seed=seed,
-            ).makespan_s
-        cases.append(Case(name, condition, seed, bound_s, found))
+        makespans_s = {
+            rule_name: found.makespan_s(rule, condition) for rule_name, rule in RULES.items()
+        }
+        cases.append(Case(name, condition, seed, found.bound_s, makespans_s))
     return cases
 
 

@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any, Protocol
 
 from constellation.graph.task import Requirement, Task
 from constellation.orchestrator.placement import EarliestFinish, Fifo, Placement, RoundRobin
 from constellation.orchestrator.settings import Settings
 
-from .model import Job, Machine
+from .learned import learned_rule
+from .model import Job, Machine, Workload
 from .simulator import SETTINGS, Define, any_device
 
 Assign = Callable[[Sequence[Machine]], Define]
+
+
+class Planned(Placement, Protocol):
+    """A policy that makes the tasks as well."""
+
+    def define(self, job: Job) -> Task: ...
+
+
+Ahead = Callable[[Workload, Mapping[str, Any]], Planned]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,16 +36,25 @@ class Rule:
         settings: of the scheduler.
         warm: whether the scheduler has learned durations before.
         assign: for a rule that names a device for each job beforehand.
+        ahead: for one that looks at the whole workload, and at what was learned, beforehand; it
+            makes the policy then.
     """
 
     placement: Callable[[], Placement]
     settings: Settings = SETTINGS
     warm: bool = True
     assign: Assign | None = None
+    ahead: Ahead | None = None
 
-    def define(self, machines: Sequence[Machine]) -> Define:
-        """What makes a job a task."""
-        return any_device if self.assign is None else self.assign(machines)
+    def prepare(
+        self, workload: Workload, machines: Sequence[Machine], learned: Mapping[str, Any]
+    ) -> tuple[Placement, Define]:
+        """The policy, and what makes a job a task."""
+        if self.ahead is not None:
+            planned = self.ahead(workload, learned)
+            return planned, planned.define
+        define = any_device if self.assign is None else self.assign(machines)
+        return self.placement(), define
 
 
 def first_of_type(machines: Sequence[Machine]) -> Define:
@@ -61,6 +81,7 @@ RULES: dict[str, Rule] = {
     "round robin": Rule(RoundRobin),
     "capability match, as UFO³": Rule(Fifo, assign=first_of_type),
     DEFAULT: Rule(EarliestFinish),
+    "learned, graph network": Rule(EarliestFinish, ahead=learned_rule),
     "rank, never waiting": Rule(partial(EarliestFinish, patient=False)),
     "rank, nothing learned before": Rule(EarliestFinish, warm=False),
     "rank, no racing": Rule(EarliestFinish, replace(SETTINGS, racing=False)),
