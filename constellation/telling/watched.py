@@ -64,6 +64,7 @@ class Watched:
         remarks: for a task, its latest progress message or the reason why it waits.
         inverses: for the versions of the latest edits, what undoes them; None if nothing does.
         tokens, cost: what language models took.
+        max_cost: what they may cost; None if nothing bounds it.
         is_whole: False once a fact was left out for its size: the graph may then lack what the hub
             shows, which `replace` takes over.
     """
@@ -79,6 +80,7 @@ class Watched:
         self.inverses: dict[int, Batch | None] = {}
         self.tokens = 0
         self.cost = 0.0
+        self.max_cost: float | None = None
         self.is_whole = True
         self._ended_as: TaskState | None = None
 
@@ -106,7 +108,7 @@ class Watched:
         match kind:
             case "created":
                 self.name, self.request = body.get("name", ""), body.get("request", "")
-                self.created_at = time
+                self.created_at, self.max_cost = time, body.get("max_cost")
                 self.constellation.replay(kind, body, time)
             case "planned":
                 self.name = body["name"]

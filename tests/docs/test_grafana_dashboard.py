@@ -26,6 +26,7 @@ class Hub(Collector):
         some = {"facts": "created", "tasks": "failed", "requeued": "lost", "sessions": "client"}
         for name, label in some.items():
             counted[name] = {label: 1}
+        counted["model_tokens"] = counted["model_cost"] = {"planner": 1}
         device = {"running": 1, "unsecured_bytes": 0, "rtt_s": 0.01}
         return list(metrics({**counted, "devices": {"desk": device}}))
 

@@ -93,6 +93,18 @@ async def test_a_long_name_gives_way_to_how_it_stands(
 
 
 @SIZES
+async def test_what_models_cost_stands_beside_what_they_may(
+    tmp_path: Path, size: tuple[int, int]
+) -> None:
+    async with bench(tmp_path, size) as it, device_of(it.hub) as desk:
+        await it.submit(*CHAIN, name="Chain", max_cost=0.5)
+        await it.sees("Chain")
+        await it.press("enter")
+        desk.complete("a", usage={"tokens": 1200, "cost": 0.05})
+        await it.sees("1/2", "1,200 tokens, 0.05 of 0.50" if size == WIDE else "  0.05 of 0.50")
+
+
+@SIZES
 async def test_a_constellation_is_drawn_and_followed(tmp_path: Path, size: tuple[int, int]) -> None:
     async with bench(tmp_path, size) as it, device_of(it.hub) as desk:
         await it.submit(*CHAIN, name="Chain")

@@ -60,8 +60,8 @@ class Device:
                 self.answers.append(message.body)
         self.link.acknowledge(messages[-1].seq)
 
-    def complete(self, task: str, output: Any = None) -> None:
-        body = {"attempt": self.assigned[task], "state": "completed", "output": output}
+    def complete(self, task: str, output: Any = None, **more: Any) -> None:
+        body = {"attempt": self.assigned[task], "state": "completed", "output": output, **more}
         self.link.send("result", body)
 
     def say(self, task: str, text: str) -> None:

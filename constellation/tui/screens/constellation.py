@@ -19,9 +19,9 @@ from constellation.graph.node import Node
 from constellation.graph.plain import batch_to_plain, edit_to_plain
 from constellation.graph.results import in_plan_order
 from constellation.graph.task import TERMINAL
-from constellation.telling.text import clean, clock, duration
+from constellation.telling.text import clean, clock, duration, models
 from constellation.telling.values import one_line
-from constellation.telling.watched import Line
+from constellation.telling.watched import Line, Watched
 from constellation.tui.look import COLOURS, GREY, label, meter, named, place, symbol, took
 from constellation.tui.model.fabric import Question
 from constellation.tui.model.run import Run
@@ -132,7 +132,14 @@ class ConstellationScreen(View):
             "  ",
             meter(share, 8, COLOURS[run.summary.shown_state]),
             (f" {summary.finished}/{summary.total}  {duration(end - summary.created_at)}", GREY),
+            (self._spent(run.watched), GREY),
         )
+
+    def _spent(self, watched: Watched) -> str:
+        took = models(watched.tokens, watched.cost, watched.max_cost)
+        if took and not self.has_class("-wide"):
+            took = took.split(", ")[-1]
+        return took and f"  {took}"
 
     def paint(self) -> None:
         super().paint()
