@@ -33,7 +33,7 @@ def said(home: Path, **environment: str) -> list[str]:
         env={**os.environ, "XDG_CONFIG_HOME": str(home), **environment},
         capture_output=True,
         encoding="utf-8",
-        timeout=30,
+        timeout=100,
         check=True,
     )
     return done.stderr.splitlines()

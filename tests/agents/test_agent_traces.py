@@ -74,7 +74,7 @@ class Hub:
         """The result of an attempt."""
         body = {"attempt": attempt, "skill": skill, "arguments": {}, **more}
         agent.received([Message("assign", 1, body)])
-        with anyio.fail_after(10):
+        with anyio.fail_after(100):
             while attempt not in self.results:
                 self._came = anyio.Event()
                 await self._came.wait()

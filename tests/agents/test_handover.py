@@ -46,7 +46,7 @@ class Wire:
 
     async def got(self, count: int) -> list[str]:
         """Wait for so many messages; return the attempts of the results among them."""
-        with anyio.fail_after(10):
+        with anyio.fail_after(100):
             while len(self.sent) < count:
                 self.moved.clear()
                 await self.moved.wait()
@@ -115,7 +115,7 @@ async def test_it_is_written_though_nobody_asks(tmp_path: Path, wire: Wire) -> N
         handover = Handover(store)
         handover.opened(wire, resumed=False)
         handover.result(done("c/a/1"), repeatable=True)
-        with anyio.fail_after(10):
+        with anyio.fail_after(100):
             await written.wait()
         assert stored(store) == ["c/a/1"]
         handover.close()
@@ -129,7 +129,7 @@ async def test_a_secured_result_is_forgotten(store: Store, wire: Wire) -> None:
     await wire.got(2)
     assert set(handover.held) == {"c/t/0", "c/t/1"}
     wire.secure()
-    with anyio.fail_after(10):
+    with anyio.fail_after(100):
         await handover.handed_in()
     assert handover.held == {}
     handover.close()
@@ -238,7 +238,7 @@ async def test_handing_in_survives_a_lost_session(store: Store) -> None:
     handover.opened(again, resumed=False)
     await again.got(1)
     again.secure()
-    with anyio.fail_after(10):
+    with anyio.fail_after(100):
         await waiting
     handover.close()
 

@@ -68,7 +68,7 @@ async def given_work(hub: Hub, folder: Path, *command: str, env: Mapping[str, st
         filled = {"HUB": server.url, "CODE": pairing.offer(time.time()).code}
         words = [filled.get(word, word) for word in command]
         async with await anyio.open_process([sys.executable, *words], env=env) as process:
-            with anyio.fail_after(30):
+            with anyio.fail_after(100):
                 await hub.done.wait()
                 process.terminate()
                 assert await process.wait() == 0

@@ -12,7 +12,7 @@ from constellation.aip.auth import CredentialStore, PairingDesk, StoreAuthentica
 from constellation.aip.messages import Hello, Message
 from constellation.aip.server import Peer, Server, serve
 
-TIMEOUT_S = 30.0
+TIMEOUT_S = 100
 
 
 class Changes:

@@ -17,7 +17,7 @@ from constellation.aip.limits import Limits
 from constellation.aip.messages import Message
 from constellation.aip.server import Server
 
-TIMEOUT_S = 5.0
+TIMEOUT_S = 100
 HELLO = {"version": [1], "role": "device", "name": "desk"}
 
 

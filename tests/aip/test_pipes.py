@@ -71,7 +71,7 @@ async def write_for_ever(writer: ByteWriter) -> None:
 
 
 async def read(stream: IncomingStream) -> bytes:
-    with anyio.fail_after(20):
+    with anyio.fail_after(100):
         return b"".join([chunk async for chunk in stream])
 
 
@@ -132,7 +132,7 @@ async def test_a_slow_reader_holds_the_sender_back(hub) -> None:
 
 async def test_a_stream_that_nobody_takes_is_refused(hub) -> None:
     async with joined(hub, takes=False) as ends:
-        with pytest.raises(PermissionDenied, match="file"), anyio.fail_after(20):
+        with pytest.raises(PermissionDenied, match="file"), anyio.fail_after(100):
             await ends.link.streams.send_bytes("file", iter([b"x" * 100_000] * 100))
 
 
@@ -168,7 +168,7 @@ async def test_a_sink_that_cannot_take_more_refuses_the_stream_only(hub) -> None
     async with joined(hub) as ends:
         writer = ends.link.streams.open_bytes("file")
         (await ends.next_stream()).pour_into(Sink(LimitExceeded("The disk is full.")))
-        with pytest.raises(LimitExceeded, match="disk"), anyio.fail_after(20):
+        with pytest.raises(LimitExceeded, match="disk"), anyio.fail_after(100):
             await write_for_ever(writer)
         ends.link.send("progress", {"attempt": "c/t/1"})
         await ends.link.drained()
@@ -301,6 +301,6 @@ async def test_items_pass_beside_bulk_and_messages(hub) -> None:
 
 
 async def until_soon(condition: Callable[[], Any]) -> None:
-    with anyio.fail_after(10):
+    with anyio.fail_after(100):
         while not condition():
             await anyio.lowlevel.checkpoint()

@@ -54,7 +54,7 @@ async def joined(hub, store: Any = None, **more: Any) -> AsyncIterator[tuple[Lin
         ) as link,
     ):
         await link.ready()
-        with anyio.fail_after(30):
+        with anyio.fail_after(100):
             yield link, proxy
 
 
@@ -222,6 +222,6 @@ async def lose(transfer: Callable[[], Any]) -> None:
 
 
 async def until_soon(condition: Callable[[], Any]) -> None:
-    with anyio.fail_after(10):
+    with anyio.fail_after(100):
         while not condition():
             await anyio.lowlevel.checkpoint()

@@ -65,7 +65,7 @@ async def come_back(mine: AgentSettings) -> None:
         credential=mine.find_credential(),
         ssl=introduction.ssl,
     ) as link:
-        with anyio.fail_after(10):
+        with anyio.fail_after(100):
             await link.ready()
 
 

@@ -77,7 +77,7 @@ async def reaching(base: str, token: str, *, streaming: bool = True) -> AsyncIte
     """A client with a credential."""
     headers = {"Authorization": f"Bearer {token}", "A2A-Version": "1.0"}
     async with (
-        httpx.AsyncClient(headers=headers, timeout=60) as http,
+        httpx.AsyncClient(headers=headers, timeout=100) as http,
         await create_client(base, ClientConfig(streaming=streaming, httpx_client=http)) as client,
     ):
         yield client

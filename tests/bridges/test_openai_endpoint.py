@@ -61,7 +61,7 @@ def address(hub: LocalHub) -> Iterator[str]:
 @pytest.fixture
 def chat(hub: LocalHub, address: str) -> Iterator[openai.OpenAI]:
     key = hub.token.get_secret_value()
-    with openai.OpenAI(base_url=address, api_key=key, max_retries=0, timeout=30) as client:
+    with openai.OpenAI(base_url=address, api_key=key, max_retries=0, timeout=100) as client:
         yield client
 
 

@@ -17,7 +17,7 @@ from typer.testing import CliRunner, Result
 from constellation.cli.app import app
 
 CLI = [sys.executable, "-m", "constellation.cli"]
-TIMEOUT_S = 60
+TIMEOUT_S = 100
 # Commands ask before they run, so this waits for an approval.
 ECHO = "run `echo hello from the device`"
 

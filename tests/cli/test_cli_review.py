@@ -124,7 +124,7 @@ def test_review_at_a_terminal(fabric: Terminal, tmp_path: Path) -> None:
             os.write(near, next(answers))
     assert process.stdout is not None
     out = process.stdout.read()
-    assert process.wait(timeout=30) == 0, seen.decode()
+    assert process.wait(timeout=100) == 0, seen.decode()
     process.stdout.close()
     os.close(near)
     assert b"first" in seen

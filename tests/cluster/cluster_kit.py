@@ -89,7 +89,7 @@ class Device:
             self.held.pop(self._sent.pop(seq), None)
 
     async def until(self, condition: Callable[[], Any]) -> None:
-        with anyio.fail_after(20):
+        with anyio.fail_after(100):
             while not condition():
                 await self._changed.wait()
 
@@ -213,7 +213,7 @@ class Cluster:
 
 async def eventually(condition: Callable[[], Any]) -> None:
     """Wait for something that the cluster brings about by itself."""
-    with anyio.fail_after(20):
+    with anyio.fail_after(100):
         while not condition():  # noqa: ASYNC110
             await anyio.sleep(0.01)
 
@@ -259,7 +259,7 @@ async def ended(client: Link, constellation: str) -> list[dict[str, Any]]:
     """Wait for the end of a constellation; return all facts about it, as they were told."""
     subscribed = await client.request("subscribe", {"constellation": constellation, "after": 0})
     facts = []
-    with anyio.fail_after(30):
+    with anyio.fail_after(100):
         async for event in client.events(subscribed["subscription"]):
             if "seq" in event:
                 facts.append(dict(event))

@@ -16,7 +16,7 @@ import pytest
 
 PROJECT = Path(__file__).parents[2]
 README = (PROJECT / "README.md").read_text(encoding="utf-8")
-TIMEOUT_S = 60
+TIMEOUT_S = 100
 SERVES = ("constellation hub", "constellation agent")
 EXAMPLE_CODE = "K7QX-93FM"
 

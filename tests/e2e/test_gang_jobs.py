@@ -13,7 +13,7 @@ from constellation.graph.edits import AddTask
 from constellation.graph.plain import edit_to_plain
 from constellation.graph.task import RetryPolicy, Task
 
-pytestmark = [pytest.mark.anyio, pytest.mark.full, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.anyio, pytest.mark.full, pytest.mark.timeout(300)]
 
 SKILLS = Path(__file__).parents[2] / "bench" / "gang_skills.py"
 
@@ -26,7 +26,7 @@ def job(size: int, hold: Path) -> dict[str, Any]:
 
 async def members(processes: Processes, constellation: str, attempt: int) -> dict[int, str]:
     """The device of each rank, once all have begun so many attempts."""
-    with anyio.fail_after(60):
+    with anyio.fail_after(100):
         while True:
             async with processes.client() as client:
                 shown = await client.ask("show", constellation=constellation)

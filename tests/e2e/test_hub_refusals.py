@@ -79,7 +79,7 @@ async def submit_until_ended(state: Path, process: subprocess.Popen[str]) -> lis
 def test_a_disk_that_fills_up_stops_the_hub_and_takes_nothing(tmp_path: Path) -> None:
     with hub(tmp_path, limit_kib=1_024) as process:
         confirmed = anyio.run(submit_until_ended, tmp_path, process)
-        stdout, stderr = process.communicate(timeout=20)
+        stdout, stderr = process.communicate(timeout=100)
     assert (process.returncode, stderr) == (1, "")
     error = json.loads(stdout)["error"]
     assert "cannot be written" in error["message"]
@@ -99,7 +99,7 @@ def test_a_state_that_may_only_be_read_is_named_and_left_alone(tmp_path: Path) -
         [*AS_OTHERS, *HUB, str(tmp_path)],
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=100,
         check=False,
     )
     tmp_path.chmod(0o755)

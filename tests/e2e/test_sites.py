@@ -36,7 +36,7 @@ async def test_work_goes_on_when_the_hub_of_the_site_was_killed(
                     work = (await region.ask("submit", edits=edits))["constellation"]
                     events = await region.watch(work, after=0)
                     started = 0
-                    with anyio.fail_after(60):
+                    with anyio.fail_after(100):
                         async for event in events:
                             started += event["kind"] == "started"
                             if started == 2:

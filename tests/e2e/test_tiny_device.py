@@ -30,7 +30,7 @@ async def tiny(processes: Any, folder: Path) -> AsyncIterator[None]:
             env={**os.environ, "PYTHONPATH": ""},
             stderr=subprocess.STDOUT,
         ) as process:
-            with anyio.fail_after(20):
+            with anyio.fail_after(100):
                 async for event in events:
                     if event["kind"] == "device":
                         break

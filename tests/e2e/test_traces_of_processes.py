@@ -92,7 +92,7 @@ async def test_one_trace_goes_from_a_program_to_what_a_skill_starts(
         await processes.start_agent("desk", "--root", str(processes.settings.state_dir))
         async with processes.client() as client:
             work = (await client.ask("submit", edits=edits))["constellation"]
-            with anyio.fail_after(30):
+            with anyio.fail_after(100):
                 async for event in await client.follow(work):
                     if event["kind"] == "asked":
                         await client.ask(

@@ -41,7 +41,7 @@ def admin(hub: Hub, folder: Path) -> Any:
 
 
 async def ready(link: Link) -> Link:
-    with anyio.fail_after(10):
+    with anyio.fail_after(100):
         await link.ready()
     return link
 

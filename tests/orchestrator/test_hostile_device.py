@@ -58,7 +58,7 @@ class Liar:
 
     async def until(self, type: str) -> Mapping[str, Any]:
         """Read up to a message of a type."""
-        with anyio.fail_after(10):
+        with anyio.fail_after(100):
             while True:
                 _, messages = MSGPACK.decode(await self._socket.recv(), Limits())
                 self.heard += messages
@@ -68,7 +68,7 @@ class Liar:
 
     async def heard_out(self) -> None:
         """Wait until the hub has taken in all that was said."""
-        with anyio.fail_after(10):
+        with anyio.fail_after(100):
             while True:
                 ack, messages = MSGPACK.decode(await self._socket.recv(), Limits())
                 self.heard += messages
@@ -367,7 +367,7 @@ async def test_an_observer_is_told_of_what_it_cannot_take(
         answer = await link.request("subscribe", {"constellation": name})
         output = {"text": "x" * 2_000, "deep": {"a": {"b": {}}}}
         await liar.say("result", attempt=liar.attempt, state="completed", output=output)
-        with anyio.fail_after(10):
+        with anyio.fail_after(100):
             event = await anext(link.events(answer["subscription"]))
         assert event["kind"] == "omitted"
         assert event["body"]["kind"] == "finished"
@@ -385,5 +385,5 @@ async def test_an_observer_that_takes_next_to_nothing_loses_its_session_only(
     ):
         link.send("request", {"id": "1", "verb": "subscribe", "params": {"after": 0}})
         await liar.say("result", attempt=liar.attempt, state="completed")
-        with anyio.fail_after(10):
+        with anyio.fail_after(100):
             await lost.wait()

@@ -50,7 +50,7 @@ async def refusal(mine: Settings) -> ConstellationError:
 async def kept(state: Path) -> bool:
     """True if a hub starts there and still has what it had."""
     mine = settings(state)
-    with anyio.fail_after(10):
+    with anyio.fail_after(100):
         async with open_hub(mine), open_client(mine) as client:
             listed = (await client.ask("list"))["constellations"]
     return [row["id"] for row in listed] == ["c-kept"]

@@ -96,7 +96,7 @@ class Desk:
         self.link.flush()
 
     async def has(self, attempt: str) -> None:
-        with anyio.fail_after(10):
+        with anyio.fail_after(100):
             while attempt not in self.assigned:
                 await self._came.wait()
 
@@ -183,7 +183,7 @@ def header(span: ReadableSpan) -> str:
 
 
 async def ended(client: HubClient, constellation: str) -> None:
-    with anyio.fail_after(10):
+    with anyio.fail_after(100):
         async for _ in await client.follow(constellation):
             pass
 

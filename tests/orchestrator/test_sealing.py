@@ -179,7 +179,7 @@ class Device:
             credential=token,
             on_messages=self.take,
         ) as self.link:
-            with anyio.fail_after(10):
+            with anyio.fail_after(100):
                 await self.link.ready()
                 while not hub.cards():
                     await anyio.lowlevel.checkpoint()
@@ -194,7 +194,7 @@ async def running(folder: Path) -> AsyncIterator[tuple[Hub, Link]]:
         assert local is not None
         token = local.token.get_secret_value()
         async with connect(hub.url, role="client", name="me", credential=token) as link:
-            with anyio.fail_after(10):
+            with anyio.fail_after(100):
                 await link.ready()
             yield hub, link
 
@@ -214,7 +214,7 @@ def login(task: str = "a", **more: Any) -> dict[str, Any]:
 async def until_ended(link: Link, constellation: str) -> list[Any]:
     answer = await link.request("subscribe", {"constellation": constellation, "after": 0})
     seen = []
-    with anyio.fail_after(10):
+    with anyio.fail_after(100):
         async for event in link.events(answer["subscription"]):
             seen.append(event)
             if event["kind"] == "ended":
@@ -323,7 +323,7 @@ async def test_elements_of_a_map_get_the_secret_of_their_map(tmp_path: Path) -> 
         mapped["task"]["arguments"]["host"] = "${item}"
         desk.holds = True
         await link.request("submit", {"edits": [*hosts, mapped], "id": "c-1"})
-        with anyio.fail_after(10):
+        with anyio.fail_after(100):
             while not desk.given:
                 await desk.changed.wait()
         desk.holds = False

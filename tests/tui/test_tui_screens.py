@@ -308,6 +308,6 @@ async def test_it_waits_for_a_hub_and_survives_its_restart(tmp_path: Path) -> No
             await it.sees("● 127.0.0.1")
             await it.hub.ask("cancel", constellation=name)
             await it.sees("–  Before")
-            with anyio.fail_after(10):
+            with anyio.fail_after(100):
                 await it.submit({"id": "b"}, name="After")
             await it.sees("○  After")

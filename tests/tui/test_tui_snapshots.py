@@ -109,7 +109,7 @@ def device(row: Sequence[Any]) -> dict[str, Any]:
 async def test_a_screen_looks_as_it_did(tmp_path: Path, name: str, size: tuple[int, int]) -> None:
     app = ConstellationApp(settings_of(tmp_path), clock=lambda: NOW)
     async with app.run_test(size=size) as pilot:
-        with anyio.fail_after(20):
+        with anyio.fail_after(100):
             while app.connection.trouble is None:
                 await pilot.pause()
         fill(app)
@@ -120,7 +120,7 @@ async def test_a_screen_looks_as_it_did(tmp_path: Path, name: str, size: tuple[i
             app.simulate_key(key)
             await pilot.pause()
         seen, before = "", None
-        with anyio.fail_after(20):
+        with anyio.fail_after(100):
             while seen != before:
                 before = seen
                 for _ in range(5):

@@ -20,7 +20,7 @@ pytestmark = [
     pytest.mark.skipif(shutil.which("tmux") is None, reason="needs tmux"),
 ]
 
-TIMEOUT_S = 30
+TIMEOUT_S = 100
 CLI = [sys.executable, "-m", "constellation.cli"]
 
 
@@ -45,7 +45,7 @@ class Tmux:
             capture_output=True,
             text=True,
             check=True,
-            timeout=20,
+            timeout=100,
         )
         return done.stdout
 
@@ -79,7 +79,7 @@ def process(terminal: Tmux, *arguments: str) -> Iterator[subprocess.Popen[str]]:
         yield running
     finally:
         running.terminate()
-        running.communicate(timeout=30)
+        running.communicate(timeout=100)
 
 
 def first_line(running: subprocess.Popen[str]) -> str:
@@ -101,7 +101,7 @@ def test_a_person_asks_approves_and_sees_the_result(tmp_path: Path) -> None:
             capture_output=True,
             text=True,
             check=True,
-            timeout=30,
+            timeout=100,
         )
         code = json.loads(offer.stdout)["code"]
         joining = ["--hub", url, "--name", "desk", "--pair", code, "--root", str(folder)]

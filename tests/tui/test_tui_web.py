@@ -82,7 +82,7 @@ def test_the_page_gets_the_interface(served: str) -> None:
     with interface(served, Cookie=cookie(served), Origin=origin(served)) as connection:
         seen = b""
         while b"No hub" not in seen:
-            part = connection.recv(timeout=20)
+            part = connection.recv(timeout=100)
             seen += part.encode() if isinstance(part, str) else part
 
 
@@ -107,6 +107,6 @@ def test_a_port_in_use_is_named(tmp_path: Path) -> None:
         taken.listen()
         port = taken.getsockname()[1]
         with tui(tmp_path, port) as process:
-            _, said = process.communicate(timeout=30)
+            _, said = process.communicate(timeout=100)
     assert process.returncode == 2
     assert f"Port {port} cannot be used" in said

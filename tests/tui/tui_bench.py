@@ -121,7 +121,7 @@ class Bench:
         await self.pilot.pause()
 
     async def until(self, condition: Callable[[], Any]) -> None:
-        with anyio.fail_after(20):
+        with anyio.fail_after(100):
             while not condition():
                 await self.pilot.pause()
 

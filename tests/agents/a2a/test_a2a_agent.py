@@ -108,7 +108,7 @@ class World:
         self._moved = anyio.Event()
 
     async def until(self, holds: Callable[[int], bool]) -> None:
-        with anyio.fail_after(20):
+        with anyio.fail_after(100):
             while not holds(len(self.registry)):
                 await self._moved.wait()
 
@@ -210,7 +210,7 @@ async def test_canceling_a_task_cancels_it_at_the_agent() -> None:
             while not trial.reports:
                 await anyio.lowlevel.checkpoint()
             tasks.cancel_scope.cancel()
-        with anyio.fail_after(10):
+        with anyio.fail_after(100):
             await world.baker.canceled.wait()
 
 

@@ -118,7 +118,7 @@ async def test_a_large_body_is_cut(trial: Trial, url: str) -> None:
 
 
 async def test_a_server_that_answers_a_byte_at_a_time(trial: Trial, url: str) -> None:
-    with anyio.fail_after(10), pytest.raises(TaskTimedOut, match=r"within 0\.2 s"):
+    with anyio.fail_after(100), pytest.raises(TaskTimedOut, match=r"within 0\.2 s"):
         await trial.run(http.get, url=f"{url}/drip", timeout_s=0.2)
 
 

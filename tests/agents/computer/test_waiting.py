@@ -29,7 +29,7 @@ async def test_waiting_for_some_time(trial: Trial) -> None:
 
 
 async def test_waiting_for_a_file(trial: Trial, root: Path) -> None:
-    with anyio.fail_after(10):
+    with anyio.fail_after(100):
         waiting = asyncio.create_task(trial.run(wait.wait_file, path="flag"))
         await asyncio.sleep(0)
         assert not waiting.done()

@@ -46,7 +46,7 @@ class Device:
         self._moved = anyio.Event()
 
     async def until(self, holds: Callable[[set[str]], bool]) -> None:
-        with anyio.fail_after(30):
+        with anyio.fail_after(100):
             while not holds({skill.name for skill in self.registry}):
                 await self._moved.wait()
 
@@ -147,12 +147,12 @@ async def test_progress_comes_and_cancel_goes_through(device: Device, tmp_path: 
     mark = tmp_path / "mark"
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(lambda: device.run("shop.slow", mark=str(mark)))
-        with anyio.fail_after(20):
+        with anyio.fail_after(100):
             while not device.trial.reports:
                 await anyio.lowlevel.checkpoint()
         tasks.cancel_scope.cancel()
     assert device.trial.reports == [(0.25, "begun")]
-    with anyio.fail_after(20):
+    with anyio.fail_after(100):
         while not mark.exists():
             await anyio.lowlevel.checkpoint()
 

@@ -197,7 +197,7 @@ class Hub:
 
     async def until(self, type: str, word: str) -> Mapping[str, Any]:
         """The next message of the type with the word in it; what came before is forgotten."""
-        with anyio.fail_after(30):
+        with anyio.fail_after(100):
             while True:
                 for index, (found, body) in enumerate(self.said):
                     if found == type and word in str(body):
@@ -224,7 +224,7 @@ async def heard(process: Process, word: str) -> None:
     """Waits until the process says a word on its error output."""
     assert process.stderr is not None
     text = b""
-    with anyio.fail_after(30):
+    with anyio.fail_after(100):
         while word.encode() not in text:
             text += await process.stderr.receive()
 
@@ -259,7 +259,7 @@ async def test_a_cut_link_is_a_hold_and_then_it_goes_on(tmp_path: Path) -> None:
         assert result["output"]["position"] == pytest.approx([0, 0], abs=1e-3)
 
         process.terminate()
-        with anyio.fail_after(30):
+        with anyio.fail_after(100):
             assert await process.wait() == 0
 
 

@@ -52,7 +52,7 @@ async def test_a_person_looks_through_a_robots_camera(tmp_path: Path) -> None:
         assert process.stdout is not None
         # It says that it is connected.
         await process.stdout.receive()
-        with anyio.fail_after(30):
+        with anyio.fail_after(100):
             while not (await client.ask("live"))["live"]:
                 await anyio.lowlevel.checkpoint()
         looked = await anyio.run_process(look, env=environment, cwd=tmp_path)

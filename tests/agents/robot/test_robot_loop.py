@@ -224,7 +224,7 @@ class Thinking:
         prefix: Array | None = None,
     ) -> Array:
         self.threads.append(threading.current_thread().name)
-        if not self.go.get(timeout=10):
+        if not self.go.get(timeout=100):
             raise RuntimeError("out of memory")
         return np.full((4, 2), state[0] + (delay or 0), np.float64)
 
@@ -239,7 +239,7 @@ def test_a_policy_is_asked_off_the_calling_thread() -> None:
     inference = Inference(thinking)
     inference.ask(question(1), replies.put)
     thinking.go.put(True)
-    answer = replies.get(timeout=10)
+    answer = replies.get(timeout=100)
     inference.close()
 
     assert isinstance(answer, Answered)
@@ -254,7 +254,7 @@ def test_a_policy_that_fails_refuses() -> None:
     inference.ask(question(1), replies.put)
     thinking.go.put(False)
 
-    assert replies.get(timeout=10) == Refused(1, "out of memory")
+    assert replies.get(timeout=100) == Refused(1, "out of memory")
     inference.close()
 
 
@@ -265,7 +265,7 @@ def test_of_questions_that_wait_only_the_last_is_asked() -> None:
         inference.ask(question(number), replies.put)
     thinking.go.put(True)
     thinking.go.put(True)
-    said = {each.id: each for each in (replies.get(timeout=10) for _ in range(3))}
+    said = {each.id: each for each in (replies.get(timeout=100) for _ in range(3))}
     inference.close()
 
     assert isinstance(said[2], Refused)

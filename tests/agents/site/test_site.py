@@ -47,7 +47,7 @@ class World:
         return dict(self.portal.call(self._until, work, kind))
 
     async def _until(self, work: str, kind: str) -> dict[str, Any]:
-        with anyio.fail_after(20):
+        with anyio.fail_after(100):
             async for event in await self.region.watch(work, after=0):
                 if event["kind"] == kind:
                     return dict(event["body"])
@@ -155,7 +155,7 @@ def test_cancel_above_cancels_below(world: World) -> None:
     world.until(work, "started")
 
     async def begun() -> None:
-        with anyio.fail_after(20):
+        with anyio.fail_after(100):
             async for event in await world.below.watch(after=0):
                 if event["kind"] == "started" and event["constellation"].startswith(work):
                     return

@@ -70,7 +70,7 @@ async def test_a_task_of_the_hub_runs_on_a_ufo3_device(tmp_path: Path) -> None:
             anyio.create_task_group() as tasks,
         ):
             await gateway.ready()
-            with anyio.fail_after(60):
+            with anyio.fail_after(100):
                 async with connect(f"ws://127.0.0.1:{port}/ws?token=K") as device:
                     tasks.start_soon(serve_tools, device)
                     while not any(

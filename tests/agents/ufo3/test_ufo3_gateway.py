@@ -51,7 +51,7 @@ class World:
             tasks.cancel_scope.cancel()
 
     async def until(self, *names: str) -> None:
-        with anyio.fail_after(10):
+        with anyio.fail_after(100):
             while {skill.name for skill in self.registry} != set(names):
                 await self._moved.wait()
 
@@ -66,7 +66,7 @@ class World:
 
 async def hear(device: ClientConnection, kind: str) -> dict[str, Any]:
     """The next frame of a kind."""
-    with anyio.fail_after(10):
+    with anyio.fail_after(100):
         while True:
             message: dict[str, Any] = json.loads(await device.recv())
             if message["type"] == kind:

@@ -62,7 +62,7 @@ def empty(message: Said) -> list[str]:
 
 async def run(url: str, trial: Trial | None = None) -> Any:
     do, _ = device_skills(url, "win")
-    with anyio.fail_after(20):
+    with anyio.fail_after(100):
         return await (trial or Trial()).run(do, request="say hi")
 
 

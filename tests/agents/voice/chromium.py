@@ -41,6 +41,7 @@ async def browsing(
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=_CHROMIUM, args=flags)
         page = await browser.new_page(viewport={"width": width, "height": height})
+        page.set_default_timeout(100_000)
         errors: list[str] = []
         page.on("pageerror", lambda error: errors.append(str(error)))
         await page.goto(url)

@@ -249,7 +249,7 @@ async def test_session_goes_on_through_cuts_and_nothing_is_lost_or_comes_twice()
             }""",
             [MESSAGES, BYTES],
         )
-        with anyio.fail_after(30):
+        with anyio.fail_after(100):
             for count in range(20, MESSAGES, 40):
                 await hub.until_asked(count)
                 hub.cut()
@@ -266,7 +266,7 @@ async def test_session_goes_on_through_cuts_and_nothing_is_lost_or_comes_twice()
               return { ...state, back: 0, sum: [...sum], rtt_s, offset_s, left: unsecured.length };
             }"""
         )
-        with anyio.fail_after(10):
+        with anyio.fail_after(100):
             await hub.until_closed()
     assert hub.asked == state["answers"] == list(range(MESSAGES))
     sent = b"".join(bytes([n % 256]) * (BYTES // MESSAGES) for n in range(MESSAGES))

@@ -110,7 +110,7 @@ async def test_conversation_with_a_television_a_lost_link_and_an_interruption(
         assert await happened.filter(has_text="stopped").count() == 0
         visit.cut()
         captions = page.locator("#said li")
-        await captions.nth(2).wait_for(timeout=30_000)
+        await captions.nth(2).wait_for(timeout=100_000)
         assert await captions.nth(0).inner_text() == "How full is the disk?"
         answer = captions.nth(1)
         assert (await answer.inner_text()).replace("\n", "") == ANSWER
@@ -136,7 +136,7 @@ async def test_page_for_everyone(tmp_path: Path) -> None:
         # The level is shown all the same, and who it is.
         for level, who in ((r"0\.9|1\.0", "Somebody"), (r"0\.[01]", "Nobody")):
             meter = page.get_by_role("meter", name="Somebody")
-            await meter.filter(has_text=re.compile(level)).wait_for(timeout=15_000)
+            await meter.filter(has_text=re.compile(level)).wait_for(timeout=100_000)
             await page.locator("#voice", has_text=who).wait_for()
         assert await page.locator("#said li").count() == 0
         assert await page.inner_text("#state") == "Listening."

@@ -134,7 +134,7 @@ async def test_person_is_understood_over_the_agents_own_voice() -> None:
             clock=lambda: model.heard * 0.02,
         )
 
-    with anyio.fail_after(60):
+    with anyio.fail_after(100):
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(converse, room.card, make, room.lines.append)
             await room.over.wait()

@@ -39,7 +39,7 @@ async def test_fabric_is_seen_at_work(tmp_path: Path) -> None:
         tasks.start_soon(watch, link, told.send_nowait)
 
         async def seen(wanted: Callable[[Overview], bool]) -> Overview:
-            with anyio.fail_after(20):
+            with anyio.fail_after(100):
                 while not wanted(overview := await overviews.receive()):
                     pass
             return overview

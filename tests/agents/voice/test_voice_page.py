@@ -260,7 +260,7 @@ async def browser(tmp_path: Path) -> AsyncIterator[Browser]:
             clock=lambda: model.heard * 0.02,
         )
 
-    with anyio.fail_after(20):
+    with anyio.fail_after(100):
         async with anyio.create_task_group() as tasks:
             page = Page(make, tasks)
             async with page.served("127.0.0.1", 0):

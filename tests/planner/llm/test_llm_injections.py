@@ -64,7 +64,7 @@ class World:
         return self.portal.call(self._obeyed, request)
 
     async def _obeyed(self, request: str) -> dict[str, Any]:
-        with anyio.fail_after(20):
+        with anyio.fail_after(100):
             submitted = await self.client.ask("submit", request=request)
             work = submitted["constellation"]
             question: dict[str, Any] = {}
@@ -223,7 +223,7 @@ def test_elements_of_a_list_are_tainted_as_their_task(world: World) -> None:
     (world.root / "names" / "one").write_text("")
 
     async def asked() -> str:
-        with anyio.fail_after(20):
+        with anyio.fail_after(100):
             work = (await world.client.ask("submit", request="list the names"))["constellation"]
             async for event in await world.client.follow(work):
                 if event["kind"] == "asked":
@@ -262,7 +262,7 @@ def test_what_the_person_says_is_not_asked_for_again(world: World) -> None:
     world.server.script[:] = [says(plan_of(write)), says(STANDS)]
 
     async def done() -> dict[str, Any]:
-        with anyio.fail_after(20):
+        with anyio.fail_after(100):
             request = "Save 'buy milk' as note.txt on desk, please."
             work = (await world.client.ask("submit", request=request))["constellation"]
             async for event in await world.client.follow(work):

@@ -67,7 +67,7 @@ def test_a_stock_server_is_asked() -> None:
             assert actions.dtype == np.float32
             assert (actions == seen.state[:2] + np.arange(24)[:, None]).all()
         remote.close()
-        rest, _ = process.communicate(timeout=20)
+        rest, _ = process.communicate(timeout=100)
     # It was told what only our server understands, and did not mind.
     told = [json.loads(line) for line in rest.splitlines()]
     assert [each["constellation/request"] for each in told] == [1, 2]

@@ -181,4 +181,4 @@ def test_our_robot_is_driven_by_lerobots_server(act: Path, tmp_path: Path) -> No
             answer = remote.infer(seen, seen.state)
             np.testing.assert_allclose(answer, wanted, rtol=1e-4, atol=1e-5)
         remote.close()
-        process.communicate(timeout=60)
+        process.communicate(timeout=100)
