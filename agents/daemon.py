@@ -15,6 +15,7 @@ import typer
 from constellation.config import load_settings
 from constellation.logs import log_to_stderr
 
+from .options import Authority, Hub, Name, Pair, Rules, StateDir
 from .pairing import exchange_code, find_local, paired
 from .service import serve
 from .settings import DEFAULT_CAPACITY, AgentSettings
@@ -27,13 +28,9 @@ app = typer.Typer()
 @app.callback(invoke_without_command=True)
 def agent(
     ctx: typer.Context,
-    name: Annotated[str, typer.Option(help="The device's name, unique on its hub.")],
-    hub: Annotated[
-        str | None, typer.Option(help="The hub's address; default: the hub of this machine.")
-    ] = None,
-    pair: Annotated[
-        str | None, typer.Option(help="A code from `constellation pair`; needed once.")
-    ] = None,
+    name: Name,
+    hub: Hub = None,
+    pair: Pair = None,
     root: Annotated[
         list[Path] | None, typer.Option(help="A folder that tasks may use; may be given again.")
     ] = None,
@@ -47,21 +44,15 @@ def agent(
     kind: Annotated[
         str, typer.Option(help="The installed skills to publish; a word of your own for none.")
     ] = "computer",
-    policy: Annotated[
-        Path | None, typer.Option(help="What tasks may do, a TOML file; see docs/howto/policy.md.")
-    ] = None,
+    policy: Rules = None,
     capacity: Annotated[
         int, typer.Option(help="How many tasks run at once.", min=1, max=10_000)
     ] = DEFAULT_CAPACITY,
-    ca: Annotated[
-        Path | None, typer.Option(help="Certificate authority to trust, a PEM file.")
-    ] = None,
+    ca: Authority = None,
     credential_file: Annotated[
         Path | None, typer.Option(help="A file with the credential, instead of pairing.")
     ] = None,
-    state_dir: Annotated[
-        Path | None, typer.Option(help="Where the agent keeps its memory.", file_okay=False)
-    ] = None,
+    state_dir: StateDir = None,
     drain_timeout: Annotated[
         float, typer.Option(help="Seconds that tasks may still run when it is stopped.", min=0)
     ] = 30.0,

@@ -17,6 +17,7 @@ from constellation.errors import ConfigError
 from constellation.logs import log_to_stderr
 
 from ..bridged import device_settings, read_secret, say
+from ..options import Authority, Hub, Name, Pair, Rules, StateDir
 from ..service import serve
 from ..skills import skill
 
@@ -26,25 +27,15 @@ app = typer.Typer()
 @app.command()
 def a2a_agent(
     url: Annotated[str, typer.Argument(help="Where the agent's card is, without /.well-known.")],
-    name: Annotated[str, typer.Option(help="The device's name, unique on its hub.")],
+    name: Name,
     token_file: Annotated[
         Path | None, typer.Option(help="A file with the bearer credential that it asks for.")
     ] = None,
-    hub: Annotated[
-        str | None, typer.Option(help="The hub's address; default: the hub of this machine.")
-    ] = None,
-    pair: Annotated[
-        str | None, typer.Option(help="A code from `constellation pair`; needed once.")
-    ] = None,
-    ca: Annotated[
-        Path | None, typer.Option(help="Certificate authority to trust, a PEM file.")
-    ] = None,
-    policy: Annotated[
-        Path | None, typer.Option(help="What tasks may do, a TOML file; see docs/howto/policy.md.")
-    ] = None,
-    state_dir: Annotated[
-        Path | None, typer.Option(help="Where the agent keeps its memory.", file_okay=False)
-    ] = None,
+    hub: Hub = None,
+    pair: Pair = None,
+    ca: Authority = None,
+    policy: Rules = None,
+    state_dir: StateDir = None,
 ) -> None:
     """Serve an agent that speaks A2A as a device, until Ctrl-C or SIGTERM.
 

@@ -19,6 +19,7 @@ from constellation.errors import ConfigError, HubUnreachable
 from constellation.logs import log_to_stderr
 
 from ..bridged import device_settings, say
+from ..options import Authority
 from ..policy import Effects, Policy
 from ..service import run_agent
 from ..settings import AgentSettings
@@ -37,9 +38,7 @@ def site(
     pair: Annotated[
         str | None, typer.Option(help="A code from `constellation pair` above; needed once.")
     ] = None,
-    ca: Annotated[
-        Path | None, typer.Option(help="Certificate authority to trust, a PEM file.")
-    ] = None,
+    ca: Authority = None,
     policy: Annotated[
         Path | None,
         typer.Option(

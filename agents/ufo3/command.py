@@ -17,6 +17,7 @@ from constellation.errors import ConfigError
 from constellation.logs import log_to_stderr
 
 from ..bridged import device_settings, read_secret, say
+from ..options import Authority, Hub, Name, Pair, Rules, StateDir
 from ..service import serve
 from ..skills import AnySkill, SkillSource, skill
 
@@ -40,22 +41,12 @@ def ufo3(
         list[str] | None,
         typer.Option(help="The id of a device behind that server; may be given again."),
     ] = None,
-    name: Annotated[str, typer.Option(help="The device's name, unique on its hub.")] = "ufo3",
-    hub: Annotated[
-        str | None, typer.Option(help="The hub's address; default: the hub of this machine.")
-    ] = None,
-    pair: Annotated[
-        str | None, typer.Option(help="A code from `constellation pair`; needed once.")
-    ] = None,
-    ca: Annotated[
-        Path | None, typer.Option(help="Certificate authority to trust, a PEM file.")
-    ] = None,
-    policy: Annotated[
-        Path | None, typer.Option(help="What tasks may do, a TOML file; see docs/howto/policy.md.")
-    ] = None,
-    state_dir: Annotated[
-        Path | None, typer.Option(help="Where the agent keeps its memory.", file_okay=False)
-    ] = None,
+    name: Name = "ufo3",
+    hub: Hub = None,
+    pair: Pair = None,
+    ca: Authority = None,
+    policy: Rules = None,
+    state_dir: StateDir = None,
 ) -> None:
     """Serve UFO³'s devices as a device, until Ctrl-C or SIGTERM.
 
