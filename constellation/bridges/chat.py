@@ -15,7 +15,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlencode
 
 from constellation.errors import ConstellationError
-from constellation.fabric import Fabric, Work
+from constellation.fabric import Event, Fabric, Work
 from constellation.graph.results import results
 from constellation.telling.questions import parse_answer
 from constellation.telling.text import clean
@@ -121,22 +121,32 @@ async def _tell(work: Work, after: int, say: Say) -> None:
             lines = watched.take(told)
             if event.seq is None or event.seq <= after:
                 continue
+            question = await _open_question(work, event)
+            if question is not None and event.task is not None:
+                await say(f"- {_line(_name(watched, event.task))} asks:\n\n")
+                asked = Asked(work.id, event.task, question["id"], event.seq)
+                await _ask(question, asked, say)
+                return
             for line in lines:
                 await say(f"- {line.text}\n")
-            if event.kind == "asked" and event.task is not None:
-                question = event.body["question"]
-                open_now = (await work.show()).nodes[event.task].question
-                if open_now is not None and open_now["id"] == question["id"]:
-                    await say("\n")
-                    asked = Asked(work.id, event.task, question["id"], event.seq)
-                    await _ask(question, asked, say)
-                    return
     if not watched.is_whole:
         watched.replace(await work.show())
     for task, output in results(watched.constellation).items():
-        name = watched.constellation.nodes[task].task.name or task
-        await say(f"\n**{_line(name)}**\n\n{_quoted(full(output))}\n")
+        await say(f"\n**{_line(_name(watched, task))}**\n\n{_quoted(full(output))}\n")
     await say(f"\n{work.id}: {watched.state}.\n")
+
+
+async def _open_question(work: Work, event: Event) -> Mapping[str, Any] | None:
+    """What a task asks by this event; None if it asks nothing, or was answered since."""
+    if event.kind != "asked" or event.task is None:
+        return None
+    question: Mapping[str, Any] = event.body["question"]
+    open_now = (await work.show()).nodes[event.task].question
+    return question if open_now is not None and open_now["id"] == question["id"] else None
+
+
+def _name(watched: Watched, task: str) -> str:
+    return watched.constellation.nodes[task].task.name or task
 
 
 async def _ask(question: Mapping[str, Any], asked: Asked, say: Say) -> None:
