@@ -159,6 +159,7 @@ def run(
     model: str = "",
     pipeline: Pipeline = Pipeline.CASCADED,
     feelings: str = "",
+    clock: Callable[[], float] = perf_counter,
 ) -> Outcome:
     """Talk to the agent with a recording and the models of this machine.
 
@@ -169,6 +170,7 @@ def run(
         model: a language model behind ``OPENAI_BASE_URL``; empty to do without.
         pipeline: what the model is given of what was said.
         feelings: what makes a model that tells them, as ``module:callable``; empty for none.
+        clock: seconds, by which the models' work is measured.
 
     Raises:
         AudioError: an enrolment has too little voice in it.
@@ -182,7 +184,7 @@ def run(
         prints = [enrol(shared.detector, sound) for sound in enrolments]
         ears = Listener(shared.detector, mean_of(prints) if prints else None)
         mind = mind_of(Dialogue(hands), model, pipeline, feelings_of(feelings))
-        player, desk = Player(), Desk()
+        player, desk = Player(), Desk(clock)
         conversation = Conversation(ears, shared.models, mind, player, desk, told=timeline.note)
         return Outcome(timeline, converse(recording, conversation, player, desk))
 
