@@ -116,6 +116,7 @@ class Conversation:
         self._since = 0.0
         self._committed_since = 0.0
         self._partial = 0.0
+        self._examination = 0
         self._tentative: Generate | None = None
         self._committed: set[int] = set()
         self._held: dict[int, Held] = {}
@@ -163,9 +164,11 @@ class Conversation:
         match instruction:
             case OpenTurn(_, since):
                 self._turn = instruction
+                self._examination = 0
                 self._since = since
                 self._partial = now + _SHORTEST_PARTIAL_S
             case Examine(turn, examination) if self._turn is not None:
+                self._examination = examination
                 sound = self._memory.since(self._turn.since)
                 self._desk.start("recogniser", self._transcribe(turn, sound, examination))
                 self._desk.start("turn ends", self._judge(turn, sound, examination))
@@ -230,6 +233,8 @@ class Conversation:
     # ── what blocks ─────────────────────────────────────────────────────────────────────────────
 
     def _transcribe(self, turn: int, sound: Samples, examination: int) -> Iterator[Found]:
+        if self._superseded(turn, examination):
+            return
         try:
             text = self._models.recogniser.transcribe(sound)
         except AudioError as error:
@@ -238,7 +243,13 @@ class Conversation:
         yield Transcript(turn, text, examination)
 
     def _judge(self, turn: int, sound: Samples, examination: int) -> Iterator[Found]:
-        yield EndJudged(turn, examination, self._models.turn_ends.complete(sound))
+        if not self._superseded(turn, examination):
+            yield EndJudged(turn, examination, self._models.turn_ends.complete(sound))
+
+    def _superseded(self, turn: int, examination: int) -> bool:
+        """Whether it was asked for again meanwhile, with more sound, or is not wanted any more."""
+        current = self._turn is not None and self._turn.turn == turn
+        return not current or (0 < examination < self._examination)
 
     def _answer(
         self, answer: int, pieces: Iterator[str | Working], *, acting: bool = False

@@ -32,8 +32,7 @@ class Endpoints:
         short_s: silence that ends a turn which is surely complete.
         long_s: silence that ends a turn which is surely not.
         empty_s: silence that ends a turn in which no words were recognised.
-        bound_s: silence that ends any turn some words of which are known, or whose end something
-            else waits for, even if its transcript has not come.
+        bound_s: silence after which nothing else waits any longer for a transcript that is late.
         lost_s: silence that ends any turn at all: a slow recogniser's words are waited for.
         turn_s: the length of the longest turn.
     """
@@ -44,7 +43,7 @@ class Endpoints:
     long_s: float = 1.8
     empty_s: float = 0.8
     bound_s: float = 3.0
-    lost_s: float = 12.0
+    lost_s: float = 30.0
     turn_s: float = 60.0
 
 
@@ -68,9 +67,6 @@ class Endpointer:
 
     What it takes in counts from the next `tick` on.
 
-    Args:
-        awaited: something else waits for its end, such as an answer that was interrupted.
-
     Attributes:
         state: see `Floor`.
         text: what was said, as far as it is known.
@@ -78,13 +74,12 @@ class Endpointer:
         answered: whether the transcript of that examination is there, and nothing was said since.
     """
 
-    def __init__(self, rules: Endpoints, now: float, *, awaited: bool = False) -> None:
+    def __init__(self, rules: Endpoints, now: float) -> None:
         self.state = Floor.SPEAKING
         self.text = ""
         self.examination = 0
         self.answered = False
         self._rules = rules
-        self._awaited = awaited
         self._begun = now
         self._voiced = now
         self._asked = now
@@ -106,8 +101,8 @@ class Endpointer:
 
     def transcript(self, text: str, examination: int) -> None:
         """Take in what was said; one of an earlier examination is as good as a partial one."""
-        current = examination > 0 and examination == self.examination
-        if current or not (self.answered and self.state is Floor.PAUSING):
+        current = self.answers(examination)
+        if current or not self.known:
             self.text = text
         self.answered = self.answered or current
 
@@ -143,6 +138,26 @@ class Endpointer:
             return min(pause, self._asked + self._rules.probe_s, self._end())
         return self._end()
 
+    def answers(self, examination: int) -> bool:
+        """Whether the transcript of that examination holds all that was asked for."""
+        return examination > 0 and examination == self.examination
+
+    @property
+    def known(self) -> bool:
+        """Whether all that was said before the pause is known."""
+        return self.state is Floor.PAUSING and self.answered
+
+    @property
+    def lost(self) -> float:
+        """When the words that were asked for are waited for no longer."""
+        return self._asked + self._rules.lost_s
+
+    @property
+    def late(self) -> float:
+        """When nothing else is to wait for its words any longer; infinity unless they are due."""
+        due = self.state is Floor.PAUSING and not self.answered
+        return self._voiced + self._rules.bound_s if due else math.inf
+
     @property
     def probability(self) -> float:
         """How probably the turn is complete, from 0 to 1."""
@@ -155,9 +170,8 @@ class Endpointer:
         """When the turn ends if nothing more happens."""
         rules = self._rules
         longest = self._begun + rules.turn_s
-        if not (self.answered and self.state is Floor.PAUSING):
-            known = self._awaited or words_of(self.text)
-            return min(longest, self._voiced + (rules.bound_s if known else rules.lost_s))
+        if not self.known:
+            return min(longest, self._voiced + rules.lost_s)
         if not words_of(self.text):
             return min(longest, self._voiced + rules.empty_s)
         enough = rules.long_s + (rules.short_s - rules.long_s) * self.probability

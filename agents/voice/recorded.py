@@ -7,6 +7,7 @@ outcome is that of a live conversation but no second of it has to be waited for.
 from __future__ import annotations
 
 import heapq
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -38,7 +39,7 @@ _LONGEST_END_S = 150.0
 
 
 class Desk:
-    """Does work at once, and hands in what it finds when that would have been found.
+    """Does work when its lane is free, and hands in what it finds when that would have been found.
 
     Args:
         clock: seconds, by which the work is measured.
@@ -49,11 +50,17 @@ class Desk:
         self._clock = clock
         self._found: list[tuple[float, int, Found]] = []
         self._free: dict[Lane, float] = {}
+        self._waiting: dict[Lane, deque[Iterator[Found]]] = {}
         self._count = 0
 
     def start(self, lane: Lane, work: Iterator[Found]) -> None:
         """Do work after what the lane has to do."""
-        at = max(self.now, self._free.get(lane, 0.0))
+        if self.busy(lane):
+            self._waiting.setdefault(lane, deque()).append(work)
+        else:
+            self._do(lane, work, self.now)
+
+    def _do(self, lane: Lane, work: Iterator[Found], at: float) -> None:
         begun = self._clock()
         for found in work:
             done = at + self._clock() - begun
@@ -63,14 +70,26 @@ class Desk:
 
     def busy(self, lane: Lane) -> bool:
         """Whether a lane has something to do."""
-        return self._free.get(lane, 0.0) > self.now
+        return lane in self._waiting or self._free.get(lane, 0.0) > self.now
 
     @property
     def idle(self) -> bool:
-        return not self._found
+        return not (self._found or self._waiting)
 
-    def due(self) -> float:
-        """When something is found next; infinity if nothing is awaited."""
+    def due(self, until: float) -> float:
+        """When something is found next; infinity if nothing is awaited up to then.
+
+        What waits is begun if nothing is found before: that could make it needless.
+        """
+        while self._waiting:
+            lane = min(self._waiting, key=self._free.__getitem__)
+            at = self._free[lane]
+            if at > until or (self._found and self._found[0][0] <= at):
+                break
+            work = self._waiting[lane].popleft()
+            if not self._waiting[lane]:
+                del self._waiting[lane]
+            self._do(lane, work, at)
         return self._found[0][0] if self._found else float("inf")
 
     def take(self) -> Found:
@@ -121,7 +140,7 @@ def _catch_up(conversation: Conversation, desk: Desk, until: float) -> None:
     while True:
         deadline = conversation.machine.deadline()
         tick = float("inf") if deadline is None else max(deadline, desk.now)
-        due = max(desk.due(), desk.now)
+        due = max(desk.due(min(tick, until)), desk.now)
         if min(tick, due) > until:
             desk.now = until
             return
@@ -159,6 +178,7 @@ def run(
     model: str = "",
     pipeline: Pipeline = Pipeline.CASCADED,
     feelings: str = "",
+    clock: Callable[[], float] = perf_counter,
 ) -> Outcome:
     """Talk to the agent with a recording and the models of this machine.
 
@@ -169,6 +189,7 @@ def run(
         model: a language model behind ``OPENAI_BASE_URL``; empty to do without.
         pipeline: what the model is given of what was said.
         feelings: what makes a model that tells them, as ``module:callable``; empty for none.
+        clock: seconds, by which the models' work is measured.
 
     Raises:
         AudioError: an enrolment has too little voice in it.
@@ -182,7 +203,7 @@ def run(
         prints = [enrol(shared.detector, sound) for sound in enrolments]
         ears = Listener(shared.detector, mean_of(prints) if prints else None)
         mind = mind_of(Dialogue(hands), model, pipeline, feelings_of(feelings))
-        player, desk = Player(), Desk()
+        player, desk = Player(), Desk(clock)
         conversation = Conversation(ears, shared.models, mind, player, desk, told=timeline.note)
         return Outcome(timeline, converse(recording, conversation, player, desk))
 

@@ -15,6 +15,8 @@ While the agent speaks, a voice is met in steps that can be taken back until wor
    backchannel, an echo or no words at all, it goes on at the word where it was cut.
 3. Words that mean something are there: it is *stopped*, and only what was heard of it is kept.
 
+Words that are late hold an answer up for a while only; they count whenever they come.
+
 An answer that was not heard yet and has done nothing is taken back together with the turn it
 answers, for the person had not ended: both parts become one turn.
 """
@@ -104,15 +106,18 @@ class TurnTaking:
         """When to send `Tick`; None while nothing is waited for but a voice."""
         rules = self._rules
         if self._turn is not None and self.phase is Phase.HEARING:
-            return self._turn.endpointer.deadline()
+            endpointer = self._turn.endpointer
+            end = endpointer.deadline()
+            return end if self._agent.present is None else min(end, endpointer.late)
         if self.phase is Phase.THINKING:
             return self._since + rules.think_s
         if self.phase is Phase.WORKING:
             return self._since + rules.tool_s
         if self._agent.present is not None and self.phase is Phase.SPEAKING:
             stalled = self._since + rules.stall_s
-            doubtful = self._turn is not None or self._agent.present.playback is Playback.DUCKED
-            return min(stalled, self._doubted + rules.doubt_s) if doubtful else stalled
+            if self._agent.present.playback is Playback.DUCKED:
+                return min(stalled, self._doubted + rules.doubt_s)
+            return stalled if self._turn is None else min(stalled, self._turn.endpointer.lost)
         return None
 
     # ── the microphone ──────────────────────────────────────────────────────────────────────────
@@ -131,7 +136,8 @@ class TurnTaking:
         elif self._agent.present is not None and self.phase is Phase.SPEAKING:
             self._hear_over(self._agent.present, now)
         elif self._evidence.primary:
-            self._open(now)
+            turn = self._turn or self._open(now)
+            turn.endpointer.voice(now)
             self._move("voice", now)
 
     def _hear_over(self, answer: Answer, now: float) -> None:
@@ -150,10 +156,12 @@ class TurnTaking:
                 self._open(now)
 
     def _interrupt(self, answer: Answer, now: float) -> None:
-        answer.move("pause")
-        self._out.append(Pause(answer.number))
+        if answer.audible:
+            answer.move("pause")
+            self._out.append(Pause(answer.number))
         turn = self._turn or self._open(now)
-        turn.endpointer.voice(now)
+        if not turn.endpointer.known:
+            turn.endpointer.voice(now)
         self._move("voice", now)
 
     def _come_back(self, answer: Answer, now: float) -> None:
@@ -163,13 +171,13 @@ class TurnTaking:
         self._out.append(Restore(answer.number))
         self._calm = now + min(rules.calm_s * 2**self._alarms, rules.calmest_s)
         self._alarms += 1
-        self._doubted = now
         if self._turn is not None:
             self._turn.endpointer.examine(now)
             self._examine(self._turn)
 
     def _weigh(self, turn: Turn, answer: Answer, event: Transcript, now: float) -> None:
-        """Words are there, said while the agent speaks."""
+        """Words are there, said while the agent speaks or before it does."""
+        current = turn.endpointer.answers(event.examination)
         matters = self._agent.matters(event.text, answer)
         if matters and self._is_believed(turn, self._rules.speaking):
             self._interrupt(answer, now)
@@ -179,16 +187,14 @@ class TurnTaking:
             return
         if answer.playback is Playback.DUCKED and not matters:
             self._come_back(answer, now)
-        if event.examination:
+        if current:
             self._drop_turn()
 
     def _open(self, now: float) -> Turn:
         since = self._evidence.since
         begun = now if since is None else since
         self._turns += 1
-        awaited = self._agent.present is not None
-        endpointer = Endpointer(self._rules.endpoints, now, awaited=awaited)
-        self._turn = Turn(self._turns, endpointer)
+        self._turn = Turn(self._turns, Endpointer(self._rules.endpoints, now))
         self._out.append(OpenTurn(self._turns, begun - self._rules.preroll_s))
         return self._turn
 
@@ -207,7 +213,7 @@ class TurnTaking:
         turn.endpointer.transcript(event.text, event.examination)
         if self.phase is Phase.HEARING:
             self._follow(turn, now)
-        elif answer is not None and self.phase is Phase.SPEAKING:
+        elif answer is not None:
             self._weigh(turn, answer, event, now)
 
     def _judged(self, event: EndJudged, now: float) -> None:
@@ -234,6 +240,8 @@ class TurnTaking:
             held = None
         if endpointer.state is Floor.OVER or (held is not None and endpointer.answered):
             self._end_turn(turn, now)
+        elif held is not None and now >= endpointer.late:
+            self._give_back(now)
         elif (
             endpointer.state is Floor.PAUSING
             and endpointer.answered
@@ -280,7 +288,7 @@ class TurnTaking:
         self._get_on(answer, now)
 
     def _give_back(self, now: float) -> None:
-        """The person has said nothing: go on as before."""
+        """The person has said nothing that is known: go on as before."""
         answer = self._agent.present
         if answer is None or answer.complete:
             self._finish("nothing said", now)
@@ -368,17 +376,24 @@ class TurnTaking:
             self._finish("done", now)
             return
         answer.move("run dry")
-        self._drop_turn()
         self._move("run dry at a tool" if answer.tools else "run dry", now)
+        self._hear_out(now)
 
     def _finish(self, event: str, now: float) -> None:
         """Nothing is to be said any more."""
         self._agent.finish()
         self._alarms = 0
-        self._drop_turn()
         self._move(event, now)
-        if self._agent.next_announcement():
+        if not self._hear_out(now) and self._agent.next_announcement():
             self._move("announce", now)
+
+    def _hear_out(self, now: float) -> bool:
+        """The agent is silent: see whether the person has begun to speak beside its last words."""
+        if self._turn is not None and self._turn.highest >= self._rules.listening.primary:
+            self._move("voice", now)
+            return True
+        self._drop_turn()
+        return False
 
     # ── time and the end ────────────────────────────────────────────────────────────────────────
 

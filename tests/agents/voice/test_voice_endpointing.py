@@ -55,7 +55,7 @@ def test_answer_to_an_older_examination_is_only_partial() -> None:
     endpointer.judged(0.99, 1)
     endpointer.transcript("Send it to me", 1)
     assert not endpointer.answered
-    assert silence_s(endpointer, voiced=2.0) == pytest.approx(RULES.bound_s)
+    assert silence_s(endpointer, voiced=2.0) == pytest.approx(RULES.lost_s)
 
 
 def test_late_partial_transcript_does_not_replace_a_whole_one() -> None:
@@ -68,14 +68,16 @@ def test_turn_without_words_ends_sooner_than_one_without_a_transcript() -> None:
     assert silence_s(paused("", 0.9)) == pytest.approx(RULES.empty_s)
 
 
-def test_words_that_are_late_are_waited_for_unless_something_else_waits() -> None:
-    for awaited, longest_s in ((False, RULES.lost_s), (True, RULES.bound_s)):
-        endpointer = Endpointer(RULES, 0.0, awaited=awaited)
-        endpointer.voice(1.0)
-        endpointer.tick(1.0 + RULES.examine_s)
-        assert silence_s(endpointer) == pytest.approx(longest_s)
+def test_words_that_are_late_are_waited_for_though_nothing_else_waits_so_long() -> None:
+    endpointer = Endpointer(RULES, 0.0)
+    endpointer.voice(1.0)
+    assert endpointer.late == math.inf
+    endpointer.tick(1.0 + RULES.examine_s)
     endpointer.transcript("Send it to", 0)
-    assert silence_s(endpointer) == pytest.approx(RULES.bound_s)
+    assert silence_s(endpointer) == pytest.approx(RULES.lost_s)
+    assert endpointer.late == pytest.approx(1.0 + RULES.bound_s)
+    endpointer.transcript("Send it to me.", 1)
+    assert endpointer.late == math.inf
 
 
 def test_long_turn_is_looked_at_without_a_pause_and_ended_at_last() -> None:
@@ -138,7 +140,7 @@ class AnyTurn(RuleBasedStateMachine):
         if self.turn.state is Floor.OVER:
             assert silent >= RULES.short_s - 1e-9 or self.now >= RULES.turn_s
         else:
-            assert silent <= (RULES.bound_s if self.turn.text else RULES.lost_s)
+            assert silent <= RULES.lost_s
             assert self.now <= RULES.turn_s
             assert self.turn.deadline() >= self.now
 

@@ -304,10 +304,44 @@ def test_silence_bound_holds_without_any_transcript(talk: Talk) -> None:
     talk.hear(1.0)
     turn = talk.last(OpenTurn).turn
     talk.send(Transcript(turn, "turn it"))
-    talk.silence(2.9)
+    talk.silence(Rules().endpoints.lost_s - 0.1)
     assert CommitTurn not in talk.kinds()
     talk.silence(0.3)
     assert talk.last(CommitTurn).text == "turn it"
+
+
+def test_answer_goes_on_while_words_are_late_and_they_stop_it_when_they_come(talk: Talk) -> None:
+    answer = talk.answer(ANSWER, played=3)
+    talk.hear(0.8)
+    talk.silence(Rules().endpoints.bound_s + 0.1)
+    assert talk.last(Resume) == Resume(answer, 3 * WORD)
+    assert DropTurn not in talk.kinds()
+    talk.transcribe("What about the desk?")
+    assert StopPlayback(answer) in talk.said
+    talk.silence(1.0)
+    assert talk.last(CommitTurn).text == "What about the desk?"
+
+
+def test_words_that_come_after_the_answer_has_ended_are_a_turn(talk: Talk) -> None:
+    answer = talk.answer(ANSWER, played=7)
+    talk.hear(0.8)
+    talk.silence(Rules().endpoints.bound_s + 0.1)
+    talk.play(answer, 8 * WORD)
+    assert talk.said[-1] == CommitAnswer(answer, ANSWER, cut=False)
+    talk.transcribe("What about the desk?")
+    talk.silence(1.0)
+    assert talk.last(CommitTurn).text == "What about the desk?"
+
+
+def test_words_that_are_late_while_the_agent_thinks_join_the_question(talk: Talk) -> None:
+    answer = talk.ask("What is the disk usage?")
+    talk.hear(0.8)
+    talk.silence(Rules().endpoints.bound_s + 0.1)
+    assert talk.machine.phase is Phase.THINKING
+    talk.transcribe("Of the desk.")
+    assert CancelGeneration(answer) in talk.said
+    talk.silence(1.0)
+    assert talk.last(CommitTurn).text == "What is the disk usage? Of the desk."
 
 
 def test_answer_begun_early_is_kept_if_the_turn_ends(talk: Talk) -> None:
