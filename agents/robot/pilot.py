@@ -67,6 +67,10 @@ class Pilot:
         self.home: Array = loop.controller.commanded
         self._loop = loop
         self._turn = anyio.Lock()
+        # Raised whenever all motions are ended; each knows in which it was asked for.
+        self._era = 0
+        self._ended = ""
+        self._of_motion = 0
 
     @property
     def controller(self) -> Controller:
@@ -77,7 +81,8 @@ class Pilot:
         """Lets the policy drive until the time is over, or the robot says that it is done.
 
         Raises:
-            TaskFailed: the robot is stopped, or its loop has ended.
+            TaskFailed: it was ended by `hold` or `by_hand`, the robot is stopped, or its loop has
+                ended.
         """
         steps = max(1, round(seconds * self.spec.rate_hz))
         async with self._motion():
@@ -101,25 +106,39 @@ class Pilot:
         Raises:
             TaskFailed: it is no position of this robot; or as `drive`.
         """
+        async with self._motion():
+            await self.steer(position, report)
+
+    @asynccontextmanager
+    async def by_hand(self) -> AsyncIterator[None]:
+        """A person takes over: what moves the robot, or waits to, is over; then only `steer` does.
+
+        Raises:
+            TaskFailed: as `drive`.
+        """
+        self._end_all("a person took over")
+        async with self._motion():
+            yield
+
+    async def steer(self, position: Array, report: Report) -> None:
+        """As `go`, for whoever has the robot `by_hand`."""
         joints = self.spec.action_dim
         if position.shape != (joints,) or not np.isfinite(position).all():
             raise TaskFailed(f"A position of this robot is {joints} finite numbers.")
-        async with self._motion():
-            await self._post(Steer(position))
-            while not self._is_at(position):
-                report(None, self.describe())
-                await self._look()
+        self._check()
+        await self._post(Steer(position))
+        while not self._is_at(position):
+            report(None, self.describe())
+            await self._look()
 
-    async def rest(self, reason: str = "it was asked to hold") -> None:
-        """Brakes, and returns when nothing moves. Whatever else has the robot move is over then.
+    async def hold(self) -> None:
+        """Ends what moves the robot, and what waits to; returns when nothing moves.
 
         Raises:
             TaskFailed: its loop has ended.
         """
-        await self._post(Cancel(reason))
-        while not self.controller.at_rest:
-            self._check()
-            await anyio.sleep(LOOK_S)
+        self._end_all("it was told to hold")
+        await self._rest("it was asked to hold")
 
     async def stop(self, reason: str) -> None:
         """An emergency stop: nothing moves until `release`."""
@@ -150,15 +169,30 @@ class Pilot:
     @asynccontextmanager
     async def _motion(self) -> AsyncIterator[None]:
         """One motion at a time; however it ends, the robot is at rest afterwards."""
+        era = self._era
         async with self._turn:
+            self._of_motion = era
+            self._check()
             try:
                 yield
             finally:
                 with anyio.CancelScope(shield=True):
-                    await self.rest("its motion is over")
+                    await self._rest("its motion is over")
+
+    async def _rest(self, reason: str) -> None:
+        """Brakes, and returns when nothing moves."""
+        await self._post(Cancel(reason))
+        while not self.controller.at_rest:
+            self._check_power()
+            await anyio.sleep(LOOK_S)
+
+    def _end_all(self, reason: str) -> None:
+        """The motion that has its turn, and those that wait for theirs, are over."""
+        self._era += 1
+        self._ended = reason
 
     async def _post(self, event: Event) -> None:
-        self._check()
+        self._check_power()
         try:
             await asyncio.wrap_future(self._loop.post(event))
         except InvalidTransition as error:
@@ -167,12 +201,21 @@ class Pilot:
             ) from error
 
     async def _look(self) -> None:
-        self._check()
-        if self.controller.state == "stopped":
-            raise TaskFailed(f"The robot was stopped: {self.controller.halted}.")
         await anyio.sleep(LOOK_S)
+        self._check()
 
     def _check(self) -> None:
+        """See that the motion that has its turn may go on."""
+        self._check_power()
+        if self.controller.state == "stopped":
+            raise TaskFailed(
+                f"The robot was stopped: {self.controller.halted}.",
+                remedy="A person must release it first.",
+            )
+        if self._of_motion != self._era:
+            raise TaskFailed(f"The motion was ended: {self._ended}.")
+
+    def _check_power(self) -> None:
         if not self._loop.running:
             raise TaskFailed("The robot is switched off.")
 

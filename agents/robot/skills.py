@@ -140,18 +140,29 @@ def _home(pilot: Pilot) -> AnySkill:
 def _teleoperate(pilot: Pilot) -> AnySkill:
     @skill("robot.teleoperate", capacity=1, examples=["let me steer the robot by hand"])
     async def teleoperate(context: Context) -> Place:
-        """Let a person steer the robot, position by position, until they say stop."""
+        """Let a person steer the robot, position by position, until they say stop.
+
+        Whatever moves the robot is over then, and nothing else moves it meanwhile.
+        """
         limits = pilot.spec.limits
         ranges = ", ".join(
             f"{low:g} to {high:g}" for low, high in zip(limits.low, limits.high, strict=True)
         )
-        while True:
-            said = await context.ask(f"Where to? One number for each joint ({ranges}), or stop.")
-            if said.strip().lower() == "stop":
-                return _where(pilot)
-            position = _position(said)
-            if len(position) == pilot.spec.action_dim:
-                await pilot.go(position, context.progress)
+        remark = ""
+        async with pilot.by_hand():
+            while True:
+                said = await context.ask(
+                    f"{remark}Where to? One number for each joint ({ranges}), or stop."
+                )
+                if said.strip().lower() == "stop":
+                    return _where(pilot)
+                position = _position(said)
+                if len(position) != pilot.spec.action_dim:
+                    remark = f"{said[:80]!r} is no position. "
+                    continue
+                await pilot.steer(position, context.progress)
+                beyond = ((position < limits.low) | (position > limits.high)).any()
+                remark = "That is beyond its limits: it went as far as it may. " if beyond else ""
 
     return teleoperate
 
@@ -163,7 +174,7 @@ def _hold(pilot: Pilot) -> AnySkill:
     @skill("robot.hold", idempotent=True, examples=["hold the robot", "let the robot pause"])
     async def hold() -> Place:
         """Bring the robot to rest, gently; whatever else it does is over."""
-        await pilot.rest()
+        await pilot.hold()
         return _where(pilot)
 
     return hold

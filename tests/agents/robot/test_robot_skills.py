@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import anyio
@@ -176,7 +177,13 @@ async def test_a_canceled_motion_comes_to_rest() -> None:
         assert made.controller.at_rest
 
 
-async def test_hold_ends_what_runs() -> None:
+async def until_driven(made: Bench) -> None:
+    with anyio.fail_after(20):
+        while made.controller.state != "driven":
+            await anyio.lowlevel.checkpoint()
+
+
+async def test_hold_brings_a_robot_to_rest_that_does_nothing() -> None:
     with bench() as made:
         await made.call("hold")
 
@@ -184,13 +191,55 @@ async def test_hold_ends_what_runs() -> None:
         assert made.controller.at_rest
 
 
-async def test_a_person_steers() -> None:
+@pytest.mark.parametrize(
+    ("ending", "reason"), [("hold", "told to hold"), ("teleoperate", "a person took over")]
+)
+async def test_what_runs_and_what_waits_is_ended(ending: str, reason: str) -> None:
+    ended: list[str] = []
+
+    async def drive(made: Bench, prompt: str) -> None:
+        with pytest.raises(TaskFailed, match=reason):
+            await made.pilot.drive(prompt, 1e9, lambda fraction, said: None)
+        ended.append(prompt)
+
+    with bench() as made:
+        async with anyio.create_task_group() as tasks:
+            for prompt in ("track the target", "hit the target"):
+                tasks.start_soon(drive, made, prompt)
+            await until_driven(made)
+            await made.call(ending, Trial(answers=["stop"]))
+
+        assert sorted(ended) == ["hit the target", "track the target"]
+        assert made.asked.prompts == {"track the target"}
+        assert made.controller.state == "held"
+        # It moves again for whoever asks from now on.
+        assert (await made.call("pick", what="the cube", seconds=1))["steps"] > 0
+
+
+async def test_nobody_else_moves_it_while_a_person_does() -> None:
+    with bench() as made:
+        async with made.pilot.by_hand(), anyio.create_task_group() as tasks:
+            tasks.start_soon(partial(made.call, "track", seconds=1))
+            await anyio.wait_all_tasks_blocked()
+            await made.pilot.steer(np.float32([0.1, 0.1]), lambda fraction, said: None)
+            assert not made.asked.prompts
+            tasks.cancel_scope.cancel()
+
+
+async def test_a_person_steers_and_is_told_what_was_not_done() -> None:
     with bench() as made:
         trial = Trial(answers=["0.2, -0.3", "left", "1", "5 0", "stop"])
         there = await made.call("teleoperate", trial)
 
-    assert len(trial.questions) == 5
     assert there["position"] == pytest.approx([1.0, 0.0], abs=1e-4)
+    remarks = [each[1].partition("Where to?")[0] for each in trial.questions]
+    assert remarks == [
+        "",
+        "",
+        "'left' is no position. ",
+        "'1' is no position. ",
+        "That is beyond its limits: it went as far as it may. ",
+    ]
 
 
 async def test_after_a_stop_only_a_person_lets_it_move() -> None:
@@ -209,7 +258,7 @@ async def test_after_a_stop_only_a_person_lets_it_move() -> None:
 async def test_a_stop_ends_a_motion() -> None:
     with bench() as made, pytest.RaisesGroup(pytest.RaisesExc(TaskFailed, match="smoke")):
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(lambda: made.call("track", seconds=3600))
+            tasks.start_soon(partial(made.call, "track", seconds=3600))
             while not made.asked.prompts:
                 await anyio.lowlevel.checkpoint()
             await made.pilot.stop("smoke")
@@ -219,7 +268,7 @@ async def test_without_the_hub_it_holds_and_says_so() -> None:
     with bench() as made:
         trial = Trial()
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(lambda: made.call("track", trial, seconds=3600))
+            tasks.start_soon(partial(made.call, "track", trial, seconds=3600))
             while not made.asked.prompts:
                 await anyio.lowlevel.checkpoint()
             made.pilot.linked(False)
