@@ -19,7 +19,7 @@ import numpy as np
 from constellation.errors import InvalidTransition, TaskFailed
 
 from .controller import Controller
-from .events import Begin, Cancel, EmergencyStop, Event, LinkBack, LinkLost, Release, Steer
+from .events import Amend, Begin, Cancel, EmergencyStop, Event, LinkBack, LinkLost, Release, Steer
 from .loop import Loop
 from .ports import Array, RobotSpec
 
@@ -42,6 +42,7 @@ class Driven:
         clamped: of them, those in which the envelope changed a wish.
         score: what the robot counts, if it does: ``score`` of its observation.
         done: it says that its task is done: ``done`` of its observation.
+        instruction: the words by which it was driven last.
     """
 
     steps: int
@@ -49,6 +50,7 @@ class Driven:
     clamped: int
     score: float | None
     done: bool
+    instruction: str
 
 
 class Pilot:
@@ -89,7 +91,9 @@ class Pilot:
             await self._post(Begin(prompt))
             begun, held, clamped = self._counted()
             while (made := self.controller.step - begun) < steps and not self._says("done"):
-                report(made / steps, self.describe())
+                now_by = self.controller.prompt
+                amended = f", amended: {now_by}" if now_by not in (prompt, "") else ""
+                report(made / steps, f"{self.describe()}{amended}")
                 await self._look()
             now = self._counted()
             return Driven(
@@ -98,7 +102,27 @@ class Pilot:
                 clamped=now[2] - clamped,
                 score=self._value("score"),
                 done=self._says("done"),
+                instruction=self.controller.prompt,
             )
+
+    async def amend(self, prompt: str, instead_of: str | None = None) -> None:
+        """Changes the words by which the policy drives; the motion goes on, and its time too.
+
+        Args:
+            prompt: the new words, as a whole.
+            instead_of: those by which it must be driven now; None for any.
+
+        Raises:
+            TaskFailed: no policy drives it, or by other words, or its loop has ended.
+        """
+        self._check_power()
+        try:
+            await asyncio.wrap_future(self._loop.post(Amend(prompt, instead_of)))
+        except InvalidTransition as error:
+            raise TaskFailed(
+                f"There is nothing to amend: the robot is {error.state}.",
+                remedy="Ask for a motion by these words.",
+            ) from error
 
     async def go(self, position: Array, report: Report) -> None:
         """Goes to a position, or as near as the limits allow; returns when the robot rests there.

@@ -1,7 +1,7 @@
 """What a robot can be asked to do, as skills of a device.
 
 `track`, `hit`, `pick` and `place` are driven by the policy: their words are its prompt. `home` and
-`teleoperate` need none. `hold`, `stop` and `release` are there for every robot.
+`teleoperate` need none. `hold`, `amend`, `stop` and `release` are there for every robot.
 """
 
 from __future__ import annotations
@@ -23,12 +23,19 @@ from .ports import Array
 
 Seconds = Annotated[float, Field(gt=0, le=3600)]
 Words = Annotated[str, Field(max_length=500)]
+Instruction = Annotated[str, Field(min_length=1, max_length=500)]
 
 
 class Place(TypedDict):
     """Where a robot rests: a position for each joint."""
 
     position: list[float]
+
+
+class Driving(TypedDict):
+    """What drives a robot from now on: the words that the policy is told."""
+
+    instruction: str
 
 
 def robot_skills(pilot: Pilot) -> list[AnySkill]:
@@ -44,7 +51,7 @@ def robot_skills(pilot: Pilot) -> list[AnySkill]:
             f"The robot declares the skill {unknown[0]!r}.", remedy=f"There are {known}."
         )
     declared = [_DECLARED[name](pilot) for name in pilot.spec.skills if name != "hold"]
-    return [*declared, _hold(pilot), _stop(pilot), _release(pilot)]
+    return [*declared, _hold(pilot), _amend(pilot), _stop(pilot), _release(pilot)]
 
 
 async def _drive(pilot: Pilot, context: Context, prompt: str, seconds: float) -> Driven:
@@ -178,6 +185,21 @@ def _hold(pilot: Pilot) -> AnySkill:
         return _where(pilot)
 
     return hold
+
+
+def _amend(pilot: Pilot) -> AnySkill:
+    @skill("robot.amend", examples=["change the robot's task to 'pick up the other cube'"])
+    async def amend(instruction: Instruction, instead_of: Words | None = None) -> Driving:
+        """Change the words of the task that the robot is at, in mid-motion.
+
+        Args:
+            instruction: the new words of the whole task, such as "pick up the other cube".
+            instead_of: the words that it has now; with others nothing is changed.
+        """
+        await pilot.amend(instruction, instead_of)
+        return {"instruction": instruction}
+
+    return amend
 
 
 def _stop(pilot: Pilot) -> AnySkill:
