@@ -1,7 +1,7 @@
 """What a robot can be asked to do, as skills of a device.
 
-`track`, `hit`, `pick` and `place` are driven by the policy: their words are its prompt. `home` and
-`teleoperate` need none. `hold`, `amend`, `stop` and `release` are there for every robot.
+`track`, `hit`, `pick` and `place` are driven by the policy: their instruction is its prompt.
+`home` and `teleoperate` need none. `hold`, `amend`, `stop` and `release` are there for every robot.
 """
 
 from __future__ import annotations
@@ -23,7 +23,9 @@ from .ports import Array
 
 Seconds = Annotated[float, Field(gt=0, le=3600)]
 Words = Annotated[str, Field(max_length=500)]
-Instruction = Annotated[str, Field(min_length=1, max_length=500)]
+NewWords = Annotated[str, Field(min_length=1, max_length=500)]
+# By this format the planner of a hub knows that the words of a request belong there as they are.
+Instruction = Annotated[NewWords, Field(json_schema_extra={"format": "instruction"})]
 
 
 class Place(TypedDict):
@@ -54,10 +56,6 @@ def robot_skills(pilot: Pilot) -> list[AnySkill]:
     return [*declared, _hold(pilot), _amend(pilot), _stop(pilot), _release(pilot)]
 
 
-async def _drive(pilot: Pilot, context: Context, prompt: str, seconds: float) -> Driven:
-    return await pilot.drive(prompt, seconds, context.progress)
-
-
 def _position(said: str) -> Array:
     """The numbers in what a person said; none if there is anything else."""
     words = said.replace(",", " ").split()
@@ -76,57 +74,64 @@ def _where(pilot: Pilot) -> Place:
 
 def _track(pilot: Pilot) -> AnySkill:
     @skill("robot.track", capacity=1, examples=["track the target", "follow the red ball for 20 s"])
-    async def track(context: Context, what: Words = "the target", seconds: Seconds = 10) -> Driven:
+    async def track(
+        context: Context, instruction: Instruction = "track the target", seconds: Seconds = 10
+    ) -> Driven:
         """Follow something that moves with the robot.
 
         Args:
-            what: to follow, in plain words.
+            instruction: the task in words, such as "follow the red ball".
             seconds: for how long.
         """
-        return await _drive(pilot, context, f"track {what}", seconds)
+        return await pilot.drive(instruction, seconds, context.progress)
 
     return track
 
 
 def _hit(pilot: Pilot) -> AnySkill:
-    @skill("robot.hit", capacity=1, examples=["hit the moles", "play whack-a-mole", "hit the ball"])
-    async def hit(context: Context, what: Words = "the target", seconds: Seconds = 10) -> Driven:
+    @skill("robot.hit", capacity=1, examples=["hit the moles", "hit the ball for 20 s"])
+    async def hit(
+        context: Context, instruction: Instruction = "hit the target", seconds: Seconds = 10
+    ) -> Driven:
         """Hit things with the robot as they come up.
 
         Args:
-            what: to hit, in plain words.
+            instruction: the task in words, such as "hit the moles".
             seconds: for how long.
         """
-        return await _drive(pilot, context, f"hit {what}", seconds)
+        return await pilot.drive(instruction, seconds, context.progress)
 
     return hit
 
 
 def _pick(pilot: Pilot) -> AnySkill:
     @skill("robot.pick", capacity=1, examples=["pick up the red cube"])
-    async def pick(context: Context, what: Words, seconds: Seconds = 20) -> Driven:
+    async def pick(context: Context, instruction: Instruction, seconds: Seconds = 20) -> Driven:
         """Pick something up with the robot.
 
         Args:
-            what: to pick up, in plain words.
+            instruction: the task in words, such as "pick up the red cube".
             seconds: after which it is given up.
         """
-        return await _drive(pilot, context, f"pick up {what}", seconds)
+        return await pilot.drive(instruction, seconds, context.progress)
 
     return pick
 
 
 def _place(pilot: Pilot) -> AnySkill:
-    @skill("robot.place", capacity=1, examples=["put the red cube into the bowl"])
-    async def place(context: Context, what: Words, where: Words, seconds: Seconds = 20) -> Driven:
+    @skill(
+        "robot.place",
+        capacity=1,
+        examples=["put the red cube into the bowl", "place the cup on the table"],
+    )
+    async def place(context: Context, instruction: Instruction, seconds: Seconds = 20) -> Driven:
         """Put something somewhere with the robot.
 
         Args:
-            what: to put there, in plain words.
-            where: such as "into the bowl".
+            instruction: the task in words, such as "put the red cube into the bowl".
             seconds: after which it is given up.
         """
-        return await _drive(pilot, context, f"put {what} {where}", seconds)
+        return await pilot.drive(instruction, seconds, context.progress)
 
     return place
 
@@ -189,7 +194,7 @@ def _hold(pilot: Pilot) -> AnySkill:
 
 def _amend(pilot: Pilot) -> AnySkill:
     @skill("robot.amend", examples=["change the robot's task to 'pick up the other cube'"])
-    async def amend(instruction: Instruction, instead_of: Words | None = None) -> Driving:
+    async def amend(instruction: NewWords, instead_of: Words | None = None) -> Driving:
         """Change the words of the task that the robot is at, in mid-motion.
 
         Args:

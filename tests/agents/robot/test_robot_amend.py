@@ -11,9 +11,9 @@ from pilot_bench import Bench, bench
 from robot_bench import Loop, chunks, indices
 
 from agents.robot.events import Amend, Begin, Cancel, EmergencyStop, Refused, Steer
+from agents.robot.pilot import Driven
 from agents.robot.ports import Array
 from agents.robot.settings import Settings
-from agents.testing import Trial
 from constellation.errors import InvalidTransition, SkillError, TaskFailed
 
 D = 3
@@ -127,24 +127,26 @@ def _nowhere() -> Array:
 
 @pytest.mark.anyio
 async def test_a_person_amends_what_runs_and_it_says_so() -> None:
-    trial, driven = Trial(), []
+    reports: list[str] = []
+    driven: list[Driven] = []
 
     async def play(made: Bench) -> None:
-        driven.append(await made.call("pick", trial, what="the red cube", seconds=3600))
+        drive = made.pilot.drive("the red cube", 1e9, lambda share, said: reports.append(said))
+        driven.append(await drive)
 
     with bench() as made:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(play, made)
             while not made.asked.prompts:
                 await anyio.lowlevel.checkpoint()
-            now = await made.call("amend", instruction="pick up the other cube")
-            while "pick up the other cube" not in made.asked.prompts:
+            now = await made.call("amend", instruction="the other cube")
+            while not any("amended: the other cube" in said for said in reports):
                 await anyio.lowlevel.checkpoint()
             made.world.enough = made.world.steps
 
-    assert now == {"instruction": "pick up the other cube"}
-    assert driven[0]["instruction"] == "pick up the other cube"
-    assert any("amended: pick up the other cube" in message for _, message in trial.reports)
+    assert now == {"instruction": "the other cube"}
+    assert driven[0].instruction == "the other cube"
+    assert made.asked.prompts == {"the red cube", "the other cube"}
 
 
 @pytest.mark.anyio

@@ -22,10 +22,10 @@ pytestmark = pytest.mark.anyio
 @pytest.mark.parametrize(
     ("name", "arguments", "prompt"),
     [
-        ("track", {"what": "the red ball"}, "track the red ball"),
+        ("track", {"instruction": "follow the red ball"}, "follow the red ball"),
         ("hit", {}, "hit the target"),
-        ("pick", {"what": "the cube"}, "pick up the cube"),
-        ("place", {"what": "the cube", "where": "into the bowl"}, "put the cube into the bowl"),
+        ("pick", {"instruction": "pick up the cube"}, "pick up the cube"),
+        ("place", {"instruction": "put it into the bowl"}, "put it into the bowl"),
     ],
 )
 async def test_words_reach_the_policy(name: str, arguments: dict[str, str], prompt: str) -> None:
@@ -50,7 +50,7 @@ async def test_a_motion_lasts_as_long_as_it_shall_and_reports() -> None:
 
 async def test_a_motion_ends_when_the_robot_is_done() -> None:
     with bench(enough=100) as made:
-        outcome = await made.call("pick", what="the cube", seconds=3600)
+        outcome = await made.call("pick", instruction="pick up the cube", seconds=3600)
 
     assert outcome["done"] is True
 
@@ -126,7 +126,7 @@ async def test_what_runs_and_what_waits_is_ended(ending: str, reason: str) -> No
         assert made.asked.prompts == {"track the target"}
         assert made.controller.state == "held"
         # It moves again for whoever asks from now on.
-        assert (await made.call("pick", what="the cube", seconds=1))["steps"] > 0
+        assert (await made.call("pick", instruction="pick up the cube", seconds=1))["steps"] > 0
 
 
 async def test_nobody_else_moves_it_while_a_person_does() -> None:
