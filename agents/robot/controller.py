@@ -190,7 +190,8 @@ class Controller:
             case LinkBack():
                 self._linked = True
             case Cancel(reason):
-                return self._end("held", reason) if self.state in ("driven", "steered") else []
+                moves = self.state in ("driven", "steered")
+                return self._end("held", reason, asked=True) if moves else []
             case EmergencyStop(reason):
                 return self._end("stopped", reason) if self.state != "stopped" else []
             case Release():
@@ -224,12 +225,12 @@ class Controller:
             self.prompt = prompt
             self._chunks.amend()
 
-    def _end(self, state: State, reason: str) -> list[Instruction]:
+    def _end(self, state: State, reason: str, *, asked: bool = False) -> list[Instruction]:
         self._chunks.drop()
         self._wish = None
         self.prompt = ""
         self.state, self.halted = state, reason
-        return [Halted(reason)]
+        return [Halted(reason, asked)]
 
     def _observe(self, observation: Observation, now: float) -> list[Instruction]:
         self.seen = replace(observation, prompt=self.prompt or observation.prompt)

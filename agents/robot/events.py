@@ -189,9 +189,15 @@ class Infer:
 
 @dataclass(frozen=True, slots=True)
 class Halted:
-    """It brakes and holds; said once, when it begins."""
+    """It brakes and holds; said once, when it begins.
+
+    Attributes:
+        reason: why.
+        asked: somebody wanted it so, or its motion is over: nothing went wrong.
+    """
 
     reason: str
+    asked: bool = False
 
 
 Instruction: TypeAlias = Act | Infer | Halted

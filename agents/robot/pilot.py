@@ -164,9 +164,16 @@ class Pilot:
         self._end_all("it was told to hold")
         await self._rest("it was asked to hold")
 
-    async def stop(self, reason: str) -> None:
-        """An emergency stop: nothing moves until `release`."""
+    async def stop(self, reason: str) -> str:
+        """An emergency stop: nothing moves until `release`; returns when nothing moves.
+
+        Returns:
+            why it is stopped: another reason than this if it was already.
+        """
         await self._post(EmergencyStop(reason))
+        why = self.controller.halted or reason
+        await self._at_rest()
+        return why
 
     async def release(self, person: str) -> None:
         """A person ends an emergency stop."""
@@ -206,6 +213,9 @@ class Pilot:
     async def _rest(self, reason: str) -> None:
         """Brakes, and returns when nothing moves."""
         await self._post(Cancel(reason))
+        await self._at_rest()
+
+    async def _at_rest(self) -> None:
         while not self.controller.at_rest:
             self._check_power()
             await anyio.sleep(LOOK_S)

@@ -34,6 +34,17 @@ class Place(TypedDict):
     position: list[float]
 
 
+class Stopped(Place):
+    """What an emergency stop did.
+
+    `stopped` is the reason, of the first stop if it was stopped already; `ended` the words of the
+    task that it was at, empty if a policy did not drive it.
+    """
+
+    stopped: str
+    ended: str
+
+
 class Driving(TypedDict):
     """What drives a robot from now on: the words that the policy is told."""
 
@@ -209,24 +220,27 @@ def _amend(pilot: Pilot) -> AnySkill:
 
 def _stop(pilot: Pilot) -> AnySkill:
     @skill("robot.stop", idempotent=True, examples=["stop the robot at once"])
-    async def stop(reason: Words = "emergency stop") -> None:
+    async def stop(reason: Words = "emergency stop") -> Stopped:
         """Stop the robot in an emergency: nothing moves until a person releases it.
 
         Args:
             reason: for those who wonder why.
         """
-        await pilot.stop(reason)
+        ended = pilot.controller.prompt
+        why = await pilot.stop(reason)
+        return {"position": _where(pilot)["position"], "stopped": why, "ended": ended}
 
     return stop
 
 
 def _release(pilot: Pilot) -> AnySkill:
     @skill("robot.release", examples=["release the robot"])
-    async def release(context: Context) -> None:
+    async def release(context: Context) -> Place:
         """Release the robot after an emergency stop; a person is asked, whatever the policy is."""
         if not await context.approve("Is it safe to release the robot?"):
             raise TaskFailed("The robot was not released.")
         await pilot.release("a person")
+        return _where(pilot)
 
     return release
 

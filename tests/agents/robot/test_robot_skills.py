@@ -157,14 +157,17 @@ async def test_a_person_steers_and_is_told_what_was_not_done() -> None:
 
 async def test_after_a_stop_only_a_person_lets_it_move() -> None:
     with bench() as made:
-        await made.call("stop", reason="smoke")
+        stopped = await made.call("stop", reason="smoke")
+        again = await made.call("stop", reason="fire")
+        assert made.controller.at_rest
+        assert stopped == again == {"position": [0, 0], "stopped": "smoke", "ended": ""}
         with pytest.raises(TaskFailed, match="stopped"):
             await made.call("track", seconds=1)
         with pytest.raises(TaskFailed, match="not released"):
             await made.call("release", Trial(answers=[False]))
         assert made.controller.state == "stopped"
 
-        await made.call("release", Trial(answers=[True]))
+        assert await made.call("release", Trial(answers=[True])) == {"position": [0, 0]}
         assert (await made.call("track", seconds=1))["steps"] >= 50
 
 
@@ -174,7 +177,8 @@ async def test_a_stop_ends_a_motion() -> None:
             tasks.start_soon(partial(made.call, "track", seconds=3600))
             while not made.asked.prompts:
                 await anyio.lowlevel.checkpoint()
-            await made.pilot.stop("smoke")
+            assert (await made.call("stop", reason="smoke"))["ended"] == "track the target"
+            assert made.controller.at_rest
 
 
 async def test_without_the_hub_it_holds_and_says_so() -> None:
