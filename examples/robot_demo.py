@@ -100,7 +100,7 @@ async def play(settings: Settings, play_s: float) -> None:
                     Task(
                         name,
                         skill="robot.hit",
-                        arguments={"what": "the moles", "seconds": play_s},
+                        arguments={"instruction": "hit the moles", "seconds": play_s},
                         requirement=Requirement(device=name),
                     )
                 )

@@ -89,6 +89,7 @@ class Chunks:
         self._questions = 0
         self._asked: Question | None = None
         self._not_before = 0
+        self._at_once = False
         self._since = 0
         self.current: Chunk | None = None
         self._next: Chunk | None = None
@@ -108,7 +109,7 @@ class Chunks:
             self._asked = None
         if self._asked is not None or self._next is not None or step < self._not_before:
             return False
-        if self.current is None:
+        if self.current is None or self._at_once:
             return True
         switch = min(self._since + self._executed(), self.current.end)
         return step >= (switch if self._strategy.waits else switch - self.planned)
@@ -141,6 +142,7 @@ class Chunks:
         chunk = Chunk(asked.id, asked.step, first, actions)
         if chunk.end <= step:
             return False
+        self._at_once = False
         self._next = self._blended(chunk, step)
         self._switch(step)
         return True
@@ -154,6 +156,16 @@ class Chunks:
     def drop(self) -> None:
         """Forgets all chunks, and the question: its answer will be refused."""
         self.current = self._next = self._asked = None
+        self._at_once = False
+
+    def amend(self) -> None:
+        """What is asked for from now on is something else: the chunk that runs stays until then.
+
+        No other begins that was asked for before. It is asked anew at once; a robot that would
+        have to wait for the answer executes first what it would execute of its chunk anyway.
+        """
+        self._next = self._asked = None
+        self._at_once = not self._strategy.waits
 
     def action(self, step: int) -> tuple[Chunk, int] | None:
         """The chunk and the index of the action of a step; None if there is none."""

@@ -6,6 +6,7 @@ needs NumPy is imported when it is called.
 
 from __future__ import annotations
 
+import math
 import sys
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
@@ -42,6 +43,12 @@ _REDIAL_S = 1.0
 _DRAIN_S = 1.0
 
 
+def _is_a_time(value: float | None) -> float | None:
+    if value is not None and not 0 < value < math.inf:
+        raise typer.BadParameter(f"{value} is no number of seconds above 0.")
+    return value
+
+
 @app.command()
 def robot(
     file: Annotated[
@@ -70,13 +77,16 @@ def robot(
     ] = 1,
     reaction: Annotated[
         float | None,
-        typer.Option(help="Seconds within which it reacts; default: as it can."),
+        typer.Option(
+            help="Seconds within which it reacts; default: as it can.", callback=_is_a_time
+        ),
     ] = None,
     when_lost: Annotated[WhenLost, typer.Option(help="What it does without its hub.")] = (
         WhenLost.HOLD
     ),
     play: Annotated[
-        float | None, typer.Option(help="No hub: let the policy drive for so many seconds.")
+        float | None,
+        typer.Option(help="No hub: let the policy drive for so many seconds.", callback=_is_a_time),
     ] = None,
     prompt: Annotated[str, typer.Option(help="The task in words, with --play.")] = "play",
     export: Annotated[

@@ -8,6 +8,9 @@
       │
       └──Release── stopped ◄──EmergencyStop── any
 
+`Amend` changes the words that it is driven by: the chunk that runs stays until there is an answer
+to the new words, and answers to the old ones that come from then on are refused.
+
 Each `Tick` is answered by exactly one `Act`, at once, whatever the policy does. While it is driven
 the action is the one that belongs to this step (`chunks`); if there is none, or a watchdog barks,
 the robot brakes within its limits and holds, until what was missing is back. Whatever is wished for
@@ -32,6 +35,7 @@ from .chunks import Chunks
 from .delay import Delays
 from .events import (
     Act,
+    Amend,
     Answered,
     Begin,
     Cancel,
@@ -82,7 +86,7 @@ class Controller:
         holds: control steps in which it held.
         clamps: control steps in which the envelope changed a wish.
         seen: the last observation.
-        prompt: the task in words, as it was begun.
+        prompt: the task in words, as it was begun or amended; empty if no policy drives.
 
     Raises:
         ConfigError: robot and policy do not fit together.
@@ -160,7 +164,8 @@ class Controller:
             now: seconds; never goes back.
 
         Raises:
-            InvalidTransition: the robot is stopped, and shall be moved.
+            InvalidTransition: the robot is stopped, and shall be moved; or its words shall be
+                amended, and no policy drives it, or it is driven by others than expected.
         """
         match event:
             case Tick():
@@ -175,6 +180,8 @@ class Controller:
             case Begin(prompt):
                 self._move(event, "driven")
                 self.prompt = prompt
+            case Amend(prompt, instead_of):
+                self._amend(prompt, instead_of)
             case Steer():
                 self._move(event, "steered")
                 self._wish, self._wished = event, now
@@ -183,7 +190,8 @@ class Controller:
             case LinkBack():
                 self._linked = True
             case Cancel(reason):
-                return self._end("held", reason) if self.state in ("driven", "steered") else []
+                moves = self.state in ("driven", "steered")
+                return self._end("held", reason, asked=True) if moves else []
             case EmergencyStop(reason):
                 return self._end("stopped", reason) if self.state != "stopped" else []
             case Release():
@@ -205,13 +213,24 @@ class Controller:
         if state != self.state or isinstance(event, Begin):
             self._chunks.drop()
             self._moved = False
+            self.prompt = ""
         self.state, self.halted = state, None
 
-    def _end(self, state: State, reason: str) -> list[Instruction]:
+    def _amend(self, prompt: str, instead_of: str | None) -> None:
+        if self.state != "driven":
+            raise InvalidTransition("the robot", self.state, "Amend", remedy="Begin anew.")
+        if instead_of not in (None, self.prompt):
+            raise InvalidTransition("the robot", f"driven by {self.prompt!r}", "Amend")
+        if prompt != self.prompt:
+            self.prompt = prompt
+            self._chunks.amend()
+
+    def _end(self, state: State, reason: str, *, asked: bool = False) -> list[Instruction]:
         self._chunks.drop()
         self._wish = None
+        self.prompt = ""
         self.state, self.halted = state, reason
-        return [Halted(reason)]
+        return [Halted(reason, asked)]
 
     def _observe(self, observation: Observation, now: float) -> list[Instruction]:
         self.seen = replace(observation, prompt=self.prompt or observation.prompt)

@@ -21,6 +21,19 @@ class Begin:
     prompt: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Amend:
+    """The policy shall go on by other words.
+
+    Attributes:
+        prompt: the task in words, as a whole.
+        instead_of: those by which it must be driven now; None for any.
+    """
+
+    prompt: str
+    instead_of: str | None = None
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Steer:
     """A person, or a skill that needs no policy, drives it.
@@ -104,6 +117,7 @@ class Release:
 
 Event: TypeAlias = (
     Begin
+    | Amend
     | Steer
     | Tick
     | Observed
@@ -175,9 +189,15 @@ class Infer:
 
 @dataclass(frozen=True, slots=True)
 class Halted:
-    """It brakes and holds; said once, when it begins."""
+    """It brakes and holds; said once, when it begins.
+
+    Attributes:
+        reason: why.
+        asked: somebody wanted it so, or its motion is over: nothing went wrong.
+    """
 
     reason: str
+    asked: bool = False
 
 
 Instruction: TypeAlias = Act | Infer | Halted

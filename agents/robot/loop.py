@@ -193,6 +193,12 @@ class Loop:
                     self._robot.act(action)
                 case Infer():
                     self._inference.ask(each, self.post)
-                case Halted(reason) if now >= self._told.get(reason, -math.inf) + _TELL_AGAIN_S:
-                    self._told[reason] = now
-                    log.warning("The robot holds: %s.", reason)
+                case Halted(reason, asked) if self._is_news(reason, now):
+                    level = logging.INFO if asked else logging.WARNING
+                    log.log(level, "The robot holds: %s.", reason)
+
+    def _is_news(self, reason: str, now: float) -> bool:
+        news = now >= self._told.get(reason, -math.inf) + _TELL_AGAIN_S
+        if news:
+            self._told[reason] = now
+        return news

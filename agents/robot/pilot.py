@@ -19,7 +19,7 @@ import numpy as np
 from constellation.errors import InvalidTransition, TaskFailed
 
 from .controller import Controller
-from .events import Begin, Cancel, EmergencyStop, Event, LinkBack, LinkLost, Release, Steer
+from .events import Amend, Begin, Cancel, EmergencyStop, Event, LinkBack, LinkLost, Release, Steer
 from .loop import Loop
 from .ports import Array, RobotSpec
 
@@ -42,6 +42,7 @@ class Driven:
         clamped: of them, those in which the envelope changed a wish.
         score: what the robot counts, if it does: ``score`` of its observation.
         done: it says that its task is done: ``done`` of its observation.
+        instruction: the words by which it was driven last.
     """
 
     steps: int
@@ -49,6 +50,7 @@ class Driven:
     clamped: int
     score: float | None
     done: bool
+    instruction: str
 
 
 class Pilot:
@@ -67,6 +69,10 @@ class Pilot:
         self.home: Array = loop.controller.commanded
         self._loop = loop
         self._turn = anyio.Lock()
+        # Raised whenever all motions are ended; each knows in which it was asked for.
+        self._era = 0
+        self._ended = ""
+        self._of_motion = 0
 
     @property
     def controller(self) -> Controller:
@@ -77,14 +83,17 @@ class Pilot:
         """Lets the policy drive until the time is over, or the robot says that it is done.
 
         Raises:
-            TaskFailed: the robot is stopped, or its loop has ended.
+            TaskFailed: it was ended by `hold` or `by_hand`, the robot is stopped, or its loop has
+                ended.
         """
         steps = max(1, round(seconds * self.spec.rate_hz))
         async with self._motion():
             await self._post(Begin(prompt))
             begun, held, clamped = self._counted()
             while (made := self.controller.step - begun) < steps and not self._says("done"):
-                report(made / steps, self.describe())
+                now_by = self.controller.prompt
+                amended = f", amended: {now_by}" if now_by not in (prompt, "") else ""
+                report(made / steps, f"{self.describe()}{amended}")
                 await self._look()
             now = self._counted()
             return Driven(
@@ -93,7 +102,27 @@ class Pilot:
                 clamped=now[2] - clamped,
                 score=self._value("score"),
                 done=self._says("done"),
+                instruction=self.controller.prompt,
             )
+
+    async def amend(self, prompt: str, instead_of: str | None = None) -> None:
+        """Changes the words by which the policy drives; the motion goes on, and its time too.
+
+        Args:
+            prompt: the new words, as a whole.
+            instead_of: those by which it must be driven now; None for any.
+
+        Raises:
+            TaskFailed: no policy drives it, or by other words, or its loop has ended.
+        """
+        self._check_power()
+        try:
+            await asyncio.wrap_future(self._loop.post(Amend(prompt, instead_of)))
+        except InvalidTransition as error:
+            raise TaskFailed(
+                f"There is nothing to amend: the robot is {error.state}.",
+                remedy="Ask for a motion by these words.",
+            ) from error
 
     async def go(self, position: Array, report: Report) -> None:
         """Goes to a position, or as near as the limits allow; returns when the robot rests there.
@@ -101,29 +130,50 @@ class Pilot:
         Raises:
             TaskFailed: it is no position of this robot; or as `drive`.
         """
+        async with self._motion():
+            await self.steer(position, report)
+
+    @asynccontextmanager
+    async def by_hand(self) -> AsyncIterator[None]:
+        """A person takes over: what moves the robot, or waits to, is over; then only `steer` does.
+
+        Raises:
+            TaskFailed: as `drive`.
+        """
+        self._end_all("a person took over")
+        async with self._motion():
+            yield
+
+    async def steer(self, position: Array, report: Report) -> None:
+        """As `go`, for whoever has the robot `by_hand`."""
         joints = self.spec.action_dim
         if position.shape != (joints,) or not np.isfinite(position).all():
             raise TaskFailed(f"A position of this robot is {joints} finite numbers.")
-        async with self._motion():
-            await self._post(Steer(position))
-            while not self._is_at(position):
-                report(None, self.describe())
-                await self._look()
+        self._check()
+        await self._post(Steer(position))
+        while not self._is_at(position):
+            report(None, self.describe())
+            await self._look()
 
-    async def rest(self, reason: str = "it was asked to hold") -> None:
-        """Brakes, and returns when nothing moves. Whatever else has the robot move is over then.
+    async def hold(self) -> None:
+        """Ends what moves the robot, and what waits to; returns when nothing moves.
 
         Raises:
             TaskFailed: its loop has ended.
         """
-        await self._post(Cancel(reason))
-        while not self.controller.at_rest:
-            self._check()
-            await anyio.sleep(LOOK_S)
+        self._end_all("it was told to hold")
+        await self._rest("it was asked to hold")
 
-    async def stop(self, reason: str) -> None:
-        """An emergency stop: nothing moves until `release`."""
+    async def stop(self, reason: str) -> str:
+        """An emergency stop: nothing moves until `release`; returns when nothing moves.
+
+        Returns:
+            why it is stopped: another reason than this if it was already.
+        """
         await self._post(EmergencyStop(reason))
+        why = self.controller.halted or reason
+        await self._at_rest()
+        return why
 
     async def release(self, person: str) -> None:
         """A person ends an emergency stop."""
@@ -150,15 +200,33 @@ class Pilot:
     @asynccontextmanager
     async def _motion(self) -> AsyncIterator[None]:
         """One motion at a time; however it ends, the robot is at rest afterwards."""
+        era = self._era
         async with self._turn:
+            self._of_motion = era
+            self._check()
             try:
                 yield
             finally:
                 with anyio.CancelScope(shield=True):
-                    await self.rest("its motion is over")
+                    await self._rest("its motion is over")
+
+    async def _rest(self, reason: str) -> None:
+        """Brakes, and returns when nothing moves."""
+        await self._post(Cancel(reason))
+        await self._at_rest()
+
+    async def _at_rest(self) -> None:
+        while not self.controller.at_rest:
+            self._check_power()
+            await anyio.sleep(LOOK_S)
+
+    def _end_all(self, reason: str) -> None:
+        """The motion that has its turn, and those that wait for theirs, are over."""
+        self._era += 1
+        self._ended = reason
 
     async def _post(self, event: Event) -> None:
-        self._check()
+        self._check_power()
         try:
             await asyncio.wrap_future(self._loop.post(event))
         except InvalidTransition as error:
@@ -167,12 +235,21 @@ class Pilot:
             ) from error
 
     async def _look(self) -> None:
-        self._check()
-        if self.controller.state == "stopped":
-            raise TaskFailed(f"The robot was stopped: {self.controller.halted}.")
         await anyio.sleep(LOOK_S)
+        self._check()
 
     def _check(self) -> None:
+        """See that the motion that has its turn may go on."""
+        self._check_power()
+        if self.controller.state == "stopped":
+            raise TaskFailed(
+                f"The robot was stopped: {self.controller.halted}.",
+                remedy="A person must release it first.",
+            )
+        if self._of_motion != self._era:
+            raise TaskFailed(f"The motion was ended: {self._ended}.")
+
+    def _check_power(self) -> None:
         if not self._loop.running:
             raise TaskFailed("The robot is switched off.")
 

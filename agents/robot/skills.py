@@ -1,7 +1,7 @@
 """What a robot can be asked to do, as skills of a device.
 
-`track`, `hit`, `pick` and `place` are driven by the policy: their words are its prompt. `home` and
-`teleoperate` need none. `hold`, `stop` and `release` are there for every robot.
+`track`, `hit`, `pick` and `place` are driven by the policy: their instruction is its prompt.
+`home` and `teleoperate` need none. `hold`, `amend`, `stop` and `release` are there for every robot.
 """
 
 from __future__ import annotations
@@ -23,12 +23,32 @@ from .ports import Array
 
 Seconds = Annotated[float, Field(gt=0, le=3600)]
 Words = Annotated[str, Field(max_length=500)]
+NewWords = Annotated[str, Field(min_length=1, max_length=500)]
+# By this format the planner of a hub knows that the words of a request belong there as they are.
+Instruction = Annotated[NewWords, Field(json_schema_extra={"format": "instruction"})]
 
 
 class Place(TypedDict):
     """Where a robot rests: a position for each joint."""
 
     position: list[float]
+
+
+class Stopped(Place):
+    """What an emergency stop did.
+
+    `stopped` is the reason, of the first stop if it was stopped already; `ended` the words of the
+    task that it was at, empty if a policy did not drive it.
+    """
+
+    stopped: str
+    ended: str
+
+
+class Driving(TypedDict):
+    """What drives a robot from now on: the words that the policy is told."""
+
+    instruction: str
 
 
 def robot_skills(pilot: Pilot) -> list[AnySkill]:
@@ -44,11 +64,7 @@ def robot_skills(pilot: Pilot) -> list[AnySkill]:
             f"The robot declares the skill {unknown[0]!r}.", remedy=f"There are {known}."
         )
     declared = [_DECLARED[name](pilot) for name in pilot.spec.skills if name != "hold"]
-    return [*declared, _hold(pilot), _stop(pilot), _release(pilot)]
-
-
-async def _drive(pilot: Pilot, context: Context, prompt: str, seconds: float) -> Driven:
-    return await pilot.drive(prompt, seconds, context.progress)
+    return [*declared, _hold(pilot), _amend(pilot), _stop(pilot), _release(pilot)]
 
 
 def _position(said: str) -> Array:
@@ -69,57 +85,64 @@ def _where(pilot: Pilot) -> Place:
 
 def _track(pilot: Pilot) -> AnySkill:
     @skill("robot.track", capacity=1, examples=["track the target", "follow the red ball for 20 s"])
-    async def track(context: Context, what: Words = "the target", seconds: Seconds = 10) -> Driven:
+    async def track(
+        context: Context, instruction: Instruction = "track the target", seconds: Seconds = 10
+    ) -> Driven:
         """Follow something that moves with the robot.
 
         Args:
-            what: to follow, in plain words.
+            instruction: the task in words, such as "follow the red ball".
             seconds: for how long.
         """
-        return await _drive(pilot, context, f"track {what}", seconds)
+        return await pilot.drive(instruction, seconds, context.progress)
 
     return track
 
 
 def _hit(pilot: Pilot) -> AnySkill:
-    @skill("robot.hit", capacity=1, examples=["hit the moles", "play whack-a-mole", "hit the ball"])
-    async def hit(context: Context, what: Words = "the target", seconds: Seconds = 10) -> Driven:
+    @skill("robot.hit", capacity=1, examples=["hit the moles", "hit the ball for 20 s"])
+    async def hit(
+        context: Context, instruction: Instruction = "hit the target", seconds: Seconds = 10
+    ) -> Driven:
         """Hit things with the robot as they come up.
 
         Args:
-            what: to hit, in plain words.
+            instruction: the task in words, such as "hit the moles".
             seconds: for how long.
         """
-        return await _drive(pilot, context, f"hit {what}", seconds)
+        return await pilot.drive(instruction, seconds, context.progress)
 
     return hit
 
 
 def _pick(pilot: Pilot) -> AnySkill:
     @skill("robot.pick", capacity=1, examples=["pick up the red cube"])
-    async def pick(context: Context, what: Words, seconds: Seconds = 20) -> Driven:
+    async def pick(context: Context, instruction: Instruction, seconds: Seconds = 20) -> Driven:
         """Pick something up with the robot.
 
         Args:
-            what: to pick up, in plain words.
+            instruction: the task in words, such as "pick up the red cube".
             seconds: after which it is given up.
         """
-        return await _drive(pilot, context, f"pick up {what}", seconds)
+        return await pilot.drive(instruction, seconds, context.progress)
 
     return pick
 
 
 def _place(pilot: Pilot) -> AnySkill:
-    @skill("robot.place", capacity=1, examples=["put the red cube into the bowl"])
-    async def place(context: Context, what: Words, where: Words, seconds: Seconds = 20) -> Driven:
+    @skill(
+        "robot.place",
+        capacity=1,
+        examples=["put the red cube into the bowl", "place the cup on the table"],
+    )
+    async def place(context: Context, instruction: Instruction, seconds: Seconds = 20) -> Driven:
         """Put something somewhere with the robot.
 
         Args:
-            what: to put there, in plain words.
-            where: such as "into the bowl".
+            instruction: the task in words, such as "put the red cube into the bowl".
             seconds: after which it is given up.
         """
-        return await _drive(pilot, context, f"put {what} {where}", seconds)
+        return await pilot.drive(instruction, seconds, context.progress)
 
     return place
 
@@ -140,18 +163,29 @@ def _home(pilot: Pilot) -> AnySkill:
 def _teleoperate(pilot: Pilot) -> AnySkill:
     @skill("robot.teleoperate", capacity=1, examples=["let me steer the robot by hand"])
     async def teleoperate(context: Context) -> Place:
-        """Let a person steer the robot, position by position, until they say stop."""
+        """Let a person steer the robot, position by position, until they say stop.
+
+        Whatever moves the robot is over then, and nothing else moves it meanwhile.
+        """
         limits = pilot.spec.limits
         ranges = ", ".join(
             f"{low:g} to {high:g}" for low, high in zip(limits.low, limits.high, strict=True)
         )
-        while True:
-            said = await context.ask(f"Where to? One number for each joint ({ranges}), or stop.")
-            if said.strip().lower() == "stop":
-                return _where(pilot)
-            position = _position(said)
-            if len(position) == pilot.spec.action_dim:
-                await pilot.go(position, context.progress)
+        remark = ""
+        async with pilot.by_hand():
+            while True:
+                said = await context.ask(
+                    f"{remark}Where to? One number for each joint ({ranges}), or stop."
+                )
+                if said.strip().lower() == "stop":
+                    return _where(pilot)
+                position = _position(said)
+                if len(position) != pilot.spec.action_dim:
+                    remark = f"{said[:80]!r} is no position. "
+                    continue
+                await pilot.steer(position, context.progress)
+                beyond = ((position < limits.low) | (position > limits.high)).any()
+                remark = "That is beyond its limits: it went as far as it may. " if beyond else ""
 
     return teleoperate
 
@@ -163,32 +197,50 @@ def _hold(pilot: Pilot) -> AnySkill:
     @skill("robot.hold", idempotent=True, examples=["hold the robot", "let the robot pause"])
     async def hold() -> Place:
         """Bring the robot to rest, gently; whatever else it does is over."""
-        await pilot.rest()
+        await pilot.hold()
         return _where(pilot)
 
     return hold
 
 
+def _amend(pilot: Pilot) -> AnySkill:
+    @skill("robot.amend", examples=["change the robot's task to 'pick up the other cube'"])
+    async def amend(instruction: NewWords, instead_of: Words | None = None) -> Driving:
+        """Change the words of the task that the robot is at, in mid-motion.
+
+        Args:
+            instruction: the new words of the whole task, such as "pick up the other cube".
+            instead_of: the words that it has now; with others nothing is changed.
+        """
+        await pilot.amend(instruction, instead_of)
+        return {"instruction": instruction}
+
+    return amend
+
+
 def _stop(pilot: Pilot) -> AnySkill:
     @skill("robot.stop", idempotent=True, examples=["stop the robot at once"])
-    async def stop(reason: Words = "emergency stop") -> None:
+    async def stop(reason: Words = "emergency stop") -> Stopped:
         """Stop the robot in an emergency: nothing moves until a person releases it.
 
         Args:
             reason: for those who wonder why.
         """
-        await pilot.stop(reason)
+        ended = pilot.controller.prompt
+        why = await pilot.stop(reason)
+        return {"position": _where(pilot)["position"], "stopped": why, "ended": ended}
 
     return stop
 
 
 def _release(pilot: Pilot) -> AnySkill:
     @skill("robot.release", examples=["release the robot"])
-    async def release(context: Context) -> None:
+    async def release(context: Context) -> Place:
         """Release the robot after an emergency stop; a person is asked, whatever the policy is."""
         if not await context.approve("Is it safe to release the robot?"):
             raise TaskFailed("The robot was not released.")
         await pilot.release("a person")
+        return _where(pilot)
 
     return release
 

@@ -25,6 +25,8 @@ def describe(assembly: Assembly) -> Table:
     table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
     table.add_row("robot", f"{spec.name}, {spec.action_dim} joints")
     table.add_row("state", _state(controller.state, controller.halted))
+    if controller.prompt:
+        table.add_row("task", controller.prompt)
     table.add_row("strategy", f"{assembly.choice.strategy.name}: {assembly.choice.why}")
     table.add_row("rate", _rate(spec.rate_hz, tuple(loop.lateness)))
     table.add_row("delay", f"{controller.planned} steps planned")

@@ -38,7 +38,7 @@ def plotted(
     """
     # The same figures make the same file.
     with mpl.rc_context({"svg.hashsalt": world, "svg.fonttype": "none", "font.size": 9}):
-        figure = Figure(figsize=(10, 3.6), layout="constrained")
+        figure = Figure(figsize=(10, 4.0), layout="constrained")
         success, reaction, delay = figure.subplots(1, 3, width_ratios=(2, 1.2, 1.2))
         steps = [each.steps for each in delays]
         for index, way in enumerate(ways):
@@ -59,7 +59,9 @@ def plotted(
         _named(success, f"{world}: success", "%", (-3, 103))
         _named(reaction, "reaction, at most", "ms")
         _named(delay, "delay of answers", "control steps")
-        success.legend(fontsize=7, loc="lower left")
+        # Below the panels: within one it would hide some of the lines.
+        lines = success.get_legend_handles_labels()
+        figure.legend(*lines, fontsize=7, loc="outside lower left", ncols=5)
         reaction.legend(fontsize=7)
         delay.legend(fontsize=7)
         path = Path(folder) / f"robot-{world}.svg"

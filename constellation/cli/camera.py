@@ -14,6 +14,7 @@ from constellation.config import load_settings
 from constellation.errors import UnknownDeviceError
 
 from .connection import ask_hub, run_async
+from .options import HubStateDir
 from .output import Json, emit
 
 _ENDINGS = {"image/jpeg": ".jpg", "image/png": ".png"}
@@ -28,6 +29,7 @@ def camera(
         Path | None, typer.Option(help="A folder for the pictures.", file_okay=False)
     ] = None,
     count: Annotated[int | None, typer.Option(help="End after so many pictures.", min=1)] = None,
+    state_dir: HubStateDir = None,
     as_json: Json = False,
 ) -> None:
     """Look through the cameras of devices, as it happens.
@@ -42,11 +44,11 @@ def camera(
       constellation camera arm wrist --count 1 --save .
     """
     if device is None:
-        answer = ask_hub("live")
+        answer = ask_hub("live", state_dir)
         lines = [f"{each['device']} {each['name']} ({each['type']})" for each in answer["live"]]
         emit(answer, "\n".join(lines) or "No device shows anything.", as_json=as_json)
         return
-    settings = load_settings()
+    settings = load_settings({"state_dir": state_dir})
 
     async def look() -> None:
         async with open_hub(settings, name="camera") as hub:

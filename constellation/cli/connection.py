@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
 from typing import Any, TypeVar
 
 import anyio
@@ -68,9 +69,14 @@ def _first_known(group: BaseExceptionGroup[BaseException]) -> BaseException | No
     return first
 
 
-def ask_hub(verb: str, **params: Any) -> Mapping[str, Any]:
-    """Connect, make one request, disconnect."""
-    return _with_hub(lambda hub: hub.ask(verb, **params))
+def ask_hub(verb: str, state_dir: Path | None = None, **params: Any) -> Mapping[str, Any]:
+    """Connect, make one request, disconnect.
+
+    Args:
+        verb: of the request, with its parameters.
+        state_dir: of the hub; None for the one that the settings name.
+    """
+    return _with_hub(lambda hub: hub.ask(verb, **params), state_dir)
 
 
 def ask_for_run(constellation: str) -> Mapping[str, Any]:
@@ -80,8 +86,9 @@ def ask_for_run(constellation: str) -> Mapping[str, Any]:
 
 def _with_hub(
     function: Callable[[HubClient], Awaitable[Mapping[str, Any]]],
+    state_dir: Path | None = None,
 ) -> Mapping[str, Any]:
-    settings = load_settings()
+    settings = load_settings({"state_dir": state_dir})
 
     async def ask() -> Mapping[str, Any]:
         async with open_hub(settings) as hub:

@@ -16,7 +16,7 @@ from constellation.joined import JoinedHub
 from constellation.telling.text import clean, duration
 
 from .connection import ask_hub
-from .options import DeviceName
+from .options import DeviceName, HubStateDir
 from .output import Json, console, emit
 from .render import credentials_table, devices_table
 
@@ -97,6 +97,7 @@ def devices(
     show_all: Annotated[
         bool, typer.Option("--all", help="Those that were revoked as well.")
     ] = False,
+    state_dir: HubStateDir = None,
     as_json: Json = False,
 ) -> None:
     """List the devices of the hub: what they are, whether they are up, what they run.
@@ -106,7 +107,7 @@ def devices(
       constellation devices
       constellation devices --json | jq '.devices[].name'
     """
-    known = ask_hub("devices")["devices"]
+    known = ask_hub("devices", state_dir)["devices"]
     listed = [each for each in known if show_all or each["presence"] != "revoked"]
     shown = devices_table(listed) if listed else Text(NO_DEVICES)
     emit({"devices": listed}, shown, as_json=as_json)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import suppress
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -50,6 +51,11 @@ DeviceName = Annotated[
         help="The device's or client's name.",
         autocompletion=complete_device,
     ),
+]
+
+
+HubStateDir = Annotated[
+    Path | None, typer.Option("--state-dir", help="State directory of the hub.", file_okay=False)
 ]
 
 

@@ -18,8 +18,11 @@ from agents.loading import load_file
 from agents.policy import Policy, load_policy
 from agents.testing import Trial
 from constellation.aip.auth import CredentialStore, PairingDesk, StoreAuthenticator
+from constellation.aip.cards import DeviceCard
 from constellation.aip.messages import Hello, Message
 from constellation.aip.server import Peer, serve
+from constellation.graph.edits import AddTask
+from constellation.planner.offline import OfflinePlanner
 
 pytestmark = pytest.mark.anyio
 
@@ -32,7 +35,7 @@ def blocks(text: str, language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
 
 
-ROOM, CONTEXT, OTHERS, TRIAL = blocks(HOWTO, "python")
+ROOM, PAINT, CONTEXT, OTHERS, TRIAL = blocks(HOWTO, "python")
 
 
 class Hub:
@@ -85,6 +88,17 @@ async def test_the_device_in_twenty_lines_serves(tmp_path: Path) -> None:
     )
     assert hub.name == "room"
     assert hub.result["output"] == {"celsius": 21.0}
+
+
+async def test_the_words_of_a_task_reach_the_example_that_takes_them(tmp_path: Path) -> None:
+    file = tmp_path / "easel.py"
+    file.write_text(PAINT)
+    easel = DeviceCard(name="easel", skills=tuple(each.card for each in load_file(file)))
+    request = "paint two trees in the rain on easel, within 30 s"
+    assert request in HOWTO.replace("\n", " ")
+    (edit,) = (await OfflinePlanner().plan(request, [easel])).edits
+    assert isinstance(edit, AddTask)
+    assert edit.task.arguments == {"task": "paint two trees in the rain", "seconds": 30}
 
 
 async def test_the_example_with_a_context_asks_and_hands_over(tmp_path: Path) -> None:

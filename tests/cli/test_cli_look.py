@@ -120,6 +120,10 @@ class TestLook:
 class TestDevices:
     def test_devices_are_listed(self, fabric: Terminal) -> None:
         assert "desk" in fabric.run("devices").stdout
+        elsewhere = ["--state-dir", str(fabric.folder / "elsewhere")]
+        for command in ("devices", "camera"):
+            fabric.run(command, "--state-dir", str(fabric.state_dir))
+            fabric.run(command, *elsewhere, exits=3)
         (desk,) = fabric.json("devices")["devices"]
         assert desk["presence"] == "connected"
 

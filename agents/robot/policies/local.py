@@ -112,9 +112,13 @@ def local_policy(
     if kind == "expert":
         return ExpertPolicy(world)
     path = weights_of(world, kind)
-    if not path.is_file():
-        known = ", ".join((*sorted(each.stem for each in WEIGHTS.glob("*.npz")), "…-expert"))
-        raise ConfigError(f"There is no policy {world}-{kind}.", remedy=f"Take one of {known}.")
+    if kind not in list(Kind) or not path.is_file():
+        world_named(world)
+        known = sorted(each for each in Kind if weights_of(world, each).is_file())
+        fitting = ", ".join(f"local:{each}" for each in (*known, "expert"))
+        raise ConfigError(
+            f"There is no policy {kind!r} for the world {world}.", remedy=f"Take one of {fitting}."
+        )
     match how := Kind(kind):
         case Kind.FLOW | Kind.INPAINT:
             return flow_policy(world, how, load_flow(path))

@@ -24,10 +24,11 @@ _ASK = re.compile(r"ask|have|let|tell|get|make|use|try")
 _LABEL = r"[\w.-]+=[\w.-]+"
 _PLATFORM_WORDS = {"mac": "darwin", "macos": "darwin", "macs": "darwin", "osx": "darwin"}
 _NEVER = r"(?!)"
-# What people call a device by what it is, whatever words skills use.
-_DEVICES = bag(
+DEVICE_NOUNS = bag(
     "laptop notebook desktop workstation server nas phone smartphone tablet robot raspberry"
 )
+"""What people call a device by what it is, whatever words skills use."""
+
 _NO_DEVICE = bag(
     """
     failure success error time once average total top demand purpose port
@@ -77,9 +78,10 @@ class DeviceGrammar:
         self._unknown_noun = pattern(
             rf"(?P<place>{_PLACE} )?(?:{_ARTICLE}|every|each|all) (?P<word>[\w-]+) {_NOUN}"
         )
+        nouns = _alternatives(DEVICE_NOUNS)
         self._unknown_place = pattern(
             rf"(?:(?P<led>{_PLACE} )|(?P<beside>(?:,|(?:, )?(?:and|or)) ))"
-            rf"(?:(?:{_ARTICLE}|all|every|each|any) )*(?P<device>(?:{_alternatives(_DEVICES)})s?)"
+            rf"(?:(?:{_ARTICLE}|all|every|each|any) )*(?P<device>(?:{nouns})s?)"
             r"|(?:(?P<place>(?:on|from|at|onto) )|(?P<also>(?:, )?(?:and|or) ))"
             rf"(?:{_ARTICLE} )?(?P<word>[\w-]+)"
         )
@@ -189,7 +191,7 @@ class DeviceGrammar:
             return None
         word = found["word"] or found["device"]
         unlikely = word in STOP | _NO_DEVICE or is_verb(word) or stem(word) in vocabulary
-        if unlikely and word.removesuffix("s") not in _DEVICES:
+        if unlikely and word.removesuffix("s") not in DEVICE_NOUNS:
             return None
         near = [self._names[name] for name in difflib.get_close_matches(word, self._names, n=2)]
         return DevicePhrase(

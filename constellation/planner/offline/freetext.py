@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import replace
 
+from .schemas import time_factors
 from .tokens import Phrase, pattern
-from .words import ANAPHORA, LIGHT, bag
+from .words import ANAPHORA, LIGHT, bag, stem
 
 _SUBJECTS = bag("the a an my our your its their there it they we all every")
 _CUE = pattern(
@@ -14,6 +16,12 @@ _CUE = pattern(
 )
 _STOP = bag("in on at to into from as with within inside under using for")
 _GOAL = bag("in on at to into onto")
+_LEADING = bag("for within in during of with")
+_ANOTHER_TIME = bag(
+    """
+    later soon tonight tomorrow yesterday today daily hourly nightly weekly monthly noon midnight
+    """
+)
 
 
 def pointers(phrase: Phrase) -> list[int]:
@@ -55,6 +63,56 @@ def free_text(phrase: Phrase, taken: Collection[int], *, anywhere: bool) -> list
         return span
     goals = (index + 1 for index in range(len(phrase)) if phrase.tokens[index].shape in _GOAL)
     return next((found for start in goals if (found := _run(phrase, start, taken))), [])
+
+
+def instruction(phrase: Phrase, taken: Collection[int], verbs: Collection[str]) -> list[int]:
+    """The words of the task itself: its verb, and all that follows but what means something else.
+
+    Args:
+        phrase: the clause.
+        taken: tokens that mean something else, such as ``for 20 s`` of ``hit the moles for 20 s``.
+        verbs: stems of the words by which such a task may begin.
+
+    Returns:
+        The tokens; none if the clause begins by another word, has no object, or points at earlier
+        work. When it shall be done is not understood, so words that say so are left over.
+    """
+    tokens = phrase.tokens
+    start = next((index for index, token in enumerate(tokens) if token.concept), None)
+    if start is None or stem(tokens[start].shape) not in verbs or pointers(phrase):
+        return []
+    span = [start]
+    for index in range(start + 1, len(tokens)):
+        counted = tokens[index].kind == "number" and _counts(phrase, index)
+        fits = counted or tokens[index].kind in ("word", "quoted", "mark")
+        if fits and index not in taken and tokens[index].shape not in _ANOTHER_TIME:
+            span.append(index)
+    while tokens[span[-1]].kind == "mark":
+        span.pop()
+    said = any(tokens[index].concept or tokens[index].kind == "quoted" for index in span[1:])
+    return span if said else []
+
+
+def leading(phrase: Phrase, taken: Collection[int]) -> list[int]:
+    """The prepositions that lead to what means something else: ``within`` of ``within 30 s``."""
+    return [
+        index
+        for index, token in enumerate(phrase.tokens)
+        if token.shape in _LEADING and index not in taken and index + 1 in taken
+    ]
+
+
+def _counts(phrase: Phrase, index: int) -> bool:
+    """True for the number in ``2 cubes``, but not for that in ``2 s`` and ``at 2``."""
+    following = phrase.tokens[index + 1 : index + 2]
+    return bool(following and following[0].concept) and following[0].shape not in time_factors()
+
+
+def as_said(phrase: Phrase, span: Collection[int]) -> str:
+    """Some tokens of a clause as typed, without the quotes."""
+    tokens = [phrase.tokens[index] for index in span]
+    plain = [replace(t, text=str(t.value)) if t.kind == "quoted" else t for t in tokens]
+    return str(Phrase(plain))
 
 
 def _asks_for_information(phrase: Phrase) -> bool:

@@ -130,6 +130,7 @@ def _ask_for(parameter: Parameter) -> str:
         "path": "a path",
         "url": "an address such as https://…",
         "text": f"the {parameter.name}, in quotes",
+        "instruction": f"the {parameter.name}, in words that stand by themselves",
         "number": f"a number for {parameter.name}",
         "boolean": f"yes or no for “{parameter.name}”",
     }

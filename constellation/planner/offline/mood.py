@@ -10,6 +10,7 @@ from collections.abc import Iterable
 
 from .commands import Command
 from .problems import UnplacedError
+from .schemas import parameters
 from .tokens import Phrase, pattern
 from .words import is_verb
 
@@ -89,13 +90,18 @@ def _head(phrase: Phrase, verbs: frozenset[str]) -> Phrase:
 
 
 def _spoken_values(phrase: Phrase, commands: Iterable[Command]) -> list[str]:
-    """The texts among the arguments that were read from plain words, not from quotes."""
+    """The texts among the arguments that were read from plain words, not from quotes.
+
+    The words of a task itself are none: what it denies, it does not ask for.
+    """
     quoted = [token.value for token in phrase.tokens if token.kind in ("quoted", "code")]
     return [
         value
         for command in commands
-        for value in command.arguments.values()
-        if isinstance(value, str) and value not in quoted
+        for parameter in parameters(command.skill)
+        if isinstance(value := command.arguments.get(parameter.name), str)
+        and value not in quoted
+        and parameter.kind != "instruction"
     ]
 
 

@@ -7,6 +7,8 @@ from .tokens import Phrase, pattern
 from .words import concept
 
 _ONE = pattern(rf"(?P<half>half )?(?:an?|one) (?P<unit>{'|'.join(sorted(time_factors()))})")
+_AGAIN = frozenset({"every", "each"})
+_REPEATED = frozenset({"interval", "every", "period"})
 _TIMED = frozenset({"timeout", "duration", "delay", "interval", "wait"})
 
 
@@ -31,6 +33,8 @@ def quantity(
     if after in time_factors():
         unit = next((word for word in said if word in time_factors()), None)
         if not (unit or said & _TIMED or "second" in described):
+            return None
+        if _shape(phrase, index - 1) in _AGAIN and not said & _REPEATED:
             return None
         seconds = value * time_factors()[after]
         return seconds / time_factors()[unit or "s"], (index, index + 1)

@@ -12,6 +12,7 @@ from dataclasses import replace
 
 from .commands import Command, CommandReader
 from .conditions import Condition
+from .devices import DEVICE_NOUNS
 from .nominals import is_report, split_nominal, split_target
 from .places import phrases, plain_text
 from .problems import UnplacedError
@@ -19,10 +20,12 @@ from .results import holding_steps, named_steps
 from .schemas import parameters
 from .steps import Step
 from .tokens import Phrase, Token
+from .words import bag
 
 _EXPLAINED = 0.9
 """Share of a clause that its skill must cover for the clause to name nothing else."""
 _POINTING = ("it ", "that ", "this ")
+_DETERMINERS = bag("the a an my our its this that")
 
 
 class ClauseReader:
@@ -81,8 +84,15 @@ class ClauseReader:
         ]
         commands = self._tried(Phrase(tokens), sentence)
         name = doubtful.words[-1].text
-        values = [str(value) for command in commands for value in command.arguments.values()]
-        return commands if any(name in value.split() for value in values) else []
+        kinds = {
+            parameter.kind
+            for command in commands
+            for parameter in parameters(command.skill)
+            if name in str(command.arguments.get(parameter.name, "")).split()
+        }
+        # A task in its own words takes in whatever is said.
+        sure = kinds - {"instruction"} or (kinds and _is_a_thing(doubtful.words))
+        return commands if sure else []
 
     def _with_nominal(self, phrase: Phrase, sentence: int) -> list[Command]:
         """``save the memory of server to m.txt``: work hidden in a noun, then its use."""
@@ -182,3 +192,10 @@ class ClauseReader:
         place = self.straight.stated_place(rest, sentence)
         place = place or self.straight.places.default(match.skill, str(clause))
         return self.straight.command(match, rest, place, sources=sources)
+
+
+def _is_a_thing(words: Sequence[Token]) -> bool:
+    """True for ``on the table``, but not for ``on mars`` and ``on the laptop``."""
+    noun = words[-1].shape
+    determined = any(word.shape in _DETERMINERS for word in words)
+    return determined and noun.removesuffix("s") not in DEVICE_NOUNS

@@ -20,6 +20,7 @@ ParameterKind = Literal[
     "code",
     "hash",
     "text",
+    "instruction",
     "number",
     "boolean",
     "choice",
@@ -40,6 +41,9 @@ _CONTENT_NAMES = bag(
     """
 )
 _TEXT_RESULTS = ("content", "contents", "text", "body", "stdout", "markdown", "summary", "message")
+_INSTRUCTION = "instruction"
+"""The ``format`` of a text that takes the words of the task itself, as a person said them."""
+
 _DEPTH = 3
 
 BYTES = {
@@ -130,6 +134,8 @@ def _kind(name: str, schema: Mapping[str, Any]) -> ParameterKind:
         return "command" if name in _COMMAND_NAMES else "list"
     if kind not in ("string", ""):
         return "any"
+    if schema.get("format") == _INSTRUCTION:
+        return "instruction"
     words = {name, *name.split("_")}
     if schema.get("format") in ("uri", "url") or words & {"url", "uri", "link", "address"}:
         return "url"

@@ -84,13 +84,17 @@ class Match:
 
 @dataclass(frozen=True, slots=True)
 class _Entry:
-    """A skill with the weight of each word on its card: as written, and by meaning."""
+    """A skill with the weight of each word on its card: as written, and by meaning.
+
+    Its verbs are the stems of the words by which a request for it may begin.
+    """
 
     skill: SkillCard
     parameters: tuple[Parameter, ...]
     stems: Mapping[str, float]
     meanings: Mapping[str, float]
     examples: tuple[tuple[str, ...], ...]
+    verbs: frozenset[str]
 
     def weight(self, word: str) -> float:
         """How well the card covers a word; a synonym counts less than the word itself."""
@@ -151,7 +155,7 @@ class SkillIndex:
         return [entry.skill for entry in self._entries.values()]
 
     def _match(self, entry: _Entry, phrase: Phrase) -> Match:
-        reading = read_arguments(entry.parameters, phrase)
+        reading = read_arguments(entry.parameters, phrase, entry.verbs)
         asked = _asked(phrase, reading.used, entry)
         fit = _fit(entry, reading, frozenset(map(concept, asked)))
         if _is_example(phrase, entry):
@@ -198,7 +202,9 @@ def _entry(skill: SkillCard) -> _Entry:
         for word in weighty(texts[part]):
             stems.setdefault(stem(word), weight)
             meanings.setdefault(concept(word), weight)
-    return _Entry(skill, parameters(skill), stems, meanings, examples)
+    first = [example[0] for example in examples[:-1] if example]
+    verbs = frozenset(map(stem, (*first, *weighty(skill.name))))
+    return _Entry(skill, parameters(skill), stems, meanings, examples, verbs)
 
 
 def _words(text: str) -> tuple[str, ...]:

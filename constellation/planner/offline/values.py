@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from .freetext import free_text, pointers
+from .freetext import as_said, free_text, instruction, leading, pointers
 from .quantities import one_of_unit, quantity
 from .schemas import Parameter, type_of
 from .tokens import Phrase, Token, pattern
@@ -78,22 +78,28 @@ class Reading:
         return not self.missing and not self.leftover
 
 
-def read_arguments(parameters: Sequence[Parameter], phrase: Phrase) -> Reading:
+def read_arguments(
+    parameters: Sequence[Parameter], phrase: Phrase, verbs: Collection[str] = ()
+) -> Reading:
     """Read what a clause states; device tokens are not values.
 
     Args:
         parameters: the skill's, required ones first.
         phrase: the clause.
+        verbs: stems of the words by which a request for the skill may begin.
     """
-    reader = _Reader(parameters, phrase)
+    reader = _Reader(parameters, phrase, verbs)
     reader.read()
     return reader.reading
 
 
 class _Reader:
-    def __init__(self, parameters: Sequence[Parameter], phrase: Phrase) -> None:
+    def __init__(
+        self, parameters: Sequence[Parameter], phrase: Phrase, verbs: Collection[str]
+    ) -> None:
         self.parameters = parameters
         self.phrase = phrase
+        self.verbs = verbs
         self.reading = Reading()
         self.anaphora = pointers(phrase)
 
@@ -114,6 +120,7 @@ class _Reader:
         self._bare_places()
         self._numbers()
         self._flags()
+        self._instructions()
         self._results()
         self._free_text()
         self._conclude()
@@ -269,7 +276,8 @@ class _Reader:
                     self._set(parameter, round(value) if whole else value, *used)
                     break
             else:
-                if parameter.required and (one := one_of_unit(parameter, self.phrase)):
+                one = one_of_unit(parameter, self.phrase)
+                if one and (parameter.required or self._shape(one[1][0] - 1) == "for"):
                     self._set(parameter, one[0], *one[1])
 
     def _flags(self) -> None:
@@ -303,6 +311,18 @@ class _Reader:
                     self.reading.used.update(self.anaphora)
                     return
 
+    def _instructions(self) -> None:
+        """``track the blue ball``, for a parameter that takes the words of the task itself."""
+        for parameter in list(self._open("instruction")):
+            taken = self.reading.used | set(leading(self.phrase, self.reading.used))
+            span = instruction(self.phrase, taken, self.verbs)
+            if span:
+                self.reading.used.update(taken)
+                # The verb has to be a word of the skill all the same.
+                self._set(parameter, as_said(self.phrase, span), *span[1:])
+                self.reading.free.append(parameter.name)
+                self.reading.loose.update(span[1:])
+
     def _free_text(self) -> None:
         """Plain words for a required text: those after ``for`` or ``saying``, else the object."""
         for parameter in list(self._open("text")):
@@ -322,7 +342,7 @@ class _Reader:
         reading.missing = [
             parameter
             for parameter in self.parameters
-            if parameter.required
+            if (parameter.required or (parameter.kind == "instruction" and self.anaphora))
             and parameter.name not in reading.arguments
             and parameter.name not in filled
         ]

@@ -21,9 +21,9 @@ from fixture_arm import HORIZON, Arm, Swing
 from rich.console import Console
 from typer.testing import CliRunner
 
-from agents.robot.agent import assemble
+from agents.robot.agent import Assembly, assemble
 from agents.robot.command import app
-from agents.robot.events import EmergencyStop
+from agents.robot.events import Amend, Begin, EmergencyStop
 from agents.robot.policies.local import local_policy
 from agents.robot.policies.server import Batcher, PolicyServer
 from agents.robot.ports import Array, Observation, PolicySpec, Semantics
@@ -70,18 +70,28 @@ def test_a_sensor_may_see_a_robot_a_little_outside_of_its_limits() -> None:
     assert assemble(arm, Swing()).pilot.home.tolist() == [1.0, 0.0]
 
 
-def test_a_person_sees_how_it_goes() -> None:
-    assembly = assemble(Arm(), Swing())
-    assembly.loop.post(EmergencyStop("smoke"))
-    assembly.loop.cycle(0.0)
+def shown_of(assembly: Assembly) -> str:
     file = StringIO()
     Console(width=120, file=file).print(describe(assembly))
-    shown = file.getvalue()
+    return file.getvalue()
 
+
+def test_a_person_sees_how_it_goes() -> None:
+    assembly = assemble(Arm(), Swing())
+    assembly.loop.post(Begin("track the red ball"))
+    assembly.loop.post(Amend("track the blue ball"))
+    assembly.loop.cycle(0.0)
+    driven = shown_of(assembly)
+    assembly.loop.post(EmergencyStop("smoke"))
+    assembly.loop.cycle(0.02)
+    shown = shown_of(assembly)
+
+    assert "track the blue ball" in driven
+    assert "track the" not in shown
     assert "aligned: the policy declares nothing" in shown
     assert "stopped: smoke" in shown
     assert "50 Hz" in shown
-    assert "0 of 1 steps" in shown
+    assert "0 of 2 steps" in shown
     assert "joint 1" in shown
 
 

@@ -11,6 +11,7 @@ from robot_bench import HORIZON, RATE, policy, robot
 from agents.robot.controller import Controller
 from agents.robot.events import (
     Act,
+    Amend,
     Answered,
     Begin,
     Cancel,
@@ -49,6 +50,9 @@ class Driving(RuleBasedStateMachine):
         self.said: list[Instruction] = []
         self.open: list[int] = []
         self.unusable: set[int] = set()
+        self.prompt = ""
+        # After how much was said, and after which question, the words were amended.
+        self.amended: list[tuple[int, int]] = []
         self.commands = [np.zeros(2)] * 4
         self.linked = True
         self.stopped = False
@@ -65,7 +69,9 @@ class Driving(RuleBasedStateMachine):
         self.events.append((event, self.now))
         said = self.controller.handle(event, self.now)
         self.said += said
-        self.open += [each.id for each in said if isinstance(each, Infer)]
+        asked = [each for each in said if isinstance(each, Infer)]
+        assert all(each.observation.prompt == self.prompt for each in asked)
+        self.open += [each.id for each in asked]
         return said
 
     @rule(steps=st.integers(1, 6), observed=st.booleans())
@@ -113,7 +119,18 @@ class Driving(RuleBasedStateMachine):
     def begin(self) -> None:
         if not self.stopped:
             self.unusable.update(self.open)
+            self.prompt = "play"
             self.send(Begin("play"))
+
+    @precondition(lambda self: self.controller.state == "driven")
+    @rule(prompt=st.sampled_from(["play", "play on", "play with the other"]))
+    def amend(self, prompt: str) -> None:
+        if prompt != self.prompt:
+            self.unusable.update(self.open)
+            last = max((each.id for each in self.said if isinstance(each, Infer)), default=0)
+            self.amended.append((len(self.said), last))
+            self.prompt = prompt
+        self.send(Amend(prompt))
 
     @rule(x=values, y=values)
     def steer(self, x: float, y: float) -> None:
@@ -174,6 +191,13 @@ class Driving(RuleBasedStateMachine):
         ]
         assert len(done) == len(set(done))
         assert not {chunk for chunk, _ in done} & self.unusable
+
+    @invariant()
+    def after_an_amendment_no_chunk_begins_that_was_asked_for_before(self) -> None:
+        for said, last in getattr(self, "amended", ()):
+            sources = [each.source.chunk for each in self.said[said:] if isinstance(each, Act)]
+            # The one that runs may go on.
+            assert len({chunk for chunk in sources if chunk is not None and chunk <= last}) <= 1
 
     def teardown(self) -> None:
         """The same events at the same times say the same."""

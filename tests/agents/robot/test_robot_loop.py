@@ -18,6 +18,7 @@ from agents.robot.events import (
     Begin,
     Cancel,
     EmergencyStop,
+    Event,
     Infer,
     LinkBack,
     LinkLost,
@@ -102,6 +103,10 @@ def ended(loop: Loop) -> None:
     loop.end()
 
 
+def posted(event: Event) -> Callable[[Loop], object]:
+    return lambda loop: loop.post(event)
+
+
 def test_steps_keep_their_beat_though_some_are_late() -> None:
     clock = FakeClock(pauses={3: 0.004, 5: 0.011})
     loop, _ = make({10: ended}, clock)
@@ -110,6 +115,25 @@ def test_steps_keep_their_beat_though_some_are_late() -> None:
     beat = 10.0 + 0.02 * np.arange(len(clock.slept))
     np.testing.assert_allclose(clock.slept, beat)
     np.testing.assert_allclose(list(loop.lateness)[:6], [0, 0, 0.004, 0, 0.011, 0], atol=1e-9)
+
+
+def test_only_a_hold_that_nobody_wanted_is_a_warning(caplog: pytest.LogCaptureFixture) -> None:
+    loop, _ = make(
+        {
+            1: posted(Begin("play")),
+            20: posted(Cancel("its motion is over")),
+            40: posted(Begin("play")),
+            60: posted(LinkLost()),
+            80: ended,
+        }
+    )
+    with caplog.at_level("INFO", "constellation.robot"):
+        loop.run()
+
+    told = {each.getMessage(): each.levelname for each in caplog.records}
+    assert told["The robot holds: its motion is over."] == "INFO"
+    assert told["The robot holds: the hub is out of reach."] == "WARNING"
+    assert told["The robot holds: the robot is switched off."] == "INFO"
 
 
 def test_after_a_missed_step_the_beat_begins_anew() -> None:

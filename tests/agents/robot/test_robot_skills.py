@@ -2,116 +2,30 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import anyio
 import anyio.lowlevel
 import numpy as np
 import pytest
-from robot_bench import chunk, policy, robot
+from pilot_bench import Bench, World, bench
 
-from agents.robot.controller import Controller
-from agents.robot.events import Answered, Infer
-from agents.robot.inference import Reply
-from agents.robot.loop import Loop
-from agents.robot.pilot import Pilot
-from agents.robot.ports import Array, Observation, RobotSpec
-from agents.robot.skills import robot_skills
-from agents.robot.strategies import STRATEGIES
 from agents.skills import AnySkill
 from agents.testing import Trial
 from constellation.errors import ConfigError, TaskFailed
 
 pytestmark = pytest.mark.anyio
 
-ALL = ("track", "hit", "pick", "place", "home", "teleoperate", "hold")
-
-
-class Quick:
-    """A clock in which a second is over in some milliseconds."""
-
-    def __init__(self) -> None:
-        self.time = 0.0
-
-    def now(self) -> float:
-        return self.time
-
-    def sleep_until(self, due: float) -> None:
-        self.time = max(self.time, due)
-        # Others shall have their turn.
-        time.sleep(0)
-
-
-class World:
-    """An arm that counts its steps, and is done after `enough`."""
-
-    def __init__(self, enough: int | None = None) -> None:
-        self.position = np.zeros(2, np.float32)
-        self.steps = 0
-        self.enough = enough
-        self.spec: RobotSpec = replace(robot(), skills=ALL)
-
-    def observe(self) -> Observation:
-        done = self.enough is not None and self.steps >= self.enough
-        values = {"score": np.float32([self.steps]), "done": np.float32([done])}
-        state = np.concatenate((self.position, np.zeros(1, np.float32)))
-        return Observation(0.0, state, values)
-
-    def act(self, action: Array) -> None:
-        self.position = action
-        self.steps += 1
-
-
-class Wandering:
-    """Answers at once, wherever it is; remembers the prompts."""
-
-    def __init__(self) -> None:
-        self.prompts: set[str] = set()
-
-    def ask(self, question: Infer, reply: Reply) -> None:
-        self.prompts.add(question.observation.prompt)
-        reply(Answered(question.id, chunk(0.3 * np.sin(question.step / 20), slope=0.0)))
-
-    def close(self) -> None:
-        pass
-
-
-class Bench:
-    """Everything around a pilot.
-
-    Attributes:
-        skills: by name, without ``robot.``.
-    """
-
-    def __init__(self, world: World) -> None:
-        self.world, self.asked = world, Wandering()
-        self.controller = Controller(world.spec, policy(), STRATEGIES["aligned"], np.zeros(2))
-        self.loop = Loop(world, self.controller, self.asked, Quick())
-        self.pilot = Pilot(world.spec, self.loop)
-        self.skills = {each.name.removeprefix("robot."): each for each in robot_skills(self.pilot)}
-
-    async def call(self, name: str, trial: Trial | None = None, **arguments: Any) -> Any:
-        return await (trial or Trial()).run(self.skills[name], **arguments)
-
-
-@contextmanager
-def bench(enough: int | None = None) -> Iterator[Bench]:
-    made = Bench(World(enough))
-    with made.loop:
-        yield made
-
 
 @pytest.mark.parametrize(
     ("name", "arguments", "prompt"),
     [
-        ("track", {"what": "the red ball"}, "track the red ball"),
+        ("track", {"instruction": "follow the red ball"}, "follow the red ball"),
         ("hit", {}, "hit the target"),
-        ("pick", {"what": "the cube"}, "pick up the cube"),
-        ("place", {"what": "the cube", "where": "into the bowl"}, "put the cube into the bowl"),
+        ("pick", {"instruction": "pick up the cube"}, "pick up the cube"),
+        ("place", {"instruction": "put it into the bowl"}, "put it into the bowl"),
     ],
 )
 async def test_words_reach_the_policy(name: str, arguments: dict[str, str], prompt: str) -> None:
@@ -136,7 +50,7 @@ async def test_a_motion_lasts_as_long_as_it_shall_and_reports() -> None:
 
 async def test_a_motion_ends_when_the_robot_is_done() -> None:
     with bench(enough=100) as made:
-        outcome = await made.call("pick", what="the cube", seconds=3600)
+        outcome = await made.call("pick", instruction="pick up the cube", seconds=3600)
 
     assert outcome["done"] is True
 
@@ -176,7 +90,13 @@ async def test_a_canceled_motion_comes_to_rest() -> None:
         assert made.controller.at_rest
 
 
-async def test_hold_ends_what_runs() -> None:
+async def until_driven(made: Bench) -> None:
+    with anyio.fail_after(20):
+        while made.controller.state != "driven":
+            await anyio.lowlevel.checkpoint()
+
+
+async def test_hold_brings_a_robot_to_rest_that_does_nothing() -> None:
     with bench() as made:
         await made.call("hold")
 
@@ -184,42 +104,88 @@ async def test_hold_ends_what_runs() -> None:
         assert made.controller.at_rest
 
 
-async def test_a_person_steers() -> None:
+@pytest.mark.parametrize(
+    ("ending", "reason"), [("hold", "told to hold"), ("teleoperate", "a person took over")]
+)
+async def test_what_runs_and_what_waits_is_ended(ending: str, reason: str) -> None:
+    ended: list[str] = []
+
+    async def drive(made: Bench, prompt: str) -> None:
+        with pytest.raises(TaskFailed, match=reason):
+            await made.pilot.drive(prompt, 1e9, lambda fraction, said: None)
+        ended.append(prompt)
+
+    with bench() as made:
+        async with anyio.create_task_group() as tasks:
+            for prompt in ("track the target", "hit the target"):
+                tasks.start_soon(drive, made, prompt)
+            await until_driven(made)
+            await made.call(ending, Trial(answers=["stop"]))
+
+        assert sorted(ended) == ["hit the target", "track the target"]
+        assert made.asked.prompts == {"track the target"}
+        assert made.controller.state == "held"
+        # It moves again for whoever asks from now on.
+        assert (await made.call("pick", instruction="pick up the cube", seconds=1))["steps"] > 0
+
+
+async def test_nobody_else_moves_it_while_a_person_does() -> None:
+    with bench() as made:
+        async with made.pilot.by_hand(), anyio.create_task_group() as tasks:
+            tasks.start_soon(partial(made.call, "track", seconds=1))
+            await anyio.wait_all_tasks_blocked()
+            await made.pilot.steer(np.float32([0.1, 0.1]), lambda fraction, said: None)
+            assert not made.asked.prompts
+            tasks.cancel_scope.cancel()
+
+
+async def test_a_person_steers_and_is_told_what_was_not_done() -> None:
     with bench() as made:
         trial = Trial(answers=["0.2, -0.3", "left", "1", "5 0", "stop"])
         there = await made.call("teleoperate", trial)
 
-    assert len(trial.questions) == 5
     assert there["position"] == pytest.approx([1.0, 0.0], abs=1e-4)
+    remarks = [each[1].partition("Where to?")[0] for each in trial.questions]
+    assert remarks == [
+        "",
+        "",
+        "'left' is no position. ",
+        "'1' is no position. ",
+        "That is beyond its limits: it went as far as it may. ",
+    ]
 
 
 async def test_after_a_stop_only_a_person_lets_it_move() -> None:
     with bench() as made:
-        await made.call("stop", reason="smoke")
+        stopped = await made.call("stop", reason="smoke")
+        again = await made.call("stop", reason="fire")
+        assert made.controller.at_rest
+        assert stopped == again == {"position": [0, 0], "stopped": "smoke", "ended": ""}
         with pytest.raises(TaskFailed, match="stopped"):
             await made.call("track", seconds=1)
         with pytest.raises(TaskFailed, match="not released"):
             await made.call("release", Trial(answers=[False]))
         assert made.controller.state == "stopped"
 
-        await made.call("release", Trial(answers=[True]))
+        assert await made.call("release", Trial(answers=[True])) == {"position": [0, 0]}
         assert (await made.call("track", seconds=1))["steps"] >= 50
 
 
 async def test_a_stop_ends_a_motion() -> None:
     with bench() as made, pytest.RaisesGroup(pytest.RaisesExc(TaskFailed, match="smoke")):
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(lambda: made.call("track", seconds=3600))
+            tasks.start_soon(partial(made.call, "track", seconds=3600))
             while not made.asked.prompts:
                 await anyio.lowlevel.checkpoint()
-            await made.pilot.stop("smoke")
+            assert (await made.call("stop", reason="smoke"))["ended"] == "track the target"
+            assert made.controller.at_rest
 
 
 async def test_without_the_hub_it_holds_and_says_so() -> None:
     with bench() as made:
         trial = Trial()
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(lambda: made.call("track", trial, seconds=3600))
+            tasks.start_soon(partial(made.call, "track", trial, seconds=3600))
             while not made.asked.prompts:
                 await anyio.lowlevel.checkpoint()
             made.pilot.linked(False)
@@ -247,9 +213,9 @@ def test_a_robot_that_declares_what_nobody_knows_is_refused() -> None:
         Bench(world)
 
 
-def test_every_robot_can_be_held_and_stopped() -> None:
+def test_every_robot_can_be_held_amended_and_stopped() -> None:
     world = World()
     world.spec = replace(world.spec, skills=("home",))
     names: dict[str, AnySkill] = Bench(world).skills
 
-    assert set(names) == {"home", "hold", "stop", "release"}
+    assert set(names) == {"home", "hold", "amend", "stop", "release"}

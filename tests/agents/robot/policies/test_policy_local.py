@@ -147,7 +147,9 @@ def test_the_delay_tells_where_a_target_will_be() -> None:
 
 
 def test_policies_are_known_by_world_and_kind() -> None:
-    with pytest.raises(ConfigError, match="There is no policy whack-wild"):
+    with pytest.raises(ConfigError, match="no policy 'wild' for the world whack") as error:
         local_policy("whack", "wild")
+    for fitting in error.value.remedy.removeprefix("Take one of ").removesuffix(".").split(", "):
+        assert local_policy("whack", fitting.removeprefix("local:"))
     with pytest.raises(ConfigError, match="no simulated world"):
         local_policy("chess", "expert")
