@@ -53,11 +53,12 @@ audit: $(STAMP)
 	$(BIN)/pip install --quiet --disable-pip-version-check pip-audit
 	$(BIN)/python tests/supply_chain.py --online
 
-# INPUTS in all, in PROCESSES at a time.
+# INPUTS in all, in PROCESSES at a time. RUNS=FILE keeps a tally there, over many runs; what is found is
+# saved in fuzz-failure.json, and tests/fuzz/fuzz.py --replay plays it again.
 fuzz: $(STAMP)
-	$(BIN)/python tests/fuzz/fuzz_aip.py --inputs $(or $(INPUTS),1000000) --processes $(or $(PROCESSES),1)
+	$(BIN)/python tests/fuzz/fuzz.py --inputs $(or $(INPUTS),1000000) --processes $(or $(PROCESSES),1) $(if $(RUNS),--ledger $(RUNS))
 
-# A real hub over real sockets: mutated frames, and requests with made-up parameters.
+# A real hub over real sockets: mutated frames, and requests with made-up parameters; what it holds on to.
 fuzz-hub: $(STAMP)
 	$(BIN)/python tests/fuzz/fuzz_hub.py --inputs $(or $(INPUTS),50000)
 

@@ -43,6 +43,9 @@ from .sound import RATE_HZ, Samples, from_pcm, resampled, to_pcm
 _LONGEST_S = 60.0
 _REMEMBERED = 20
 _CHUNK_BYTES = 4_096
+# Bytes of a line, and of what follows one.
+READ_LIMIT = 64 * 1024
+_MOST_BYTES = 4 * 1024 * 1024
 _FORMAT: dict[str, Any] = {"rate": RATE_HZ, "width": 2, "channels": 1}
 _LANGUAGES = ["en"]
 
@@ -71,22 +74,44 @@ async def served(assistant: Assistant, host: str, port: int) -> AsyncIterator[in
     """Serve for as long as the context is open; give the port, which 0 leaves to the system."""
 
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            await _Connection(assistant, reader, writer).run()
-        except (OSError, EOFError, LookupError, TypeError, AttributeError):
-            # It is gone, or speaks something else.
-            writer.close()
+        await serve_one(assistant, reader, writer)
 
-    server = await asyncio.start_server(talk, host, port)
+    server = await asyncio.start_server(talk, host, port, limit=READ_LIMIT)
     async with server:
         yield server.sockets[0].getsockname()[1]
+
+
+async def serve_one(
+    assistant: Assistant, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+) -> None:
+    """Serve one connection to its end, whatever comes over it."""
+    try:
+        await _Connection(assistant, reader, writer).run()
+    except (OSError, EOFError, LookupError, TypeError, AttributeError, RecursionError):
+        # It is gone, or speaks something else.
+        writer.close()
+
+
+class _Bounded:
+    """A reader that takes no more for one event than it may hold."""
+
+    def __init__(self, reader: asyncio.StreamReader) -> None:
+        self._reader = reader
+
+    async def readline(self) -> bytes:
+        return await self._reader.readline()
+
+    async def readexactly(self, n: int) -> bytes:
+        if n > _MOST_BYTES:
+            raise EOFError(f"{n} bytes at once")
+        return await self._reader.readexactly(n)
 
 
 class _Connection(AsyncEventHandler):
     def __init__(
         self, assistant: Assistant, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
-        super().__init__(reader, writer)
+        super().__init__(_Bounded(reader), writer)  # type: ignore[arg-type]
         self._assistant = assistant
         self._parts: list[Samples] = []
         self._rate_hz = RATE_HZ

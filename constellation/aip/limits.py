@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from pydantic import StrictInt, TypeAdapter, ValidationError, with_config
@@ -37,7 +37,7 @@ class Limits:
 
     def to_wire(self) -> dict[str, int]:
         """As plain data."""
-        return asdict(self)
+        return {name: getattr(self, name) for name in _NAMES}
 
     @classmethod
     def from_wire(cls, data: Any) -> Limits:
@@ -51,7 +51,7 @@ class Limits:
         except ValidationError as error:
             first = error.errors(include_url=False)[0]
             raise RemoteProtocolError(f"limits: {first['loc']}: {first['msg']}.") from None
-        if min(asdict(limits).values()) < 1 or limits.max_frame < 4096 or limits.max_body < 1024:
+        if min(limits.to_wire().values()) < 1 or limits.max_frame < 4096 or limits.max_body < 1024:
             raise RemoteProtocolError("limits: too small to speak at all.")
         # What is kept for a peer is bounded, however much it is ready to receive.
         return replace(
@@ -63,4 +63,5 @@ class Limits:
 
 
 _DEFAULT = Limits()
+_NAMES = tuple(each.name for each in fields(Limits))
 _LIMITS: TypeAdapter[Limits] = TypeAdapter(Limits)

@@ -56,7 +56,7 @@ from constellation.fabric import Ended, Event, Work, connect
 from constellation.graph.task import TaskState
 from constellation.telling.questions import parse_answer
 
-from .http import credential, listening, serving
+from .http import Bounded, credential, listening, serving
 
 RPC = "/a2a"
 MOST_TASKS = 1_000
@@ -265,6 +265,7 @@ def a2a_app(url: str, base: str, tasks: KeptTasks | None = None) -> Starlette:
         agent_executor=FabricExecutor(url, tasks), task_store=tasks, agent_card=card
     )
     app = Starlette(routes=[*create_agent_card_routes(card), *create_jsonrpc_routes(handler, RPC)])
+    app.add_middleware(Bounded)
     app.add_middleware(Admission, url=url)
     return app
 

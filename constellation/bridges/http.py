@@ -9,11 +9,38 @@ from contextlib import asynccontextmanager, contextmanager
 import anyio
 import uvicorn
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from constellation.errors import AuthenticationError, ConfigError
 
 STOP_GRACE_S = 2
 SCHEME = "bearer "
+MOST_BYTES = 4 * 1024 * 1024
+
+
+class Bounded:
+    """Refuses the body of a request that is larger than `MOST_BYTES`, with status 413.
+
+    Bodies are read before anybody asks who sent them.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, and count what is read of it."""
+        left = MOST_BYTES
+
+        async def counted() -> Message:
+            nonlocal left
+            message = await receive()
+            left -= len(message.get("body", b""))
+            if left < 0:
+                raise HTTPException(413, "The request is too large.")
+            return message
+
+        await self._app(scope, counted, send)
 
 
 @asynccontextmanager

@@ -33,7 +33,7 @@ from constellation.errors import (
 from constellation.fabric import Fabric, connect
 
 from .chat import Said, reply
-from .http import credential, listening, serving
+from .http import Bounded, credential, listening, serving
 
 MODEL = "constellation"
 
@@ -200,6 +200,7 @@ def chat_app(url: str, origins: Sequence[str] = ()) -> Starlette:
             Route("/v1/chat/completions", Completions(url), methods=["POST"]),
         ]
     )
+    app.add_middleware(Bounded)
     if origins:
         app.add_middleware(CORSMiddleware, allow_origins=origins, allow_headers=["*"])
     return app

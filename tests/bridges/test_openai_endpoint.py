@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from anyio.from_thread import start_blocking_portal
 from openai.types.chat import ChatCompletionMessageParam
 
 from constellation import sync
+from constellation.bridges.http import MOST_BYTES
 from constellation.bridges.openai import Completions, chat_app
 from constellation.cli.embedded import embedded_hub
 from constellation.config import LocalHub, load_settings
@@ -222,6 +223,27 @@ def test_a_credential_that_the_hub_does_not_know_is_refused(address: str) -> Non
             stranger.models.list()
         with pytest.raises(openai.AuthenticationError):
             ask(stranger, "read hello.txt")
+
+
+def test_a_body_that_never_ends_is_not_kept() -> None:
+    async def post(size: int) -> tuple[int, int]:
+        given = 0
+
+        async def body() -> AsyncIterator[bytes]:
+            nonlocal given
+            while given < size:
+                given += 1 << 16
+                yield b" " * (1 << 16)
+
+        transport = httpx.ASGITransport(chat_app("ws://127.0.0.1:1/aip"))
+        async with httpx.AsyncClient(transport=transport, base_url="http://bridge") as client:
+            answer = await client.post("/v1/chat/completions", content=body())
+        return answer.status_code, given
+
+    assert anyio.run(post, 1 << 20)[0] == 400
+    status, given = anyio.run(post, 1 << 30)
+    assert status == 413
+    assert given <= MOST_BYTES + (1 << 16)
 
 
 def test_what_is_no_chat_is_refused(chat: openai.OpenAI) -> None:

@@ -1,19 +1,17 @@
-"""Throw mutated frames at codecs and live sessions; only protocol errors may come of it.
-
-python tests/fuzz/fuzz_aip.py --inputs 1000000 --seed 7 --processes 2
-"""
+"""AIP for the fuzzer: both codecs, hellos, and both ends of live sessions."""
 
 from __future__ import annotations
 
-import argparse
 import json
 import random
-import sys
-import time
-from concurrent.futures import ProcessPoolExecutor
-from contextlib import suppress
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
+
+import msgpack
+from fuzz_mutation import BYTES, TEXTS, Corpus, value
+from fuzz_target import Hit, Target
 
 from constellation.aip.codec import CODECS, JSON, MSGPACK, Codec, Frame
 from constellation.aip.limits import Limits
@@ -23,117 +21,232 @@ from constellation.aip.session import (
     Deliver,
     FrameReceived,
     Session,
+    State,
+    StreamClosed,
     StreamData,
+    Tick,
     TransportClosed,
     TransportOpened,
     read_hello,
 )
 from constellation.errors import ProtocolError
 
+Side = Literal["dialer", "listener"]
+
 VECTORS = Path(__file__).parents[1] / "vectors" / "frames.json"
 LIMITS = Limits(max_frame=65_536, max_body=32_768, max_batch=64, max_outstanding=256)
-FRAMES_PER_SESSION = 200
-JSON_PARTS = [
-    "[",
-    "]",
-    "{",
-    "}",
-    '"',
-    ",",
-    ":",
-    "0",
-    "-1",
-    "1e400",
-    "null",
-    "[[[[",
-    '{"a":',
-    "\\ud800",
-]
+FRESH = 128
+# Stands for the number that the session expects next. No msgpack and no JSON holds these bytes.
+NEXT = {MSGPACK: b"\xc1N", JSON: b"\x00N"}
+MOST_OF_A_SESSION = 400
+BULK = b"x" * 600
+ROWS = json.loads(VECTORS.read_text())
 
 
-class Mutator:
-    """Makes wrong frames out of right ones."""
+def trees(codec: Codec, numbered: bytes | None, role: str | None, seed: int) -> list[bytes]:
+    """Frames that can be read, with wrong content: other types, numbers, fields.
 
-    def __init__(self, seed: int) -> None:
-        self._random = random.Random(seed)
-        rows = json.loads(VECTORS.read_text())
-        self._packed = [bytes.fromhex(row["msgpack"]) for row in rows]
-        self._texts = [row["json"] for row in rows]
-        self._trees = [json.loads(row["json"]) for row in rows]
-
-    def packed(self, following: int) -> bytes:
-        """A binary frame; ``following`` is the number that the session expects next."""
-        pick = self._random
-        if pick.random() < 0.4:
-            return bytes(self._from_tree(MSGPACK, following))
-        data = bytearray(pick.choice(self._packed))
-        for _ in range(pick.randrange(1, 6)):
-            self._mutate(data)
-        return bytes(data)
-
-    def text(self, following: int) -> str:
-        """A text frame; see `packed`."""
-        pick = self._random
-        if pick.random() < 0.4:
-            return str(self._from_tree(JSON, following))
-        text: str = pick.choice(self._texts)
-        for _ in range(pick.randrange(1, 5)):
-            at = pick.randrange(len(text) + 1)
-            cut = pick.randrange(0, 4)
-            text = text[:at] + pick.choice(JSON_PARTS) + text[at + cut :]
-        return text
-
-    def _mutate(self, data: bytearray) -> None:
-        pick = self._random
-        at = pick.randrange(len(data) or 1)
-        match pick.randrange(5):
-            case 0 if data:
-                data[at] ^= 1 << pick.randrange(8)
-            case 1 if data:
-                data[at] = pick.randrange(256)
-            case 2:
-                del data[at : at + pick.randrange(1, 9)]
-            case 3:
-                data[at:at] = pick.randbytes(pick.randrange(1, 9))
-            case _:
-                other = pick.choice(self._packed)
-                start = pick.randrange(len(other))
-                data[at:at] = other[start : start + pick.randrange(1, 64)]
-
-    def _from_tree(self, codec: Codec, following: int) -> Any:
-        """A frame that can be read, with wrong content: other types, numbers, fields."""
-        pick = self._random
-        ack, *messages = json.loads(json.dumps(pick.choice(self._trees)))
-        name, seq, body = messages[0]
-        if pick.random() < 0.3:
-            name = pick.choice(self._trees)[1][0]
-        kind = TYPES[name]
-        if pick.random() < 0.9:
-            seq = following if kind.numbered else 0
-        elif pick.random() < 0.7:
-            seq = pick.choice([0, 1, following - 1, following + 1, 2**62])
+    Args:
+        numbered: what stands for the number of a numbered message; None for any number.
+        role: most messages are such as it sends; None for any.
+    """
+    pick = random.Random(seed)
+    rows = [row for row in ROWS if role is None or role in TYPES[row["type"]].senders]
+    made = []
+    for _ in range(FRESH):
+        _, *messages = json.loads(pick.choice(rows)["json"])
+        name, _, body = messages[0]
+        if name == "bye" and pick.random() < 0.9:
+            continue
+        if pick.random() < 0.1:
+            name = pick.choice(ROWS)["type"]
         if body and pick.random() < 0.4:
-            body[pick.choice(list(body))] = self._value(3)
+            body[pick.choice(list(body))] = value(pick, 3)
         if name == "data":
             body["payload"] = pick.randbytes(pick.randrange(40))
-        if pick.random() < 0.9:
-            ack = 0
-        count = pick.randrange(1, 4)
-        step = 1 if kind.numbered else 0
-        return codec.join(ack, [codec.encode(name, seq + step * n, body) for n in range(count)])
-
-    def _value(self, depth: int) -> Any:
-        pick = self._random
-        plain = [None, True, -1, 0, 7, 2**63, 1.5, "", "x" * 200, "reliable", "completed"]
-        if depth == 0 or pick.random() < 0.7:
-            return pick.choice(plain)
-        if pick.random() < 0.5:
-            return [self._value(depth - 1) for _ in range(pick.randrange(4))]
-        return {pick.choice("abcid"): self._value(depth - 1) for _ in range(pick.randrange(3))}
+            if "stream" in body and pick.random() < 0.7:
+                body["stream"] = pick.choice([1, 2, 3, 4])
+        one = message(codec, name, body, numbered, pick.choice([0, 1, 2, 2**62]))
+        made.append(framed(codec, 0 if pick.random() < 0.9 else 1, [one] * pick.randrange(1, 4)))
+    return made
 
 
-def open_session(codec: Codec, side: Literal["dialer", "listener"]) -> Session:
-    """One end of a session that both have opened, and which sends a little of its own."""
+def message(
+    codec: Codec, name: str, body: dict[str, Any], numbered: bytes | None, other: int
+) -> bytes:
+    """A message, in which the mark stands where its number would."""
+    if numbered is None or not TYPES[name].numbered:
+        return codec.encode(name, other if numbered is None else 0, body)
+    if codec is MSGPACK:
+        return (
+            b"\x93" + msgpack.packb(name) + numbered + codec.encode(name, 0, body)[-_size(body) :]
+        )
+    text = codec.encode(name, 0, body)
+    head = json.dumps(name).encode()
+    return b"[" + head + b"," + numbered + text[1 + len(head) + 2 :]
+
+
+def _size(body: dict[str, Any]) -> int:
+    return len(msgpack.packb(body))
+
+
+def framed(codec: Codec, ack: int, messages: Sequence[bytes]) -> bytes:
+    """A frame as bytes, whatever its codec; marks are left in it."""
+    if codec is MSGPACK:
+        return bytes((0x90 | len(messages) + 1, ack)) + b"".join(messages)
+    return b"[" + b",".join([str(ack).encode(), *messages]) + b"]"
+
+
+def vectors(codec: Codec, numbered: bytes | None = None) -> list[bytes]:
+    """The golden frames; with a mark, their messages as a session would take them."""
+    if numbered is None:
+        if codec is MSGPACK:
+            return [bytes.fromhex(row["msgpack"]) for row in ROWS]
+        return [row["json"].encode() for row in ROWS]
+    made = []
+    for row in ROWS:
+        _, frames = codec.decode(
+            bytes.fromhex(row["msgpack"]) if codec is MSGPACK else row["json"], Limits()
+        )
+        each = [message(codec, name, body, numbered, 0) for name, _, body in frames]
+        made.append(framed(codec, 0, each))
+    return made
+
+
+def as_frame(codec: Codec, data: bytes) -> Frame:
+    """Bytes as a websocket would hand them over: text is valid UTF-8."""
+    return data if codec is MSGPACK else data.decode("utf-8", "replace")
+
+
+# ── codecs ──────────────────────────────────────────────────────────────────────────────────────
+
+
+def decoding(codec: Codec) -> Hit:
+    """What is read is written and read again the same."""
+
+    def hit(data: bytes) -> bool:
+        try:
+            ack, messages = codec.decode(as_frame(codec, data), LIMITS)
+        except ProtocolError:
+            return False
+        if len(data) < 4_096:
+            try:
+                again = codec.join(ack, [codec.encode(*each) for each in messages])
+            except ProtocolError:
+                # Base64 of a payload that was no payload, or a number only the other codec has.
+                return True
+            # The same, and NaN, which is not the same as itself, is written the same.
+            assert codec.join(*_encoded(codec, again)) == again, "it changes on its way"
+        return True
+
+    return hit
+
+
+def _encoded(codec: Codec, frame: Frame) -> tuple[int, list[bytes]]:
+    ack, messages = codec.decode(frame, Limits())
+    return ack, [codec.encode(*each) for each in messages]
+
+
+def greeting(codec: Codec) -> Hit:
+    """The first frame, which may come from anybody."""
+
+    def hit(data: bytes) -> bool:
+        try:
+            hello = read_hello(as_frame(codec, data), codec, LIMITS)
+            Limits.from_wire(hello.limits)
+        except ProtocolError:
+            return False
+        return True
+
+    return hit
+
+
+# ── sessions ────────────────────────────────────────────────────────────────────────────────────
+
+
+class Life:
+    """A session that outlives the connections that wrong frames cost it."""
+
+    def __init__(self, codec: Codec, side: Side) -> None:
+        self._codec = codec
+        self._side: Side = side
+        self._mark = NEXT[codec]
+        self._now = 0.0
+        self._begin()
+
+    def hit(self, data: bytes) -> bool:
+        """Feed a frame, and look at what it leaves behind."""
+        session = self.session
+        self._now += 0.01
+        now = self._now
+        taken = closing = False
+        for each in session.handle(FrameReceived(as_frame(self._codec, self._numbered(data))), now):
+            match each:
+                case Deliver(messages):
+                    taken = True
+                    if messages[-1].seq % 3:
+                        session.acknowledge(messages[-1].seq, now)
+                case StreamData(stream, payload, _):
+                    taken = True
+                    if len(payload) % 2:
+                        session.consume(stream, len(payload))
+                case StreamClosed():
+                    taken = True
+                case CloseTransport():
+                    closing = True
+        due = session.deadline()
+        if due is not None and due <= now:
+            session.handle(Tick(), now)
+        for _ in range(4):
+            answer = session.next_frame(now)
+            if answer is None:
+                break
+            assert len(answer) <= LIMITS.max_frame, "a frame is larger than the peer takes"
+        assert session.unsecured <= LIMITS.max_outstanding + 64, "the outbox grows without bound"
+        if session.state is State.CLOSED or session.received > MOST_OF_A_SESSION:
+            self._begin()
+        elif closing:
+            self._again()
+        return taken
+
+    def _numbered(self, data: bytes) -> bytes:
+        head, *rest = data.split(self._mark)
+        if not rest:
+            return data
+        following = self.session.received + 1
+        pack = msgpack.packb if self._codec is MSGPACK else lambda number: str(number).encode()
+        return head + b"".join(pack(following + n) + piece for n, piece in enumerate(rest))
+
+    def _begin(self) -> None:
+        """Both ends open a session; one of them is attacked, and sends a little of its own."""
+        ends = _opened(self._codec)
+        self.session, self._other = ends if self._side == "dialer" else ends[::-1]
+        self.session.write(self.session.open_stream("reliable"), BULK, self._now)
+
+    def _again(self) -> None:
+        """The connection ended; the other end dials again, and the session goes on."""
+        session, codec, now = self.session, self._codec, self._now
+        session.handle(TransportClosed("the fuzzer cuts"), now)
+        if self._side == "listener":
+            hello = {"version": [1], "role": "device", "name": "desk", "received": 0}
+            hello["received"] = session.acknowledged
+            frame = codec.join(0, [codec.encode("hello", 0, hello)])
+            session.resume(read_hello(frame, codec, LIMITS), codec, now)
+        else:
+            session.handle(TransportOpened(codec), now)
+            session.next_frame(now)
+            welcome = {
+                "version": 1,
+                "session": {"id": session.id, "token": session.token},
+                "resumed": True,
+                "received": session.acknowledged,
+            }
+            frame = codec.join(session.acknowledged, [codec.encode("welcome", 0, welcome)])
+            session.handle(FrameReceived(frame), now)
+        assert session.state is State.OPEN, f"it is {session.state} after it was resumed"
+
+
+def _opened(codec: Codec) -> tuple[Session, Session]:
     dialer = Session("dialer", {"role": "device", "name": "desk"}, limits=LIMITS)
     dialer.handle(TransportOpened(codec), 0.0)
     frame = dialer.next_frame(0.0)
@@ -143,103 +256,48 @@ def open_session(codec: Codec, side: Literal["dialer", "listener"]) -> Session:
     welcome = listener.next_frame(0.0)
     assert welcome is not None
     dialer.handle(FrameReceived(welcome), 0.0)
-    session = dialer if side == "dialer" else listener
-    session.write(session.open_stream("reliable"), b"x" * 50_000, 0.0)
-    return session
+    return dialer, listener
 
 
-class Target:
-    """A live session that mutated frames are thrown at; a new one when it closes.
-
-    Attributes:
-        taken: messages that it delivered, over all sessions.
-    """
-
-    def __init__(self, codec: Codec, side: Literal["dialer", "listener"]) -> None:
-        self.session = open_session(codec, side)
-        self.taken = 0
-        self._codec = codec
-        self._side = side
-        self._age = 0
-
-    def hit(self, frame: Frame, now: float) -> None:
-        """Feed a frame and check what it leaves behind."""
-        session = self.session
-        closing = False
-        for each in session.handle(FrameReceived(frame), now):
-            match each:
-                case Deliver(messages):
-                    self.taken += len(messages)
-                    if now % 3:
-                        session.acknowledge(messages[-1].seq, now)
-                case StreamData(stream, payload, _) if now % 2:
-                    session.consume(stream, len(payload))
-                case CloseTransport():
-                    closing = True
-        self._age += 1
-        for _ in range(4):
-            answer = session.next_frame(now)
-            if answer is None:
-                break
-            size = len(answer) if isinstance(answer, bytes) else len(answer.encode())
-            assert size <= LIMITS.max_frame, "a frame is larger than the peer takes"
-        assert session.unsecured <= LIMITS.max_outstanding, "the outbox grows without bound"
-        if closing or self._age == FRAMES_PER_SESSION:
-            session.handle(TransportClosed("the fuzzer cuts"), now)
-            self.session = open_session(self._codec, self._side)
-            self._age = 0
+def _life(codec: Codec, side: Side) -> Hit:
+    return Life(codec, side).hit
 
 
-def run(inputs: int, seed: int) -> int:
-    """Try that many inputs; return how many messages were good enough to be delivered.
-
-    Raises:
-        Exception: whatever is no protocol error: a defect.
-    """
-    mutator = Mutator(seed)
-    sides: tuple[Literal["dialer", "listener"], ...] = ("listener", "dialer")
-    targets = [Target(codec, side) for side in sides for codec in CODECS.values()]
-    for number in range(inputs):
-        target = targets[number % 4]
-        following = target.session.received + 1
-        frame: Frame
-        if number % 2 == 0:
-            frame = mutator.packed(following)
-            codec: Codec = MSGPACK
-        else:
-            frame = mutator.text(following)
-            codec = JSON
-        with suppress(ProtocolError):
-            read_hello(frame, codec, LIMITS)
-        target.hit(frame, float(number))
-    return sum(target.taken for target in targets)
+def targets() -> list[Target]:
+    """All of AIP's."""
+    found = []
+    for codec in CODECS.values():
+        name = codec.subprotocol.partition("+")[2]
+        tokens = (*BYTES, *TEXTS) if codec is JSON else BYTES
+        plain = Corpus(vectors(codec), tokens)
+        share = 60.0 if codec is MSGPACK else 20.0
+        fresh = partial(trees, codec, None, None)
+        found.append(Target(f"codec-{name}", plain, partial(decoding, codec), share, 5_000, fresh))
+        hellos = Corpus([*_hellos(codec), *plain.seeds[:4]], tokens)
+        found.append(Target(f"hello-{name}", hellos, partial(greeting, codec), 2.0))
+        mark = NEXT[codec]
+        lively = Corpus(vectors(codec, mark), (*tokens, mark), untouched=2)
+        sides: tuple[Side, ...] = ("listener", "dialer")
+        for side in sides:
+            fresh = partial(trees, codec, mark, "hub" if side == "dialer" else "device")
+            start = partial(_life, codec, side)
+            found.append(Target(f"session-{side}-{name}", lively, start, 2.5, 2_000, fresh))
+    return found
 
 
-def main() -> int:
-    """Read the arguments, fuzz, say how many inputs were tried."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--inputs", type=int, default=1_000_000)
-    parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1 << 32))
-    parser.add_argument("--processes", type=int, default=1)
-    arguments = parser.parse_args()
-    sys.stdout.write(f"seed {arguments.seed}\n")
-    begin = time.perf_counter()
-    shares = [arguments.inputs // arguments.processes] * arguments.processes
-    shares[0] += arguments.inputs - sum(shares)
-    seeds = range(arguments.seed, arguments.seed + len(shares))
-    if len(shares) == 1:
-        taken = run(arguments.inputs, arguments.seed)
-    else:
-        with ProcessPoolExecutor(len(shares)) as pool:
-            taken = sum(pool.map(run, shares, seeds))
-    seconds = time.perf_counter() - begin
-    rate = arguments.inputs / seconds
-    sys.stdout.write(
-        f"{arguments.inputs:,} inputs in {seconds:.0f} s ({rate:,.0f}/s), "
-        f"{taken:,} messages delivered: protocol errors only\n"
-    )
-    return 0
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())
+def _hellos(codec: Codec) -> list[bytes]:
+    card = {"name": "desk", "skills": [{"name": "a.b", "effect": "read"}], "labels": {"a": "b"}}
+    bodies = [
+        {"version": [1], "role": "device", "name": "desk", "card": card, "received": 3},
+        {"version": 1, "role": "client", "name": "me", "credential": "abc", "limits": {}},
+        {"version": [1], "role": "device", "name": "d", "pair": {"code": "K7QX2M4D"}},
+        {"version": [1], "role": "device", "name": "d", "session": {"id": "s", "token": "t"}},
+        {"version": [1], "role": "device", "name": "d", "running": ["c/t/1"], "held": ["c/u/2"]},
+        {"version": [1], "role": "client", "name": "d", "limits": Limits().to_wire()},
+    ]
+    return [
+        frame
+        if isinstance(frame := codec.join(0, [codec.encode("hello", 0, body)]), bytes)
+        else frame.encode()
+        for body in bodies
+    ]

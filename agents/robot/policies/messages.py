@@ -16,6 +16,7 @@ from constellation.errors import RemoteProtocolError
 
 from ..ports import Array, Observation, PolicySpec, Semantics
 from .questions import Question
+from .wire import single
 
 STATE = "observation/state"
 PROMPT = "prompt"
@@ -72,7 +73,7 @@ def question_of(message: Mapping[str, Any]) -> Question:
         for key, value in message.items()
         if isinstance(value, np.ndarray) and key not in (STATE, PREFIX)
     }
-    observation = Observation(float(time), state.astype(np.float32), values, prompt)
+    observation = Observation(float(time), single(state), values, prompt)
     return Question(observation, observation.state, delay, prefix)
 
 
@@ -93,7 +94,7 @@ def actions_of(message: Mapping[str, Any], request: int) -> Array:
     actions = message.get(ACTIONS)
     if not isinstance(actions, np.ndarray) or actions.ndim != 2:
         raise RemoteProtocolError("The answer of the policy server holds no actions.")
-    return actions.astype(np.float32)
+    return single(actions)
 
 
 def spec_message(spec: PolicySpec) -> dict[str, Any]:

@@ -122,6 +122,12 @@ def _array(entries: dict[Any, Any], limits: WireLimits) -> NDArray[Any]:
     return np.frombuffer(data, dtype).reshape(sizes)
 
 
+def single(numbers: NDArray[Any]) -> NDArray[np.float32]:
+    """Numbers as float32. What is too large becomes infinite, which whoever acts on it refuses."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        return numbers.astype(np.float32)
+
+
 def number_type(name: Any) -> np.dtype[Any]:
     """One of the types that hold numbers; all others are refused before NumPy reads their names.
 

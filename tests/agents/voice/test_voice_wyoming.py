@@ -150,7 +150,13 @@ async def test_malformed_event_ends_its_connection_alone(
 async def test_nonsense_hurts_nobody_else(mind: Answers) -> None:
     models = Models(Knows(), AlwaysComplete(), Tones())
     async with served(Assistant(models, mind), "127.0.0.1", 0) as port:
-        for nonsense in (b"GET / HTTP/1.1\r\n\r\n", b"[]\n", b'{"type": 5, "data": 3}\n', b"\x00"):
+        for nonsense in (
+            b"GET / HTTP/1.1\r\n\r\n",
+            b"[]\n",
+            b'{"type": 5, "data": 3}\n',
+            b"\x00",
+            b"[" * 60_000 + b"\n",
+        ):
             async with await anyio.connect_tcp("127.0.0.1", port) as stream:
                 await stream.send(nonsense)
                 await stream.send_eof()
@@ -160,3 +166,16 @@ async def test_nonsense_hurts_nobody_else(mind: Answers) -> None:
         async with AsyncTcpClient("127.0.0.1", port) as other:
             await other.write_event(Describe().event())
             assert Info.is_type((await answer(other)).type)
+
+
+@pytest.mark.parametrize("length", ["data_length", "payload_length"])
+async def test_more_than_an_event_may_hold_ends_the_connection_at_once(
+    mind: Answers, length: str
+) -> None:
+    models = Models(Knows(), AlwaysComplete(), Tones())
+    async with served(Assistant(models, mind), "127.0.0.1", 0) as port:
+        async with await anyio.connect_tcp("127.0.0.1", port) as stream:
+            await stream.send(b'{"type": "describe", "%s": 1000000000000}\n' % length.encode())
+            # Nothing of it is awaited: the other end hangs up though ours stays open.
+            with anyio.fail_after(10), pytest.raises(anyio.EndOfStream):
+                await stream.receive()

@@ -18,6 +18,7 @@ import numpy as np
 from constellation.errors import RemoteProtocolError
 
 from ...ports import Array
+from ..wire import single
 from .arrays import Arrays, Numbers, array_tree, storage_tree, tensor_tree
 from .pickles import Call, Name, PickleLimits, Reader, Tree, written
 
@@ -155,7 +156,7 @@ def chunk_of(data: bytes, limits: PickleLimits | None = None) -> Chunk:
         raise RemoteProtocolError("The actions of an answer do not follow one another.")
     times = [_float(each, "timestamp") for each in timed]
     period = (times[-1] - times[0]) / (len(times) - 1) if len(times) > 1 else 0.0
-    return Chunk(times[0], first, period, np.stack(actions).astype(np.float32))
+    return Chunk(times[0], first, period, single(np.stack(actions)))
 
 
 def wanted_of(data: bytes, limits: PickleLimits | None = None) -> Wanted:
