@@ -31,8 +31,9 @@ def voice(
     enrol: Annotated[
         list[Path] | None,
         typer.Option(
-            help="A WAV file with about five seconds of the one person who may interrupt; may be "
-            "given again. Without it everyone may, or whose voice the page has kept."
+            help="A WAV file with five or better fifteen seconds of the one person who may "
+            "interrupt; may be given again. Without it everyone may, or whose voice the page has "
+            "kept."
         ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the timeline as JSON.")] = False,

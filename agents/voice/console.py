@@ -88,8 +88,8 @@ class _Lines:
         match {"kind": kind, **fields}:
             case {"kind": "said", "who": who, "text": text, "cut": cut}:
                 self._say(f"{'You' if who == 'person' else 'Agent'}: {text}{' —' if cut else ''}")
-            case {"kind": "enrolling", "seconds": seconds}:
-                self._say(f"Speak for {seconds:.0f} seconds, please.")
+            case {"kind": "enrolling", "seconds": seconds, "enough": enough}:
+                self._say(f"Speak for {seconds:.0f} seconds, please; {enough:.0f} will do.")
             case {"kind": "enrolled"}:
                 self._say("Only you may interrupt.")
             case {"kind": "not enrolled", "message": problem}:

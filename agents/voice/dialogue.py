@@ -342,7 +342,7 @@ class Dialogue:
         if wish is Wish.EVERYONE:
             yield "Everyone may interrupt me now."
         else:
-            yield "Then let me hear five seconds of the voice that may interrupt me, please."
+            yield "Then let me hear fifteen seconds of the voice that may interrupt me, please."
 
 
 def _wish(prompt: str) -> Wish | None:

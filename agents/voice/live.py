@@ -8,13 +8,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict
 
 import anyio
-import numpy as np
 from anyio.abc import TaskGroup
 
 from constellation.errors import AudioError
 
 from .audience import Audience, KeptVoice, Wish
 from .conversation import Conversation, Found, Lane
+from .enrolment import BEST_S, ENOUGH_S, Enrolment
 from .events import (
     Announce,
     CommitAnswer,
@@ -33,10 +33,9 @@ from .overview import Overview
 from .phases import Phase
 from .ports import Loudspeaker, Mind, Models, Screen
 from .pvad import Listener, Model, enrol
-from .sound import RATE_HZ, Samples
+from .sound import Samples
 from .timeline import Timeline
 
-_ENROL_S = 5.0
 _LEVEL_FRAMES = 5
 _TICK_S = 0.05
 _NEWS_S = 2.0
@@ -115,7 +114,7 @@ class Talk:
         self._timeline = Timeline()
         self._entries = 0
         self._frames = 0
-        self._enrolling: list[Samples] | None = None
+        self._enrolling: Enrolment | None = None
         self._enrols_next = False
         self._muted = False
         self._conversation = Conversation(
@@ -133,9 +132,10 @@ class Talk:
     def hear(self, samples: Samples, echo: float = 0.0) -> None:
         """Take in sound of the microphone, and how likely it is the agent's own voice."""
         if self._enrolling is not None:
-            self._enrol(self._enrolling, samples)
+            self._enrolling.hear(samples)
         self._tick()
         self._conversation.hear(samples, self._now(), echo)
+        self._enrol()
         self._show()
 
     def played(self, answer: int, samples: int) -> None:
@@ -150,9 +150,9 @@ class Talk:
     def begin_enrolment(self) -> None:
         """Learn, from what is heard next, whose voice may interrupt."""
         self._enrols_next = False
-        self._enrolling = []
+        self._enrolling = Enrolment()
         self._mute()
-        self._screen.tell("enrolling", seconds=_ENROL_S)
+        self._screen.tell("enrolling", seconds=BEST_S, enough=ENOUGH_S)
 
     def let_everyone(self) -> None:
         """Every voice may interrupt."""
@@ -210,12 +210,12 @@ class Talk:
         """What is said to be known by is no part of the conversation."""
         self._handle(Mute(self._muted or self._enrolling is not None))
 
-    def _enrol(self, heard: list[Samples], samples: Samples) -> None:
-        heard.append(samples)
-        if sum(map(len, heard)) >= _ENROL_S * RATE_HZ:
+    def _enrol(self) -> None:
+        enrolling = self._enrolling
+        if enrolling is not None and enrolling.over:
             self._enrolling = None
             self._mute()
-            self._tasks.start_soon(self._keep_voice, np.concatenate(heard))
+            self._tasks.start_soon(self._keep_voice, enrolling.sound())
 
     async def _keep_voice(self, sound: Samples) -> None:
         try:
@@ -234,8 +234,10 @@ class Talk:
         match what:
             case Frame(anyone, primary):
                 self._frames += 1
+                if self._enrolling is not None:
+                    self._enrolling.judge(anyone)
                 if self._frames % _LEVEL_FRAMES == 0:
-                    self._screen.levels(anyone, primary)
+                    self._show_levels(anyone, primary)
             case Transcript(_, text):
                 self._screen.tell("hearing", text=text)
             case Speak(answer, text):
@@ -245,6 +247,11 @@ class Talk:
                 self._screen.tell("said", who="person", text=text, cut=False)
             case CommitAnswer(answer, text, cut):
                 self._screen.tell("said", who="agent", answer=answer, text=text, cut=cut)
+
+    def _show_levels(self, anyone: float, primary: float) -> None:
+        self._screen.levels(anyone, primary)
+        if self._enrolling is not None:
+            self._screen.tell("learning", share=round(self._enrolling.share, 3))
 
     def _show(self) -> None:
         """Tell what has changed."""

@@ -169,7 +169,7 @@ class Listener:
 
 
 def enrol(model: Model, sound: Samples) -> Voiceprint:
-    """The voiceprint of the one person who speaks in a recording of about 5 s.
+    """The voiceprint of the one person who speaks in a recording, of 5 s or better of 15 s.
 
     Raises:
         AudioError: there is too little to be heard in it.
@@ -185,7 +185,7 @@ def enrol(model: Model, sound: Samples) -> Voiceprint:
     if audible.sum() * BLOCK < (_SHORTEST_S - 1) * RATE_HZ:
         raise AudioError(
             f"The recording has only {audible.sum() * BLOCK / RATE_HZ:.1f} s of voice in it.",
-            remedy="Record about five seconds of speech, close to the microphone.",
+            remedy="Record five to fifteen seconds of speech, close to the microphone.",
         )
     return _print_of(np.array(embeddings[WARM_STEPS:])[audible].mean(axis=0))
 

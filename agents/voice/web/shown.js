@@ -115,16 +115,12 @@ const told = {
   said: caption,
   happened,
   fabric,
-  enrolling({ seconds }) {
-    show("who", `Read this aloud, or talk for ${seconds} seconds:`);
+  enrolling({ seconds, enough }) {
+    show("who", `Read this aloud, or talk for ${seconds} seconds; ${enough} and a pause will do:`);
+    find("learned").value = 0;
     find("enrolment").hidden = false;
-    const began = performance.now();
-    const step = (now) => {
-      find("learned").value = (now - began) / (1000 * seconds);
-      if (!find("enrolment").hidden) requestAnimationFrame(step);
-    };
-    requestAnimationFrame(step);
   },
+  learning: ({ share }) => (find("learned").value = share),
   enrolled: () => may("Only you may interrupt.", true),
   everyone: () => may("Everyone may interrupt.", false),
   "not enrolled": ({ message }) => may(message, known),

@@ -348,8 +348,11 @@ async def test_page_that_says_goodbye_is_not_waited_for(browser: Browser) -> Non
 async def test_enrolment_by_the_page(browser: Browser) -> None:
     async with browser.linked() as link:
         await browser.ask(link, "enrol")
-        await browser.speak(link, ME.says(5.0, seed=3))
-        await browser.wait_for("enrolled")
+        await browser.speak(link, ME.says(6.0, seed=3))
+        await browser.quiet_until(link, "enrolled")
+        shares = [each["share"] for each in browser.events if each["kind"] == "learning"]
+        assert shares == sorted(shares)
+        assert 0.3 < shares[-1] < 0.5
         await browser.ask(link, "everyone")
         assert browser.has("everyone")
 
@@ -362,7 +365,7 @@ async def test_enrolment_by_words(browser: Browser, tmp_path: Path) -> None:
         # Not before the agent has asked for it.
         await browser.quiet_until(link, "enrolling")
         assert browser.said()[-1][0] == "agent"
-        await browser.speak(link, ME.says(5.0, seed=3))
+        await browser.speak(link, ME.says(16.0, seed=3))
         await browser.wait_for("enrolled")
         assert kept.load() is not None
         await browser.speak(link, silence(0.5))
@@ -380,7 +383,7 @@ async def test_kept_voice_is_known_to_the_next_page(browser: Browser, tmp_path: 
 async def test_enrolment_of_silence_is_refused(browser: Browser) -> None:
     async with browser.linked() as link:
         await browser.ask(link, "enrol")
-        await browser.speak(link, 0 * silence(5.0))
+        await browser.speak(link, 0 * silence(10.5))
         await browser.wait_for("not enrolled")
 
 
