@@ -108,7 +108,7 @@ async def open_gateway(settings: Settings, options: ClusterOptions) -> AsyncIter
     """
     state, hub = settings.make_state_dir(), settings.hub
     me = options.new_life()
-    with closing(AuditLog(state, time.time())) as audit:
+    with closing(AuditLog(state, time.time(), hub.audit_file_bytes)) as audit:
         async with connected(options.servers, me) as nats:
             jetstream = nats.jetstream()
             await prepare(jetstream, options.names, options.replicas)

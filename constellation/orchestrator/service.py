@@ -82,7 +82,7 @@ async def open_hub(
     with (
         tracing("constellation-hub", socket.gethostname()) as found,
         Journal(settings.journal_file, sync=options.journal_sync) as journal,
-        closing(AuditLog(state, time.time())) as audit,
+        closing(AuditLog(state, time.time(), options.audit_file_bytes)) as audit,
     ):
         hub = Hub(
             scheduler=Scheduler(settings=Limits(grace_s=options.grace_s)),
