@@ -124,6 +124,9 @@ class HubSettings(Section):
             for measurements.
         requests_per_s, submits_per_s: how often each credential may ask for anything, and have
             something planned or submitted; ten seconds' worth of it at once.
+        audit_file_bytes: a file of the audit log that is so large is put aside.
+        artifacts_bytes: how much artifacts take on the disk at most; the least recently used go.
+        artifacts_bytes_each: how much of that one credential may fill, by the same rule.
         grace_s: how long a device that lost its link keeps its tasks and its session.
         metrics_port: serve metrics for Prometheus there, to this machine alone; 0 takes a free
             port, None serves none.
@@ -138,6 +141,9 @@ class HubSettings(Section):
     journal_sync: Literal["normal", "full", "off"] = "normal"
     requests_per_s: float = Field(default=1_000.0, gt=0)
     submits_per_s: float = Field(default=100.0, gt=0)
+    audit_file_bytes: int = Field(default=64 * 1024**2, ge=64 * 1024)
+    artifacts_bytes: int = Field(default=10 * 1024**3, ge=1024**2)
+    artifacts_bytes_each: int = Field(default=5 * 1024**3, ge=1024**2)
     grace_s: float = Field(default=60.0, gt=0)
     metrics_port: int | None = Field(default=None, ge=0, le=65_535)
 

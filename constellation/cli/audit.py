@@ -10,7 +10,7 @@ import typer
 from rich.text import Text
 
 from constellation.config import load_settings
-from constellation.orchestrator.audit import Head, entries
+from constellation.orchestrator.audit import EMPTY, Head, entries
 from constellation.orchestrator.audit import verify as verify_log
 from constellation.telling.text import clean, date
 
@@ -63,6 +63,10 @@ def verify(
         str | None,
         typer.Option(help="What an earlier verify printed as the head: it must still be there."),
     ] = None,
+    after: Annotated[
+        str | None,
+        typer.Option(help="The head of what was moved elsewhere; the log begins behind it."),
+    ] = None,
     state_dir: StateDir = None,
     as_json: Json = False,
 ) -> None:
@@ -77,11 +81,8 @@ def verify(
       constellation audit verify --head "$(cat noted-elsewhere)"
     """
     folder = load_settings({"state_dir": state_dir}).state_dir
-    try:
-        known = None if head is None else Head.read(head)
-    except ValueError as error:
-        raise typer.BadParameter(f"{error}.", param_hint="--head") from None
-    verdict = verify_log(folder, known)
+    known, begin = _head(head, "--head"), _head(after, "--after")
+    verdict = verify_log(folder, known, begin or EMPTY)
     said = [Text(each, style="bold red") for each in verdict.findings] or [
         Text(f"Entries: {verdict.number:,}, as they were written.")
     ]
@@ -97,6 +98,13 @@ def verify(
     )
     if verdict.findings:
         raise typer.Exit(ExitCode.FAILED)
+
+
+def _head(text: str | None, option: str) -> Head | None:
+    try:
+        return None if text is None else Head.read(text)
+    except ValueError as error:
+        raise typer.BadParameter(f"{error}.", param_hint=option) from None
 
 
 def _text(value: Any) -> Text:

@@ -37,13 +37,24 @@ StateDir = Annotated[
     Path | None, typer.Option(help="Where this node keeps what is its own.", file_okay=False)
 ]
 
+MetricsPort = Annotated[
+    int | None,
+    typer.Option(min=0, max=65_535, help="Port for Prometheus, on this machine; 0 takes any."),
+]
+
 NATS = "nats://127.0.0.1:4222"
+DAY_S = 86_400.0
 
 group = typer.Typer(no_args_is_help=True, help="More than one machine: hubs as a cluster on NATS.")
 
 
 def _options(
-    nats: str, name: str | None, fabric: str, replicas: int, lease_s: float
+    nats: str,
+    name: str | None,
+    fabric: str,
+    replicas: int,
+    lease_s: float,
+    keep_ended_days: float | None = None,
 ) -> ClusterOptions:
     try:
         from constellation.cluster.service import ClusterOptions
@@ -53,7 +64,8 @@ def _options(
             remedy="pip install 'constellation-fabric[cluster]'",
         ) from None
     servers = [each.strip() for each in nats.split(",")]
-    return ClusterOptions(servers, name or socket.gethostname(), fabric, replicas, lease_s)
+    keep_s = None if keep_ended_days is None else keep_ended_days * DAY_S
+    return ClusterOptions(servers, name or socket.gethostname(), fabric, replicas, lease_s, keep_s)
 
 
 def _settings(state_dir: Path | None, **hub: Any) -> Settings:
@@ -71,6 +83,7 @@ def gateway(
     lease: Lease = 20.0,
     host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
     port: Annotated[int | None, typer.Option(help="Port to listen on; 0 takes a free one.")] = None,
+    metrics_port: MetricsPort = None,
     state_dir: StateDir = None,
     as_json: Json = False,
 ) -> None:
@@ -83,7 +96,7 @@ def gateway(
       constellation cluster gateway --nats nats://n1:4222,nats://n2:4222 --name g1 --port 8470
     """
     options = _options(nats, name, fabric, replicas, lease)
-    settings = _settings(state_dir, host=host, port=port)
+    settings = _settings(state_dir, host=host, port=port, metrics_port=metrics_port)
     from constellation.cluster.gateway import Gateway
     from constellation.cluster.service import serve_gateway
 
@@ -104,6 +117,15 @@ def orchestrator(
     fabric: Fabric = "constellation",
     replicas: Replicas = 3,
     lease: Lease = 20.0,
+    keep_ended: Annotated[
+        float | None,
+        typer.Option(
+            min=0.0,
+            metavar="DAYS",
+            help="Forget constellations that ended so long ago; else they are kept for ever.",
+        ),
+    ] = None,
+    metrics_port: MetricsPort = None,
     state_dir: StateDir = None,
     as_json: Json = False,
 ) -> None:
@@ -115,8 +137,8 @@ def orchestrator(
     Example:
       constellation cluster orchestrator --nats nats://n1:4222,nats://n2:4222 --name o1
     """
-    options = _options(nats, name, fabric, replicas, lease)
-    settings = _settings(state_dir)
+    options = _options(nats, name, fabric, replicas, lease, keep_ended)
+    settings = _settings(state_dir, metrics_port=metrics_port)
     from constellation.cluster.orchestrator import Orchestrator
     from constellation.cluster.service import serve_orchestrator
 

@@ -61,6 +61,8 @@ class SharedCredentials(CredentialStore):
         # What was last seen in the bucket: our own changes are the difference to it.
         self._shared: dict[str, Credential] = {}
         self._changed = anyio.Event()
+        self._seen = -1
+        self._at_work = anyio.Lock()
         self.on_restricted: Callable[[str], None] = lambda name: None
 
     def _save(self) -> None:
@@ -75,18 +77,29 @@ class SharedCredentials(CredentialStore):
                 await self._changed.wait()
             self._changed = anyio.Event()
 
-    async def step(self) -> None:
-        """Take in what others changed, and tell what was changed here."""
+    async def step(self) -> bool:
+        """Take in what others changed, and tell what was changed here; False if NATS is silent."""
         try:
-            await self._take_in()
-            if self._by_id != self._shared:
-                await self._tell_others()
+            async with self._at_work:
+                await self._take_in()
+                if self._by_id != self._shared:
+                    await self._tell_others()
         except KeyWrongLastSequenceError:
             self._changed.set()  # another gateway was quicker: once more
         except (TimeoutError, NatsError) as error:
             log.warning("Credentials cannot be shared: %s", error or type(error).__name__)
+            return False
+        return True
 
     async def _take_in(self) -> None:
+        # Whether anything was written is asked first: all of it is large where there are many.
+        written = (await self._bucket.status()).stream_info.state.last_seq
+        if written == self._seen:
+            return
+        await self._read()
+        self._seen = written
+
+    async def _read(self) -> None:
         try:
             entry = await self._bucket.get(KEY)
         except KeyNotFoundError:

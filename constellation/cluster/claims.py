@@ -149,15 +149,19 @@ class Claims:
             raise Unanswered(str(error)) from None
         return Claimed((entry.value or b"").decode(), int(entry.revision or 0))
 
-    async def make(self, constellation: str) -> int | None:
-        """Claim a constellation that nobody owns; return the epoch, or None if somebody does."""
-        return await self._set(constellation, None)
+    async def make(self, constellation: str, *, anew: bool = False) -> int | None:
+        """Claim a constellation that nobody owns; return the epoch, or None if somebody does.
+
+        Args:
+            anew: None as well if it is ours already.
+        """
+        return await self._set(constellation, None, anew)
 
     async def replace(self, constellation: str, epoch: int) -> int | None:
         """Claim a constellation whose claim has an epoch; return ours, or None if it has not."""
         return await self._set(constellation, epoch)
 
-    async def _set(self, constellation: str, epoch: int | None) -> int | None:
+    async def _set(self, constellation: str, epoch: int | None, anew: bool = False) -> int | None:
         claims, owner = _opened(self._claims), self._me.encode()
         loop = asyncio.get_running_loop()
         until = loop.time() + 10 * self._within_s
@@ -167,6 +171,8 @@ class Claims:
                     return await claims.create(constellation, owner)
                 return await claims.update(constellation, owner, last=epoch)
             except KeyWrongLastSequenceError:
+                if anew:
+                    return None
                 # Ours, if an earlier try had arrived.
                 found = await self.owner(constellation)
                 return found.epoch if found is not None and found.owner == self._me else None

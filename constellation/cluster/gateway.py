@@ -25,17 +25,20 @@ from constellation.errors import (
     PermissionDenied,
     ProtocolError,
     RemoteProtocolError,
-    Unanswered,
     error_from_wire,
 )
 from constellation.orchestrator.auditing import Auditor
 from constellation.orchestrator.delivery import Delivery
 from constellation.orchestrator.ports import PeerPort
 from constellation.orchestrator.rates import Rates
+from constellation.orchestrator.scheduler import Scheduler
+from constellation.orchestrator.telemetry import Telemetry
 
 from .claims import Claims
 from .desk import Desk
-from .ledger import Ledger, Said, constellation_of
+from .guest import Guest
+from .ledger import Said, constellation_of
+from .leftovers import Leftovers
 from .log import Log
 from .mesh import Mesh
 from .names import Names
@@ -43,32 +46,9 @@ from .routes import Routes
 
 log = logging.getLogger("constellation.cluster")
 
-# How often it is looked whether what nobody owns has ended.
-RESOLVE_S = 1.0
 # An orchestrator without work at a device keeps its share for so long.
 SHARE_S = 1.0
 _LEAVING = {"code": "task.rejected.leaving", "message": "It was taken back before it was sent."}
-
-
-class _Device:
-    """A session of a device.
-
-    Attributes:
-        since: when it began, by `Gateway._later`.
-        canceled: attempts that were canceled because their constellations have ended.
-    """
-
-    def __init__(self, peer: Peer, hello: Hello, since: float) -> None:
-        self.peer = peer
-        self.name = peer.name
-        self.session = peer.session_id
-        self.since = since
-        self.card = hello.card or DeviceCard(name=peer.name, capacity=0)
-        self.ledger = Ledger(self.card.capacity, hello.running, hello.held)
-        self.draining = False
-        self.canceled: set[str] = set()
-        self.users: frozenset[str] = frozenset()
-        self.is_share_due = False
 
 
 class Gateway:
@@ -87,6 +67,8 @@ class Gateway:
     Attributes:
         url: where it listens, once it does.
         fingerprint: of its own authority, which devices compare; empty if it has none.
+        metrics_port: where metrics are served, on this machine; None if they are not.
+        telemetry: what it counts of itself.
     """
 
     def __init__(
@@ -103,6 +85,8 @@ class Gateway:
         self.me = me
         self.url = ""
         self.fingerprint = ""
+        self.metrics_port: int | None = None
+        self.telemetry = Telemetry()
         self.access = access
         self.auditor = auditor
         self.rates = rates
@@ -110,7 +94,7 @@ class Gateway:
         self.routes = Routes()
         self.claims = claims
         self.desk = Desk(self, nats, names, facts)
-        self._devices: dict[str, _Device] = {}
+        self._devices: dict[str, Guest] = {}
         self._delivery = Delivery(self._send_now, self.start, lambda: None)
         self._latest = 0.0
         self._tasks: TaskGroup | None = None
@@ -120,7 +104,8 @@ class Gateway:
         self._tasks = tasks
         await self.desk.run(tasks)
         await self.mesh.run(tasks)
-        tasks.start_soon(self._resolve)
+        leftovers = Leftovers(self._devices, self.routes, self.claims, self._delivery)
+        tasks.start_soon(leftovers.run)
 
     def start(self, function: Callable[..., Coroutine[Any, Any, None]], *arguments: Any) -> None:
         """Run something beside what goes on, until the gateway stops."""
@@ -131,18 +116,28 @@ class Gateway:
     def permissions_changed(self, name: str) -> None:
         """A credential may be used for something else: orchestrators learn that by themselves."""
 
+    def observe(self) -> dict[str, Any]:
+        """What it counts of itself, as plain data; of what orchestrators do it counts nothing."""
+        peers = {name: device.peer for name, device in self._devices.items()}
+        plain = self.telemetry.to_plain(Scheduler(), peers)
+        plain["ready"] = sum(device.ledger.waiting for device in self._devices.values())
+        plain["devices"] = {name: device.observe() for name, device in self._devices.items()}
+        return plain
+
     # ── sessions ────────────────────────────────────────────────────────────────────────────────
 
     def opened(self, peer: Peer, hello: Hello, resumed: bool) -> None:
         """A peer connected."""
         self.auditor.opened(peer, resumed)
+        if not resumed:
+            self.telemetry.sessions[peer.role] += 1
         if peer.role != "device":
             return
         device = self._devices.get(peer.name)
         if resumed and device is not None and device.peer is peer:
             self.mesh.say_all("returned", device.name, device.session)
             return
-        device = self._devices[peer.name] = _Device(peer, hello, self._later())
+        device = self._devices[peer.name] = Guest(peer, hello, self._later())
         for peer_id in self.mesh.peers:
             self._announce(peer_id, device)
         self.start(self.mesh.tell_all, "moved", device.name, device.since)
@@ -155,7 +150,7 @@ class Gateway:
         self._latest = max(time.time(), self._latest + 1e-6)
         return self._latest
 
-    def _announce(self, orchestrator: str, device: _Device) -> None:
+    def _announce(self, orchestrator: str, device: Guest) -> None:
         running, held = device.ledger.account()
         self.mesh.say(
             orchestrator,
@@ -180,6 +175,7 @@ class Gateway:
     def closed(self, peer: Peer, reason: str) -> None:
         """The session is gone for good."""
         self.auditor.closed(peer, reason)
+        self.telemetry.sessions[peer.role] -= 1
         device = self._of(peer)
         if device is not None:
             del self._devices[peer.name]
@@ -188,7 +184,7 @@ class Gateway:
             self.desk.forget(peer)
             self.mesh.say_all("gone", peer.session_id)
 
-    def _of(self, peer: Peer) -> _Device | None:
+    def _of(self, peer: Peer) -> Guest | None:
         device = self._devices.get(peer.name)
         return device if device is not None and device.peer is peer else None
 
@@ -212,7 +208,7 @@ class Gateway:
         self._after(device)
 
     def _from_device(
-        self, device: _Device, message: Message, for_owner: dict[str, list[Said]]
+        self, device: Guest, message: Message, for_owner: dict[str, list[Said]]
     ) -> None:
         type, seq, body = message
         ledger = device.ledger
@@ -237,7 +233,7 @@ class Gateway:
                 self.mesh.say_all("said", device.name, device.session, [said])
         ledger.pass_by(seq)
 
-    def _update_card(self, device: _Device, plain: Mapping[str, Any]) -> None:
+    def _update_card(self, device: Guest, plain: Mapping[str, Any]) -> None:
         try:
             card = DeviceCard.model_validate(plain)
         except ValidationError as error:
@@ -253,14 +249,14 @@ class Gateway:
         device.ledger.capacity = card.capacity
         self.mesh.say_all("card", device.name, device.session, card.model_dump(mode="json"))
 
-    def _after(self, device: _Device) -> None:
+    def _after(self, device: Guest) -> None:
         """What was said is taken in: acknowledge what is secured, and use the room there is now."""
         device.peer.acknowledge(device.ledger.secured)
         for body in device.ledger.take_waiting():
             self._delivery.send(device.peer, "assign", body)
         self._share(device)
 
-    def _share(self, device: _Device) -> None:
+    def _share(self, device: Guest) -> None:
         """Tell who shares the device: who is new at once, who has no work there any more soon."""
         users = device.ledger.users
         if users - device.users:
@@ -269,13 +265,13 @@ class Gateway:
             device.is_share_due = True
             self.start(self._share_later, device)
 
-    async def _share_later(self, device: _Device) -> None:
+    async def _share_later(self, device: Guest) -> None:
         await anyio.sleep(SHARE_S)
         device.is_share_due = False
         if device.users - device.ledger.users:
             self._tell_users(device, device.ledger.users)
 
-    def _tell_users(self, device: _Device, users: frozenset[str]) -> None:
+    def _tell_users(self, device: Guest, users: frozenset[str]) -> None:
         if users != device.users:
             device.users = users
             self.mesh.say_all("share", device.name, device.session, sorted(users))
@@ -356,7 +352,7 @@ class Gateway:
                 self.mesh.say(owner, "said", device.name, device.session, unsecured)
         self.desk.owned(constellation)
 
-    def _tell(self, owner: str, device: _Device, type: str, body: dict[str, Any]) -> None:
+    def _tell(self, owner: str, device: Guest, type: str, body: dict[str, Any]) -> None:
         attempt = body["attempt"]
         if not self.routes.admit(constellation_of(attempt), owner, body["epoch"]):
             return
@@ -379,37 +375,8 @@ class Gateway:
                 device.ledger.refuse(body["attempt"])
                 self._reject(device, body["attempt"], error.to_wire())
 
-    def _reject(self, device: _Device, attempt: str, error: Mapping[str, Any]) -> None:
+    def _reject(self, device: Guest, attempt: str, error: Mapping[str, Any]) -> None:
         owner = self.routes.owner(constellation_of(attempt))
         if owner is not None:
             said = Said(0, "reject", {"attempt": attempt, "error": error})
             self.mesh.say(owner, "said", device.name, device.session, [said])
-
-    # ── what nobody owns ────────────────────────────────────────────────────────────────────────
-
-    async def _resolve(self) -> None:
-        """Let go of what belongs to constellations that have ended."""
-        while True:
-            await anyio.sleep(RESOLVE_S)
-            names = {name for each in self._devices.values() for name in each.ledger.constellations}
-            for name in sorted(names):
-                if self.routes.owner(name) is not None:
-                    continue
-                try:
-                    if await self.claims.owner(name) is None:
-                        self._let_go(name)
-                except Unanswered as error:
-                    log.warning("Nobody says who owns %s: %s", name, error)
-
-    def _let_go(self, constellation: str) -> None:
-        if self.routes.owner(constellation) is not None:
-            return
-        for device in self._devices.values():
-            ledger = device.ledger
-            for attempt in ledger.account(constellation)[0]:
-                body = {"attempt": attempt, "reason": "its constellation has ended"}
-                if not ledger.withdraw(attempt) and attempt not in device.canceled:
-                    device.canceled.add(attempt)
-                    self._delivery.send(device.peer, "cancel", body)
-            ledger.secure([said.seq for said in ledger.unsecured(constellation)])
-            device.peer.acknowledge(ledger.secured)

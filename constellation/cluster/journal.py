@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import AsyncExitStack, ExitStack, aclosing, nullcontext
+from contextlib import AsyncExitStack, ExitStack, aclosing, nullcontext, suppress
 from typing import Any, TypeVar
 
 import msgpack
@@ -19,6 +19,7 @@ from constellation.orchestrator.events import Fact
 from constellation.orchestrator.ports import NOTHING_ENDED, Ended, Saved
 
 from .bus import connected, prepare, shown
+from .endings import Endings
 from .log import FACTS, Log
 from .names import Names
 
@@ -82,6 +83,7 @@ class JetStreamJournal:
         nats = await self._inner.enter_async_context(connected(servers, f"journal of {writer}"))
         await prepare(nats.jetstream(), self._names, replicas)
         self._snapshots = await nats.jetstream().object_store(self._names.snapshots)
+        self._endings = Endings(nats, self._names, patience_s)
         return Log(nats, self._names, writer, patience_s)
 
     def _call(self, function: Callable[..., Awaitable[T]], *arguments: Any) -> T:
@@ -128,7 +130,7 @@ class JetStreamJournal:
             if isinstance(each, BaseException):
                 raise each
         for name, summary in ended.items():
-            await self._log.end(name, summary)
+            await self._endings.end(name, summary)
         return max(each for each in appended if isinstance(each, int))
 
     def take(self, constellation: str, epoch: int) -> None:
@@ -152,7 +154,7 @@ class JetStreamJournal:
 
     def end(self, constellation: str, summary: Mapping[str, Any]) -> None:
         """Keep what listings show of a constellation that has ended by an earlier commit."""
-        self._call(self._log.end, constellation, summary)
+        self._call(self._endings.end, constellation, summary)
 
     @property
     def wants_maintenance(self) -> bool:
@@ -223,7 +225,25 @@ class JetStreamJournal:
 
     def summaries(self, limit: int, owner: str | None = None) -> list[dict[str, Any]]:
         """What listings show of the latest constellations that have ended, the latest last."""
-        return self._call(self._log.summaries, limit, owner)
+        return self._call(self._endings.summaries, limit, owner)
+
+    def ended_before(self, time: float, most: int) -> list[str]:
+        """Constellations that ended before a time, so many at most, the longest gone first."""
+        return self._call(self._endings.ended_before, time, most)
+
+    def purge(self, constellation: str) -> bool:
+        """Forget a constellation that has ended and is claimed; False if it goes on, and stays."""
+        purged = self._call(self._endings.purge, constellation)
+        if purged:
+            self._known.discard(constellation)
+            self._call(self._drop_snapshot, constellation)
+        return purged
+
+    async def _drop_snapshot(self, constellation: str) -> None:
+        with suppress(NotFoundError):
+            await self._log.insist(
+                "written", lambda: self._snapshots.delete(f"run/{constellation}")
+            )
 
     def last(self, constellation: str) -> int:
         """Number of the last fact about a constellation; 0 if there is none."""

@@ -131,6 +131,16 @@ class Ledger:
         self._open.pop(attempt, None)
 
     @property
+    def running(self) -> int:
+        """Attempts that are at the device."""
+        return len(self._open)
+
+    @property
+    def waiting(self) -> int:
+        """Attempts that wait here for room at the device."""
+        return len(self._waiting)
+
+    @property
     def users(self) -> frozenset[str]:
         """Owners that have work here."""
         waiting = (owner for owner, _, _ in self._waiting)

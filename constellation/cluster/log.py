@@ -12,26 +12,22 @@ count once the last has come.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import aclosing, suppress
-from functools import partial
+from collections.abc import AsyncGenerator, Iterator, Sequence
+from contextlib import aclosing
 from itertools import count
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 import msgpack
 from nats.aio.client import Client
-from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
-from nats.js import JetStreamContext
-from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy, RawStreamMsg, StreamInfo
-from nats.js.errors import APIError, NotFoundError, ObjectNotFoundError
+from nats.js.api import RawStreamMsg
+from nats.js.errors import APIError, NotFoundError
 
-from constellation.errors import Deposed, JournalError
+from constellation.errors import Deposed
 from constellation.orchestrator.events import Fact
 
 from .names import Names
-
-T = TypeVar("T")
+from .streams import ANSWER_S, RETRY_S, Streams
 
 # Facts of one message at most, so that their numbers find room.
 FACTS = 1024
@@ -39,11 +35,6 @@ PART_BYTES = 4 * 1024 * 1024
 EXPECTED_LAST = "Nats-Expected-Last-Subject-Sequence"
 WRITE_ID = "Constellation-Write"
 WRONG_LAST = frozenset({10071, 10164})
-# A message that was not acknowledged for so long is sent again; an election takes seconds.
-ANSWER_S = 2.0
-RETRY_S = 0.1
-FOLLOW_S = 5.0
-AT_ONCE = 500
 
 
 class Entry(NamedTuple):
@@ -76,7 +67,7 @@ class Entry(NamedTuple):
             yield self.seq * FACTS + place, Fact(time, self.constellation, kind, body)
 
 
-class Log:
+class Log(Streams):
     """Reads and appends; all coroutines belong to the event loop of the connection.
 
     Args:
@@ -90,10 +81,8 @@ class Log:
     """
 
     def __init__(self, nats: Client, names: Names, writer: str, patience_s: float) -> None:
-        self._jetstream = nats.jetstream(timeout=ANSWER_S)
-        self._names = names
+        super().__init__(nats, names, patience_s)
         self._writer = writer
-        self._patience_s = patience_s
         self._writes = count(1)
         self._pack = msgpack.Packer(use_bin_type=True).pack
         self.last: dict[str, int] = {}
@@ -185,19 +174,6 @@ class Log:
                 continue  # its owner goes on writing: we take what it has written into account
             return
 
-    async def end(self, constellation: str, summary: Mapping[str, Any] | None) -> None:
-        """Keep what listings show of a constellation that has ended; None if it goes on."""
-        subject = self._names.end_of(constellation)
-        if summary is None:
-            await self.insist(
-                "written", lambda: self._jetstream.purge_stream(self._names.ended, subject=subject)
-            )
-        else:
-            packed = self._pack(summary)
-            await self.insist(
-                "written", lambda: self._jetstream.publish(subject, packed, timeout=ANSWER_S)
-            )
-
     # ── reading ─────────────────────────────────────────────────────────────────────────────────
 
     async def entries(
@@ -228,65 +204,6 @@ class Log:
                     continue
                 for part in parts:
                     yield part
-
-    async def _messages(
-        self, stream: str, subject: str, after: int, *, follow: bool = False
-    ) -> AsyncGenerator[tuple[int, str, bytes]]:
-        """Messages of a stream up to its end, in pieces, each by a consumer of its own."""
-        info = await self._info(stream)
-        end = info.state.last_seq
-        while follow or after < end:
-            config = ConsumerConfig(
-                deliver_policy=DeliverPolicy.BY_START_SEQUENCE,
-                opt_start_seq=after + 1,
-                ack_policy=AckPolicy.NONE,
-                mem_storage=True,
-                num_replicas=1,
-                inactive_threshold=30.0,
-            )
-            reader = await self.insist(
-                "read",
-                partial(self._jetstream.pull_subscribe, subject, stream=stream, config=config),
-            )
-            try:
-                pending = (await reader.consumer_info()).num_pending or 0
-                while pending or follow:
-                    for message in await self._fetch(reader, pending):
-                        after = message.metadata.sequence.stream
-                        pending = message.metadata.num_pending
-                        yield after, message.subject, message.data
-                return
-            except (TimeoutError, NatsError):
-                continue  # the node that had the consumer is gone: another one reads on
-            finally:
-                await reader.unsubscribe()
-
-    async def _fetch(self, reader: JetStreamContext.PullSubscription, pending: int) -> list[Msg]:
-        if pending:
-            return await reader.fetch(min(pending, AT_ONCE), timeout=ANSWER_S)
-        while True:
-            with suppress(TimeoutError):
-                return await reader.fetch(1, timeout=FOLLOW_S)
-            # Nothing came; see that there is still somebody who would say so.
-            await reader.consumer_info()
-
-    async def insist(self, what: str, ask: Callable[[], Awaitable[T]]) -> T:
-        """Do what may be done twice, again and again while no node answers.
-
-        Args:
-            what: the journal cannot be that, such as ``read``.
-        """
-        loop = asyncio.get_running_loop()
-        until = loop.time() + self._patience_s
-        while True:
-            try:
-                return await ask()
-            except (NotFoundError, ObjectNotFoundError):
-                raise
-            except (TimeoutError, NatsError) as error:
-                if loop.time() > until:
-                    raise self._unreachable(what, error) from error
-            await asyncio.sleep(RETRY_S)
 
     async def _raw(self, constellation: str) -> RawStreamMsg | None:
         subject = self._names.facts_of(constellation)
@@ -335,37 +252,6 @@ class Log:
             lambda: self._jetstream.get_msg(self._names.journal, 1, subject=subject, next=True),
         )
         return int(message.seq or 0)
-
-    async def _info(self, stream: str, pattern: str | None = None) -> StreamInfo:
-        return await self.insist(
-            "read", lambda: self._jetstream.stream_info(stream, subjects_filter=pattern)
-        )
-
-    async def _subjects(self, stream: str, pattern: str) -> dict[str, int]:
-        info = await self._info(stream, pattern)
-        return {
-            subject.rpartition(".")[2]: count
-            for subject, count in (info.state.subjects or {}).items()
-        }
-
-    async def summaries(self, limit: int, owner: str | None) -> list[Any]:
-        """What listings show of those that ended last, the latest last; of one owner or of all."""
-        names = self._names
-        found = []
-        messages = self._messages(names.ended, names.end_of("*"), 0)
-        async with aclosing(messages):
-            async for _, _, data in messages:
-                told = msgpack.unpackb(data)
-                if owner is None or told["owner"] == owner:
-                    found.append(told)
-        return found[-limit:]
-
-    def _unreachable(self, what: str, reason: Exception) -> JournalError:
-        return JournalError(
-            f"The journal {self._names.journal} cannot be {what}: "
-            f"{str(reason) or 'no node answers'}.",
-            remedy="Look after the NATS servers; more than half of them must run.",
-        )
 
 
 def _unpack(data: bytes) -> Iterator[Any]:

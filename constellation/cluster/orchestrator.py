@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -35,6 +35,7 @@ from .ledger import constellation_of
 from .mesh import Mesh
 from .names import Names
 from .notices import Notices
+from .permits import Permits
 from .remote import RemoteClient, RemoteDevice
 from .tenure import Tenure
 
@@ -50,9 +51,11 @@ class Orchestrator:
     Args:
         hub: with a `JetStreamJournal`.
         grace_s: how long devices are waited for whose gateway is gone.
+        read_permissions: reads what credentials permit; False if it cannot be read now.
 
     Attributes:
         owned: constellations that we speak for, with our epochs.
+        forgotten: says which are being forgotten, because they ended long ago.
     """
 
     def __init__(
@@ -66,10 +69,12 @@ class Orchestrator:
         tenure: Tenure,
         *,
         grace_s: float,
+        read_permissions: Callable[[], Awaitable[bool]],
     ) -> None:
         self.hub = hub
         self.me = me
         self.owned: dict[str, int] = {}
+        self.forgotten: Callable[[], Collection[str]] = tuple
         self._journal = journal
         journal.on_ended = self._ended
         self._claims = claims
@@ -84,6 +89,7 @@ class Orchestrator:
         # Attempts that were taken over and of which no gateway has said yet what became of them.
         self._inherited: dict[str, dict[str, tuple[str, ...]]] = {}
         self._over = anyio.Event()
+        self._permits = Permits(read_permissions, hub.start, self._may_work)
 
     async def run(self, tasks: TaskGroup) -> None:
         """Serve until the lease is over.
@@ -198,6 +204,14 @@ class Orchestrator:
             self.hub.feed(DeviceDraining(device.name))
         if not connected:
             self.hub.detached(device, "it is not connected to its gateway")
+        self.hub.pipeline.flush()
+        self._permits.came(device)
+
+    def _may_work(self, devices: Sequence[RemoteDevice]) -> None:
+        for device in devices:
+            device.is_read = True
+            if self._devices.get(device.name) is device:
+                self.hub.publish(device.shared_card(self.me))
         self.hub.pipeline.flush()
 
     def _is_ours(self, attempt: str) -> bool:
@@ -364,6 +378,8 @@ class Orchestrator:
 
     async def _make_ours(self, verb: str, constellation: str) -> bool | None:
         """Claim what a request is about, if it needs that; None if it is another's."""
+        if constellation in self.forgotten():
+            return None
         owner = await self._claims.owner(constellation)
         if owner is not None:
             if verb == "submit":

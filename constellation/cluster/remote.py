@@ -28,6 +28,8 @@ class RemoteDevice:
         card: as the device published it.
         address: where it dialled its gateway from.
         users: orchestrators that have work there.
+        is_read: False until what its credential permits was read after it came: it gets no work
+            before that.
     """
 
     role = "device"
@@ -53,6 +55,7 @@ class RemoteDevice:
         self.card = card
         self.address = address
         self.users: frozenset[str] = frozenset()
+        self.is_read = False
         self.identity = Identity(card.name, "device", "")
         self.rtt_s = 0.0
         self._say = say
@@ -62,7 +65,7 @@ class RemoteDevice:
 
     def shared_card(self, me: str) -> DeviceCard:
         """The card with our share of its capacity: every orchestrator with work there has one."""
-        share = -(-self.card.capacity // len(self.users | {me}))
+        share = -(-self.card.capacity // len(self.users | {me})) if self.is_read else 0
         return self.card.model_copy(update={"capacity": share})
 
     def send(self, type: str, body: Mapping[str, Any]) -> int:

@@ -34,10 +34,12 @@ from constellation.orchestrator.sealing import KEY_FILE
 from constellation.orchestrator.service import (
     INTAKE,
     discoverable,
+    metrics_of,
     new_constellation_id,
 )
 from constellation.orchestrator.settings import Settings as Limits
 from constellation.planner.choice import make_planner
+from constellation.tracing import Tracer, tracing
 
 from .access import SharedCredentials, share_secrets_key
 from .artifacts import SharedArtifacts
@@ -48,6 +50,7 @@ from .journal import JetStreamJournal
 from .log import Log
 from .names import Names
 from .orchestrator import Orchestrator
+from .retention import Retention
 from .tenure import BEATS, Tenure
 
 log = logging.getLogger("constellation.cluster")
@@ -67,6 +70,7 @@ class ClusterOptions:
         replicas: on how many NATS servers everything is kept.
         lease_s: after so long without a sign of its owner a constellation is taken over. NATS may
             take ten seconds to elect a leader.
+        keep_ended_s: so long constellations are kept that have ended; None for ever.
     """
 
     servers: Sequence[str]
@@ -74,6 +78,7 @@ class ClusterOptions:
     fabric: str = "constellation"
     replicas: int = 3
     lease_s: float = 20.0
+    keep_ended_s: float | None = None
 
     @property
     def names(self) -> Names:
@@ -103,7 +108,7 @@ async def open_gateway(settings: Settings, options: ClusterOptions) -> AsyncIter
     """
     state, hub = settings.make_state_dir(), settings.hub
     me = options.new_life()
-    with closing(AuditLog(state, time.time())) as audit:
+    with closing(AuditLog(state, time.time(), hub.audit_file_bytes)) as audit:
         async with connected(options.servers, me) as nats:
             jetstream = nats.jetstream()
             await prepare(jetstream, options.names, options.replicas)
@@ -136,7 +141,7 @@ async def open_gateway(settings: Settings, options: ClusterOptions) -> AsyncIter
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(credentials.run)
                 await gateway.run(tasks)
-                async with listening as server:
+                async with listening as server, metrics_of(gateway, hub.metrics_port):
                     tasks.start_soon(front.keep_fresh)
                     gateway.url = front.url(server.port)
                     gateway.fingerprint = front.fingerprint
@@ -205,7 +210,8 @@ async def run_orchestrator(
 
     while True:
         try:
-            await _live(settings, options, began)
+            with tracing("constellation-orchestrator", options.name) as tracer:
+                await _live(settings, options, began, tracer)
         except* (JournalError, HubUnreachable) as group:
             if not lives:
                 raise
@@ -216,7 +222,10 @@ async def run_orchestrator(
 
 
 async def _live(
-    settings: Settings, options: ClusterOptions, begun: Callable[[Orchestrator], None]
+    settings: Settings,
+    options: ClusterOptions,
+    begun: Callable[[Orchestrator], None],
+    tracer: Tracer | None,
 ) -> None:
     me, names = options.new_life(), options.names
     async with connected(options.servers, me) as nats:
@@ -235,18 +244,33 @@ async def _live(
             file = state / f"credentials-{options.name}.json"
             credentials = await _credentials(file, options, jetstream)
             await share_secrets_key(state / KEY_FILE, await jetstream.key_value(names.access))
-            hub = await _make_hub(settings, journal, credentials)
+            hub = await _make_hub(settings, journal, credentials, tracer)
             credentials.on_restricted = partial(_permissions_changed, hub)
             claims = Claims(nats, names, me, options.answer_s)
             await claims.open()
             tenure = Tenure(me, options.lease_s, time.monotonic())
             life = Orchestrator(
-                nats, names, me, hub, journal, claims, tenure, grace_s=settings.hub.grace_s
+                nats,
+                names,
+                me,
+                hub,
+                journal,
+                claims,
+                tenure,
+                grace_s=settings.hub.grace_s,
+                read_permissions=credentials.step,
             )
             begun(life)
             try:
-                async with anyio.create_task_group() as tasks:
+                async with (
+                    metrics_of(hub, settings.hub.metrics_port),
+                    anyio.create_task_group() as tasks,
+                ):
                     tasks.start_soon(credentials.run)
+                    if options.keep_ended_s is not None:
+                        retention = Retention(journal, claims, options.keep_ended_s)
+                        life.forgotten = lambda: retention.at_work
+                        tasks.start_soon(retention.run)
                     await life.run(tasks)
                     tasks.cancel_scope.cancel()
             except anyio.get_cancelled_exc_class():
@@ -265,7 +289,10 @@ def _permissions_changed(hub: Hub, name: str) -> None:
 
 
 async def _make_hub(
-    settings: Settings, journal: JetStreamJournal, credentials: SharedCredentials
+    settings: Settings,
+    journal: JetStreamJournal,
+    credentials: SharedCredentials,
+    tracer: Tracer | None,
 ) -> Hub:
     scheduler = Scheduler(settings=Limits(grace_s=settings.hub.grace_s))
     learned = await to_thread.run_sync(journal.learned)
@@ -281,6 +308,7 @@ async def _make_hub(
         # All clients come by gateways, which count what each of them asks.
         rates=Rates(math.inf, math.inf),
         secrets_key=settings.state_dir / KEY_FILE,
+        tracer=tracer,
     )
 
 

@@ -5,6 +5,9 @@ the one before and of itself, so that none can be changed, left out or moved wit
 chain; a file beside it, the head, says which entry was last, so that none can be cut off at the
 end. Whoever may write both files may forge both: compare the head with one noted down elsewhere.
 
+A file that has grown large is put aside under a name that says with which entry it ends, and the
+chain goes on in a fresh one.
+
 Arguments of tasks are not in it: they may be secret, and the journal has them.
 """
 
@@ -21,6 +24,10 @@ from constellation.errors import JournalError
 
 AUDIT_FILE = "audit.jsonl"
 HEAD_FILE = "audit.head"
+# Files that were put aside, by the number of their last entry.
+ASIDE = "audit-{:012d}.jsonl"
+ASIDE_FILES = "audit-????????????.jsonl"
+FILE_BYTES = 64 * 1024 * 1024
 NONE_BEFORE = "0" * 64
 # What an entry says that was made because the files did not agree.
 BROKEN = "broken"
@@ -60,6 +67,7 @@ class AuditLog:
     Args:
         folder: the hub's state directory.
         now: Unix seconds.
+        file_bytes: a file of that size is put aside before the next entry.
 
     Attributes:
         head: the last entry.
@@ -68,15 +76,19 @@ class AuditLog:
         JournalError: the files cannot be read or written.
     """
 
-    def __init__(self, folder: Path, now: float) -> None:
+    def __init__(self, folder: Path, now: float, file_bytes: int = FILE_BYTES) -> None:
         self._path = folder / AUDIT_FILE
         self._before = ""
-        flags = os.O_RDWR | os.O_CREAT
+        self._file_bytes = file_bytes
         try:
-            self._log = os.open(self._path, flags | os.O_APPEND, 0o600)
-            self._head = os.open(folder / HEAD_FILE, flags, 0o600)
+            self._log = self._open()
+            self._head = os.open(folder / HEAD_FILE, os.O_RDWR | os.O_CREAT, 0o600)
             noted = _read_head(folder)
-            self.head = self._last_entry()
+            self.head = self._last_entry(self._log)
+            self._size = os.fstat(self._log).st_size
+            if not self._size:
+                # The one before was put aside, and nothing was noted since.
+                self.head = self._last_aside()
         except OSError as error:
             raise self._complaint(error) from error
         # A crash between the two writes leaves the head one behind.
@@ -85,17 +97,40 @@ class AuditLog:
             found, expected = str(self.head), str(noted)
             self.note(now, BROKEN, "", found=found, expected=expected)
 
-    def _last_entry(self) -> Head:
+    def _open(self) -> int:
+        return os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
+
+    def _last_aside(self) -> Head:
+        aside = _aside(self._path.parent)
+        if not aside:
+            return EMPTY
+        log = os.open(aside[-1], os.O_RDWR)
+        try:
+            return self._last_entry(log)
+        finally:
+            os.close(log)
+
+    def _put_aside(self) -> None:
+        """Go on in a fresh file; whoever has this one open reads on in it."""
+        aside = self._path.with_name(ASIDE.format(self.head.number))
+        if aside.exists():
+            return  # somebody has tampered with the numbers: nothing is overwritten
+        os.fsync(self._log)
+        self._path.rename(aside)
+        os.close(self._log)
+        self._log, self._size = self._open(), 0
+
+    def _last_entry(self, log: int) -> Head:
         """The last whole line; what a crash left of another one is cut off."""
-        end = os.lseek(self._log, 0, os.SEEK_END)
+        end = os.lseek(log, 0, os.SEEK_END)
         start, tail = end, b""
         while start > 0 and tail.count(b"\n") < 2:
             step = min(start, 65_536)
             start -= step
-            tail = os.pread(self._log, step, start) + tail
+            tail = os.pread(log, step, start) + tail
         whole, newline, rest = tail.rpartition(b"\n")
         if rest:
-            os.ftruncate(self._log, end - len(rest))
+            os.ftruncate(log, end - len(rest))
         if not newline:
             return EMPTY
         line = whole.rpartition(b"\n")[2]
@@ -128,12 +163,16 @@ class AuditLog:
         }
         hash = hash_of(entry)
         head = Head(self.head.number + 1, hash)
+        line = _line({**entry, "hash": hash})
         try:
-            _write_all(self._log, _line({**entry, "hash": hash}))
+            if self._size >= self._file_bytes:
+                self._put_aside()
+            _write_all(self._log, line)
             os.pwrite(self._head, f"{head.number:020d}:{head.hash}\n".encode(), 0)
         except OSError as error:
             raise self._complaint(error) from error
         self.head = head
+        self._size += len(line)
 
     def close(self) -> None:
         """Bring it to the disk, and close it."""
@@ -190,21 +229,22 @@ class Verdict(NamedTuple):
     findings: tuple[str, ...]
 
 
-def verify(folder: Path, known: Head | None = None) -> Verdict:
-    """Check every entry of an audit log; a hub may be writing it meanwhile.
+def verify(folder: Path, known: Head | None = None, after: Head = EMPTY) -> Verdict:
+    """Check every entry of an audit log, in all of its files; a hub may be writing it meanwhile.
 
     Args:
         folder: the hub's state directory.
         known: a head that was noted down elsewhere, of this log.
+        after: the head of what was moved elsewhere; it begins with the entry after that.
 
     Raises:
         JournalError: there is no audit log.
     """
     noted = _read_head(folder)
     wanted = {noted.number, 0 if known is None else known.number}
-    hashes: dict[int, str] = {0: NONE_BEFORE}
+    hashes: dict[int, str] = {0: NONE_BEFORE, after.number: after.hash}
     findings: list[str] = []
-    before, number, line_number = NONE_BEFORE, 0, 0
+    before, number, line_number = after.hash, after.number, 0
     for line_number, line in enumerate(_lines(folder), 1):
         try:
             entry = json.loads(line)
@@ -216,7 +256,11 @@ def verify(folder: Path, known: Head | None = None) -> Verdict:
         if hash_of(entry) != claimed or _line(entry) != line:
             findings.append(f"Entry {found} was changed.")
         if found != number + 1 or previous != before:
-            findings.append(f"Entry {found} does not follow entry {number}.")
+            findings.append(
+                f"Entry {found} does not follow entry {number}."
+                if number or found == 1
+                else f"The log begins with entry {found}: what was before is not here."
+            )
         if entry.get("what") == BROKEN:
             findings.append(
                 f"Entry {found}: when the hub started, the log ended with {entry.get('found')}, "
@@ -236,8 +280,14 @@ def verify(folder: Path, known: Head | None = None) -> Verdict:
 def _lines(folder: Path) -> Iterator[bytes]:
     path = folder / AUDIT_FILE
     try:
-        with path.open("rb") as file:
-            for line in file:
+        # This one first: if it is put aside meanwhile, it is still the one that is open here.
+        with path.open("rb") as latest:
+            mine = os.fstat(latest.fileno()).st_ino
+            for aside in _aside(folder):
+                with aside.open("rb") as file:
+                    if os.fstat(file.fileno()).st_ino != mine:
+                        yield from file
+            for line in latest:
                 # A hub is writing one, or a crash left a part of it.
                 if line.endswith(b"\n"):
                     yield line
@@ -245,6 +295,11 @@ def _lines(folder: Path) -> Iterator[bytes]:
         raise JournalError(
             f"The audit log {path} cannot be read: {error.strerror}.", path=str(path)
         ) from error
+
+
+def _aside(folder: Path) -> list[Path]:
+    """The files that were put aside, the oldest first."""
+    return sorted(folder.glob(ASIDE_FILES))
 
 
 def _read_head(folder: Path) -> Head:

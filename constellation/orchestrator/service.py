@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, closing, contextmanager
 from importlib.metadata import version
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import anyio
 
@@ -82,7 +82,7 @@ async def open_hub(
     with (
         tracing("constellation-hub", socket.gethostname()) as found,
         Journal(settings.journal_file, sync=options.journal_sync) as journal,
-        closing(AuditLog(state, time.time())) as audit,
+        closing(AuditLog(state, time.time(), options.audit_file_bytes)) as audit,
     ):
         hub = Hub(
             scheduler=Scheduler(settings=Limits(grace_s=options.grace_s)),
@@ -116,7 +116,7 @@ async def open_hub(
         )
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(hub.run, tasks)
-            async with listening as server, _metrics(hub, options.metrics_port):
+            async with listening as server, metrics_of(hub, options.metrics_port):
                 tasks.start_soon(front.keep_fresh)
                 hub.url = front.url(server.port)
                 hub.fingerprint = front.fingerprint
@@ -143,8 +143,26 @@ async def serve_until_stopped(settings: Settings, ready: Callable[[Hub], None]) 
                 return
 
 
+class Observed(Protocol):
+    """What serves metrics.
+
+    Attributes:
+        metrics_port: where, on this machine; None if it does not.
+    """
+
+    metrics_port: int | None
+
+    def observe(self) -> dict[str, Any]:
+        """What it counts; see `Telemetry.to_plain`."""
+
+
 @asynccontextmanager
-async def _metrics(hub: Hub, port: int | None) -> AsyncIterator[None]:
+async def metrics_of(hub: Observed, port: int | None) -> AsyncIterator[None]:
+    """Serve the metrics of a hub for as long as the context is open, if there is a port for it.
+
+    Raises:
+        ConfigError: the port cannot be bound, or the extra ``metrics`` is not installed.
+    """
     if port is None:
         yield
         return

@@ -107,3 +107,27 @@ async def test_a_secret_is_sealed_in_the_log_and_opens_for_the_device(cluster: C
         await client.request("resume", {"constellation": name})
         await ended(client, name)
         assert desk.assigned[0]["arguments"] == secret
+
+
+async def test_a_device_that_comes_right_after_a_new_permission_is_held_to_it(
+    nats_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # As if it looked at the bucket once an hour: what it knows is older than the permission.
+    monkeypatch.setattr("constellation.cluster.access.LOOK_S", 3_600.0)
+    async with (
+        cluster_of(nats_url, "comes", tmp_path, orchestrators=1, gateways=1) as cluster,
+        cluster.client("g1") as client,
+    ):
+        (life,) = cluster.lives.values()
+        theirs = life.hub.access.credentials
+        await cluster.token("desk", "g1")
+        await client.request("allow", {"name": "desk", "skills": ["once"]})
+        assert theirs.find("desk") is None
+        name = (await client.request("submit", {"edits": chain(1)}))["constellation"]
+        async with cluster.device("desk", "g1", at_once=False) as desk:
+            await eventually(lambda: "desk" in life.hub.scheduler.devices)
+            await eventually(lambda: life.hub.scheduler.devices["desk"].card.capacity)
+            (skill,) = life.hub.scheduler.devices["desk"].card.skills
+            assert skill.name == "once"
+            await client.request("show", {"constellation": name})
+            assert not desk.assigned

@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 
 from constellation.errors import JournalError
 from constellation.orchestrator.audit import (
+    ASIDE,
+    ASIDE_FILES,
     AUDIT_FILE,
     EMPTY,
     HEAD_FILE,
@@ -175,6 +177,77 @@ def test_a_log_that_cannot_be_written_says_so(tmp_path: Path) -> None:
     with pytest.raises(JournalError, match="No space left"):
         log.note(0.0, "submit", "ada")
     os.close(null)
+
+
+def rotating(folder: Path, count: int, first: int = 0) -> Head:
+    log = AuditLog(folder, 0.0, file_bytes=600)
+    for number in range(first, first + count):
+        log.note(1000.0 + number, "submit", "ada", constellation=f"c-{number}")
+    log.close()
+    return log.head
+
+
+def aside(folder: Path) -> list[Path]:
+    return sorted(folder.glob(ASIDE_FILES))
+
+
+def test_the_chain_goes_on_across_files(tmp_path: Path) -> None:
+    first = rotating(tmp_path, 10)
+    head = rotating(tmp_path, 11, first=10)
+    files = aside(tmp_path)
+    assert len(files) > 3
+    assert all(600 <= file.stat().st_size < 1_200 for file in files)
+    assert {stat.S_IMODE(file.stat().st_mode) for file in files} == {0o600}
+    assert verify(tmp_path, first) == (21, head, ())
+    assert [entry["number"] for entry in entries(tmp_path)] == list(range(1, 22))
+
+
+def test_a_crash_right_after_a_file_was_put_aside_is_mended(tmp_path: Path) -> None:
+    head = rotating(tmp_path, 3)
+    (tmp_path / AUDIT_FILE).rename(tmp_path / ASIDE.format(3))
+    assert AuditLog(tmp_path, 0.0).head == head
+    assert verify(tmp_path) == (3, head, ())
+    assert verify(tmp_path, rotating(tmp_path, 1, first=3)).findings == ()
+
+
+@pytest.mark.parametrize("which", [0, 1, -1])
+def test_a_file_that_is_missing_is_found(tmp_path: Path, which: int) -> None:
+    rotating(tmp_path, 20)
+    aside(tmp_path)[which].unlink()
+    (finding,) = verify(tmp_path).findings
+    assert ("begins with entry" in finding) == (which == 0)
+
+
+def test_old_files_may_be_kept_elsewhere_with_the_head_of_the_last(tmp_path: Path) -> None:
+    head = rotating(tmp_path, 20)
+    oldest = aside(tmp_path)[0]
+    last = json.loads(oldest.read_bytes().splitlines()[-1])
+    oldest.rename(tmp_path / "elsewhere.jsonl")
+    moved = Head(last["number"], last["hash"])
+    assert oldest.name == ASIDE.format(moved.number)
+    assert verify(tmp_path, after=moved) == (20 - moved.number, head, ())
+    assert verify(tmp_path, after=Head(moved.number, "0" * 64)).findings
+
+
+def test_it_is_read_while_a_hub_puts_files_aside(tmp_path: Path) -> None:
+    log = AuditLog(tmp_path, 0.0, file_bytes=600)
+    for _ in range(4):
+        log.note(0.0, "submit", "ada")
+    reading = entries(tmp_path)
+    read = [next(reading)["number"]]
+    for _ in range(6):
+        log.note(0.0, "submit", "ada")
+    read += [entry["number"] for entry in reading]
+    # What was there when it began to read is there, each once.
+    assert read[:4] == [1, 2, 3, 4]
+    assert read == list(range(1, len(read) + 1))
+    log.close()
+
+
+def test_nothing_that_was_put_aside_is_overwritten(tmp_path: Path) -> None:
+    (tmp_path / ASIDE.format(4)).write_text("mine\n")
+    rotating(tmp_path, 20)
+    assert (tmp_path / ASIDE.format(4)).read_text() == "mine\n"
 
 
 def test_what_is_no_head_is_refused() -> None:

@@ -173,9 +173,12 @@ async def test_more_than_an_event_may_hold_ends_the_connection_at_once(
     mind: Answers, length: str
 ) -> None:
     models = Models(Knows(), AlwaysComplete(), Tones())
-    async with served(Assistant(models, mind), "127.0.0.1", 0) as port:
-        async with await anyio.connect_tcp("127.0.0.1", port) as stream:
-            await stream.send(b'{"type": "describe", "%s": 1000000000000}\n' % length.encode())
-            # Nothing of it is awaited: the other end hangs up though ours stays open.
-            with anyio.fail_after(10), pytest.raises(anyio.EndOfStream):
-                await stream.receive()
+    event = b'{"type": "describe", "%s": 1000000000000}\n' % length.encode()
+    async with (
+        served(Assistant(models, mind), "127.0.0.1", 0) as port,
+        await anyio.connect_tcp("127.0.0.1", port) as stream,
+    ):
+        await stream.send(event)
+        # Nothing of it is awaited: the other end hangs up though ours stays open.
+        with anyio.fail_after(10), pytest.raises(anyio.EndOfStream):
+            await stream.receive()
