@@ -62,7 +62,13 @@ def card(name: str, capacity: int = 2, narrow: bool = False) -> DeviceCard:
     """A device with two skills; ``narrow`` allows one call of ``work`` at a time."""
     work = SkillCard(name="work", capacity=1 if narrow else None)
     look = SkillCard(name="look", idempotent=True)
-    return DeviceCard(name=name, capacity=capacity, skills=(work, look), labels={"room": name})
+    return DeviceCard(
+        name=name,
+        capacity=capacity,
+        skills=(work, look),
+        labels={"room": name},
+        capabilities=() if name == "c" else ("streams",),
+    )
 
 
 @dataclass
