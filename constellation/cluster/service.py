@@ -267,7 +267,7 @@ def _permissions_changed(hub: Hub, name: str) -> None:
 async def _make_hub(
     settings: Settings, journal: JetStreamJournal, credentials: SharedCredentials
 ) -> Hub:
-    scheduler = Scheduler(settings=Limits(grace_s=settings.hub.grace_s))
+    scheduler = Scheduler(settings=Limits(grace_s=settings.hub.grace_s, stream_lag=0))
     learned = await to_thread.run_sync(journal.learned)
     if learned is not None:
         scheduler.restore_learned(learned)

@@ -8,7 +8,6 @@ from constellation.graph.task import Task
 
 from .attempts import Attempt
 from .device import Device
-from .readers import streams_of
 from .ready import Group
 from .run import Run
 from .state import State
@@ -64,9 +63,6 @@ def assignment(run: Run, task: Task) -> dict[str, Any]:
         "arguments": constellation.arguments(task.id) if task.arguments else {},
         "context": {"constellation": run.id, "task": task.id, "name": task.name or task.id},
     }
-    node = constellation.nodes[task.id]
-    if node.incoming or node.outgoing:
-        body["context"].update(streams_of(run, node))
     if task.tainted:
         body["context"]["tainted"] = task.tainted
     if task.instruction:

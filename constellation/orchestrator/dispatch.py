@@ -16,7 +16,7 @@ from .gangs import Gangs, able
 from .outcomes import Outcomes
 from .patience import WORTH_S, Patience
 from .racing import Racing
-from .readers import need_in
+from .readers import need_in, streams_of
 from .ready import Group, Lane, LaneKey
 from .requirements import need_of, why_waiting
 from .run import Run
@@ -206,6 +206,9 @@ class Dispatch:
         if max_cost is not None:
             fact["max_cost"] = body["max_cost"] = max_cost
         state.fact(run, "started", fact, now)
+        node = run.constellation.nodes[task.id]
+        if node.incoming or node.outgoing:
+            body["context"].update(streams_of(run, node, state.settings.stream_lag))
         body["attempt"] = attempt.id
         body["idempotent"] = idempotent
         state.act(Assign(name, body))

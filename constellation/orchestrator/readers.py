@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from constellation.errors import UpstreamFailed
 from constellation.graph.lookup import reads_stream
 from constellation.graph.node import Node
 from constellation.graph.task import Outcome, TaskState
@@ -20,9 +21,6 @@ from .events import StreamBegan
 from .requirements import Need, need_of
 from .run import Run
 from .state import State
-
-# How a stream ends whose source will not go on.
-UPSTREAM = "task.failed.upstream"
 
 
 class Readers:
@@ -56,11 +54,15 @@ def need_in(run: Run, node: Node) -> Need:
     return need_of(node.task, run.trouble.get(node.id) if run.trouble else None, streams)
 
 
-def streams_of(run: Run, node: Node) -> dict[str, Any]:
-    """What an assignment says of streams: whether others read it, and what it reads."""
+def streams_of(run: Run, node: Node, lag: int) -> dict[str, Any]:
+    """What an assignment says of streams: how far it may be ahead of readers, and what it reads.
+
+    Args:
+        lag: items; 0 where nothing flows.
+    """
     about: dict[str, Any] = {}
-    if node.outgoing and node.feeds:
-        about["emit"] = True
+    if lag and node.outgoing and node.feeds:
+        about["emit"] = {"lag": lag}
     if node.incoming:
         nodes = run.constellation.nodes
         inputs = [
@@ -98,7 +100,7 @@ def dead_source(run: Run, task: str) -> Mapping[str, Any] | None:
         source = nodes[name]
         if dependency.condition == "stream" and source.ended and not ended_whole(source):
             return {
-                "code": UPSTREAM,
+                "code": UpstreamFailed.code,
                 "message": f"Task {task} cannot read {name} again, which is {source.state}.",
                 "remedy": f"Retry {name}, and {task} after it.",
             }

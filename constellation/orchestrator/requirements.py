@@ -10,9 +10,6 @@ from constellation.graph.task import ANY_DEVICE, Task
 from .device import Device, Presence
 from .run import Trouble
 
-# The capability of devices whose skills may read what others put out while they run.
-STREAMS = "streams"
-
 
 class Need(NamedTuple):
     """What decides which devices may run a task. Tasks with equal needs wait in one queue.
@@ -85,8 +82,8 @@ def obstacle(need: Need, device: Device) -> str | None:
         return f"runs {device.card.platform or 'an unknown platform'}, not {need.platform}"
     if need.skill and need.skill not in device.skills:
         return f"has no skill {need.skill}"
-    if need.streams and STREAMS not in device.words:
-        return "reads no streams"
+    if need.streams and need.skill not in device.reading:
+        return f"cannot read streams with {need.skill or 'an instruction'}"
     for word in need.capabilities:
         if word not in device.words:
             return f"has no capability {word}"

@@ -5,20 +5,20 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from scheduling_kit import Kit, look, work
+from scheduling_kit import SKILLS, Kit, look, work
 
-from constellation.aip.cards import SkillCard
 from constellation.graph.edits import CancelTask, RetryTask
 from constellation.graph.task import RetryPolicy, Task
 from constellation.orchestrator.events import Assign, StreamBegan
 from constellation.orchestrator.settings import Settings
 
 ITEMS = {"of": "${a.items}"}
+READING = tuple(each.model_copy(update={"reads": True}) for each in SKILLS)
 
 
 def kit(*tasks: Task, **settings: Any) -> Kit:
     made = Kit(Settings(**settings))
-    made.join("desk", capabilities=("streams",))
+    made.join("desk", skills=READING)
     made.join("plain")
     made.submit(*tasks)
     return made
@@ -36,7 +36,7 @@ def body(made: Kit, attempt: str) -> dict[str, Any]:
 def test_a_reader_begins_with_the_first_item() -> None:
     made = kit(look("a"), look("b", arguments=ITEMS))
     assert made.assigned() == ["c/a/1"]
-    assert body(made, "c/a/1")["context"]["emit"] is True
+    assert body(made, "c/a/1")["context"]["emit"] == {"lag": 16}
     begin(made)
     begin(made)
     assert made.assigned() == ["c/a/1", "c/b/1"]
@@ -53,8 +53,8 @@ def test_a_device_that_reads_no_streams_is_given_none() -> None:
     begin(made)
     assert made.assigned() == ["c/a/1"]
     reasons = made.scheduler.why_waiting(made.run(), ["b"], made.now)
-    assert "plain reads no streams" in reasons["b"]
-    made.join("desk", capabilities=("streams",))
+    assert "plain cannot read streams with look" in reasons["b"]
+    made.join("desk", skills=READING)
     assert made.where("c/b/1") == "desk"
 
 
@@ -151,8 +151,6 @@ def test_canceling_the_source_leaves_a_running_reader() -> None:
 
 def test_what_streams_join_is_not_raced() -> None:
     made = kit(race_samples=3, race_min_s=1.0)
-    skills = (SkillCard(name="look", idempotent=True),)
-    made.join("desk", capabilities=("streams",), skills=skills)
     made.submit(*(look(f"w{n}") for n in range(8)), id="warm")
     for number in range(8):
         made.now += 0.1
