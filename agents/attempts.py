@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import Enum, auto
 from typing import Any
 
@@ -17,6 +17,7 @@ from .context import Context
 from .errors import Overloaded, UnknownSkill
 from .gang import Gang, read_gang
 from .skills import AnySkill, Registry
+from .streams import Emitter
 
 IN_WORDS = "agent.do"
 """The skill that does what an instruction says."""
@@ -49,6 +50,9 @@ class Attempt:
         max_cost: what it may spend on language models; None if nothing bounds it.
         tokens, cost: what it has spent on them.
         gang: who else runs it at the same time; None if nobody does.
+        lag: how many items it may put out ahead of those who read them; 0 if nobody does.
+        inputs: tasks whose items it reads.
+        emitter: the way of its items, once it put one out.
         stage: where it stands.
         started_at: the runtime's clock when it began to run.
         stopping: why it is being stopped; None as long as it is not.
@@ -64,9 +68,12 @@ class Attempt:
         "context",
         "cost",
         "deadline",
+        "emitter",
         "gang",
         "id",
         "idempotent",
+        "inputs",
+        "lag",
         "max_cost",
         "question",
         "remaining_s",
@@ -97,6 +104,8 @@ class Attempt:
         tainted: str = "",
         max_cost: float | None = None,
         gang: Gang | None = None,
+        lag: int = 0,
+        inputs: Sequence[str] = (),
     ) -> None:
         self.id = id
         self.skill = skill
@@ -111,6 +120,9 @@ class Attempt:
         self.tokens = 0
         self.cost = 0.0
         self.gang = gang
+        self.lag = lag
+        self.inputs = tuple(inputs)
+        self.emitter: Emitter | None = None
         self.stage = Stage.WAITING
         self.started_at = 0.0
         self.stopping: ConstellationError | None = None
@@ -178,6 +190,8 @@ class Attempts:
             tainted=str(context.get("tainted") or ""),
             max_cost=body.get("max_cost"),
             gang=read_gang(context.get("gang")),
+            lag=int((context.get("emit") or {}).get("lag") or 0),
+            inputs=context.get("inputs") or (),
         )
         self.open[attempt.id] = attempt
         self._known.add(attempt.id)

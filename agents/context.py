@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import os
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, contextmanager
 from pathlib import Path
 from threading import get_ident
@@ -24,6 +24,10 @@ class Port(Protocol):
     def progress(self, attempt: str, fraction: float | None, message: str) -> None: ...
 
     def output(self, attempt: str, channel: str, data: Any) -> None: ...
+
+    async def emit(self, attempt: str, item: Any) -> None: ...
+
+    def inputs(self, attempt: str, source: str) -> AsyncIterator[Any]: ...
 
     async def ask(self, attempt: str, kind: str, prompt: str, options: Sequence[str]) -> Any: ...
 
@@ -51,6 +55,7 @@ class Context:
         gang: who else runs this task at the same time; None if nobody does.
         traceparent: the span that the skill runs in, for programs that it starts or asks (W3C
             Trace Context); None if it is not traced.
+        emits: True if another task reads what this one puts out while it runs.
         canceled: True once the attempt shall stop. Async skills are canceled in the usual way; a
             plain function looks here.
     """
@@ -67,6 +72,7 @@ class Context:
         traceparent: str | None = None,
         max_cost: float | None = None,
         gang: Gang | None = None,
+        emits: bool = False,
     ) -> None:
         self.attempt = attempt
         self.task = task
@@ -75,6 +81,7 @@ class Context:
         self.traceparent = traceparent
         self.max_cost = max_cost
         self.gang = gang
+        self.emits = emits
         self.canceled = False
         self._port = port
         self._loop = loop
@@ -91,6 +98,31 @@ class Context:
         must arrive belongs into the result.
         """
         self._call(self._port.output, self.attempt, channel, data)
+
+    async def emit(self, item: Any) -> None:
+        """Put out an item for tasks that read this one while it runs; plain data.
+
+        Waits as long as those are too far behind, and does nothing where nobody reads.
+
+        Raises:
+            LimitExceeded: the item is too large, or too much is kept for readers that do not run.
+        """
+        if self.emits:
+            await self._port.emit(self.attempt, item)
+
+    def inputs(self, source: str = "") -> AsyncIterator[Any]:
+        """What another task puts out, item by item, as it comes.
+
+        Iterating raises why the stream broke off: `UpstreamFailed` if that task failed, was
+        canceled or begins anew.
+
+        Args:
+            source: the id of that task; may be left out if this task reads of one alone.
+
+        Raises:
+            SkillError: this task reads no stream of that one.
+        """
+        return self._port.inputs(self.attempt, source)
 
     async def ask(self, prompt: str) -> str:
         """Ask a person for a text; the task waits as ``input-required``."""

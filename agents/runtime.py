@@ -8,13 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any, BinaryIO, Protocol
+from typing import Any
 from uuid import uuid4
-
-from pydantic_core import to_jsonable_python
 
 from constellation.aip.endpoint import Guard
 from constellation.aip.messages import Message
@@ -32,9 +29,11 @@ from .epochs import Epochs
 from .errors import MAY_HAVE_RUN, Denied, Interrupted, Leaving, explain, to_wire
 from .handover import Handover
 from .policy import Decision, Policy, refusal
+from .port import ArtifactPort, SkillPort
 from .prompts import approval_prompt
 from .roots import Roots
 from .skills import Registry
+from .streams import DeviceStreams
 from .tracing import AttemptTraces
 
 # How long a skill may take to stop before its attempt is given up.
@@ -43,14 +42,6 @@ MAX_PROMPT = 100_000
 _ABOUT_ATTEMPTS = frozenset({"assign", "cancel", "answer"})
 
 log = logging.getLogger("constellation.agent")
-
-
-class ArtifactPort(Protocol):
-    """How artifacts reach the fabric and come from it."""
-
-    async def put(self, file: BinaryIO, name: str) -> tuple[str, int]: ...
-
-    async def get(self, digest: str, file: BinaryIO) -> int: ...
 
 
 class Agent:
@@ -65,6 +56,7 @@ class Agent:
         policy: what the device allows.
         hub_time: the hub's clock, in Unix seconds; None as long as it is not known.
         traces: told of attempts as they begin and end; None if nothing is traced.
+        streams: the way of what skills put out for others, and read of them.
     """
 
     def __init__(
@@ -78,10 +70,10 @@ class Agent:
         policy: Policy,
         hub_time: Callable[[], float | None] = lambda: None,
         traces: AttemptTraces | None = None,
+        streams: DeviceStreams | None = None,
     ) -> None:
         self._attempts = Attempts(registry, capacity)
         self._handover = handover
-        self._artifacts = artifacts
         self._roots = roots
         self._policy = policy
         self._loop = asyncio.get_running_loop()
@@ -90,6 +82,16 @@ class Agent:
         self._traces = traces
         self._epochs = Epochs()
         self._leaving = False
+        self._streams = streams or DeviceStreams()
+        self._port = SkillPort(
+            self._attempts,
+            handover,
+            artifacts,
+            self._streams,
+            question=self._question,
+            changed=self._ended,
+            begin=self._begin,
+        )
 
     def inventory(self) -> tuple[list[str], list[str]]:
         """What a fresh session's ``hello`` says: attempts that are open, and results held."""
@@ -281,7 +283,7 @@ class Agent:
                 self._traces.begins(attempt)
             attempt.context = Context(
                 attempt.id,
-                self,
+                self._port,
                 self._loop,
                 task=attempt.task,
                 roots=self._roots,
@@ -289,6 +291,7 @@ class Agent:
                 traceparent=attempt.traceparent,
                 max_cost=attempt.max_cost,
                 gang=attempt.gang,
+                emits=attempt.lag > 0,
             )
             attempt.started_at = self._loop.time()
             attempt.run = self._loop.create_task(self._run(attempt, attempt.context))
@@ -299,6 +302,9 @@ class Agent:
 
     async def _run(self, attempt: Attempt, context: Context) -> None:
         output = await attempt.skill.run(attempt.arguments, context)
+        if attempt.emitter is not None:
+            # The result must not overtake what others read.
+            await attempt.emitter.finish()
         if attempt.stage is not Stage.ENDED:
             self._end(attempt, output=output)
 
@@ -357,71 +363,16 @@ class Agent:
         if attempt.timer is not None:
             attempt.timer.cancel()
         self._attempts.end(attempt)
+        if attempt.emitter is not None:
+            attempt.emitter.stop(error or TaskCanceled("It has ended."))
+        if attempt.inputs:
+            self._streams.ended(attempt.id)
         if self._traces is not None:
             self._traces.ended(attempt, body)
         if not (isinstance(error, Interrupted) and attempt.idempotent):
             self._handover.result(body, repeatable=attempt.idempotent or attempt.run is None)
         self._ended.set()
         self._begin()
-
-    # ── what skills say and get (the port of `Context`) ─────────────────────────────────────────
-
-    def progress(self, attempt: str, fraction: float | None, message: str) -> None:
-        """See `Context.progress`."""
-        if attempt in self._attempts.open:
-            self._handover.outgoing.progress(attempt, fraction, message)
-            self._handover.flush_soon()
-
-    def output(self, attempt: str, channel: str, data: Any) -> None:
-        """See `Context.output`."""
-        if attempt in self._attempts.open:
-            plain = data if isinstance(data, str) else to_jsonable_python(data, fallback=str)
-            self._handover.outgoing.output(attempt, channel, plain)
-            self._handover.flush_soon()
-
-    def spent(self, attempt: str, tokens: int, cost: float) -> None:
-        """See `Context.spent`."""
-        paying = self._attempts.open.get(attempt)
-        if paying is not None:
-            paying.tokens += tokens
-            paying.cost += cost
-
-    async def ask(self, attempt: str, kind: str, prompt: str, options: Sequence[str]) -> Any:
-        """See `Context.ask`. A person is asked one thing at a time."""
-        asking = self._attempts.open[attempt]
-        while asking.question is not None and asking.answered is not None:
-            await asyncio.wait([asking.answered])
-        return await self._question(asking, kind, prompt, options)
-
-    @asynccontextmanager
-    async def calling(self, skill: str, limit: int | None) -> AsyncIterator[None]:
-        """See `Context.calling`."""
-        while not self._attempts.enter(skill, limit):
-            self._ended.clear()
-            await self._ended.wait()
-        try:
-            yield
-        finally:
-            self._attempts.leave(skill)
-            self._ended.set()
-            self._begin()
-
-    async def put_artifact(self, file: BinaryIO, name: str) -> tuple[str, int]:
-        """See `Context.put_artifact`."""
-        digest, size = await self._artifacts.put(file, name)
-        self._hold(digest)
-        return digest, size
-
-    async def get_artifact(self, digest: str, file: BinaryIO) -> int:
-        """See `Context.get_artifact`."""
-        size = await self._artifacts.get(digest, file)
-        self._hold(digest)
-        return size
-
-    def _hold(self, digest: str) -> None:
-        """Tell that these bytes are here: work on them is best placed here too."""
-        self._handover.outgoing.other("have", {"hashes": [digest]})
-        self._handover.flush_soon()
 
 
 def _leaving() -> Leaving:

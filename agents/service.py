@@ -32,6 +32,7 @@ from .runtime import STOP_GRACE_S, Agent
 from .settings import AgentSettings
 from .skills import AnySkill, Registry, SkillSource, threads_are_busy
 from .store import Store
+from .streams import DeviceStreams
 from .systemd import notify, watchdog_s
 from .tracing import AttemptTraces
 
@@ -54,6 +55,7 @@ class Service:
         registry: the device's skills; those of tool servers come and go.
         linked: called when the hub can be reached again (True), or no longer (False).
         sources, beside: see `run_agent`.
+        streams: those between tasks.
 
     Attributes:
         link: the connection; set before it is open.
@@ -69,8 +71,10 @@ class Service:
         linked: Callable[[bool], None],
         sources: Sequence[SkillSource],
         beside: Sequence[Beside],
+        streams: DeviceStreams,
     ) -> None:
         self._beside = beside
+        self._streams = streams
         self._settings = settings
         self._linked = linked
         self._registry = registry
@@ -93,6 +97,7 @@ class Service:
         self._handover.opened(self.link, resumed=resumed)
         self._linked(True)
         if not resumed:
+            self._streams.opened(self.link)
             self._agent.ask_again()
             if self._draining:
                 self._handover.outgoing.other("drain", {})
@@ -237,7 +242,7 @@ async def run_agent(
         anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals,
     ):
         handover = Handover(store)
-        artifacts = Artifacts()
+        artifacts, streams = Artifacts(), DeviceStreams()
 
         def hub_time() -> float | None:
             return artifacts.link.peer_time() if artifacts.link else None
@@ -251,8 +256,11 @@ async def run_agent(
             policy=rules,
             hub_time=hub_time,
             traces=AttemptTraces(tracer, settings.name, hub_time) if tracer else None,
+            streams=streams,
         )
-        service = Service(settings, agent, handover, ready, registry, linked, sources, beside)
+        service = Service(
+            settings, agent, handover, ready, registry, linked, sources, beside, streams
+        )
         try:
             introduction = await introduce(settings)
             async with connect(
@@ -271,6 +279,7 @@ async def run_agent(
                 on_credential=introduction.keep,
             ) as link:
                 service.link = artifacts.link = link
+                streams.listen(link)
                 await service.run(signals)
         finally:
             handover.close()

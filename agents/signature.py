@@ -22,6 +22,7 @@ from constellation.errors import SkillError
 
 from .context import Context
 from .docstrings import read_docstring
+from .incoming import READ, Items, items_of
 
 Kind = Literal["thread", "coroutine", "stream"]
 
@@ -40,6 +41,7 @@ class Signature:
         input, output: JSON Schemas.
         context: the name of the parameter that takes the `Context`, if there is one.
         parameters: the names of the others.
+        streams: those of them that are read item by item.
     """
 
     name: str
@@ -49,6 +51,7 @@ class Signature:
     output: dict[str, Any]
     context: str | None
     parameters: tuple[str, ...]
+    streams: tuple[str, ...]
     _model: type[BaseModel]
     _result: TypeAdapter[Any]
 
@@ -63,6 +66,13 @@ class Signature:
         except ValidationError as error:
             raise self._bad_arguments(error) from None
         return dict(zip(self.parameters, model.__dict__.values(), strict=True))
+
+    def connect(self, bound: Mapping[str, Any], context: Context) -> dict[str, Any]:
+        """The arguments with the items that they stand for."""
+        return {
+            name: value.open(context) if isinstance(value, Items) else value
+            for name, value in bound.items()
+        }
 
     def write(self, value: Any) -> Any:
         """A result as plain data.
@@ -119,6 +129,7 @@ def read_signature(name: str, function: Callable[..., Any]) -> Signature:
     context = next((each for each in parameters if hints.get(each) is Context), None)
     taken = tuple(each for each in parameters if each != context)
     fields: dict[str, Any] = {}
+    streams: list[str] = []
     for index, each in enumerate(taken):
         parameter = parameters[each]
         if each == "self":
@@ -132,7 +143,11 @@ def read_signature(name: str, function: Callable[..., Any]) -> Signature:
         described: dict[str, Any] = {"description": explained[each]} if each in explained else {}
         # The alias keeps names such as "json" and "copy", which a model uses itself, free.
         info: Any = Field(default=default, alias=each, **described)
-        fields[f"field_{index}"] = (hints.get(each, Any), info)
+        hint = hints.get(each, Any)
+        if get_origin(hint) in READ:
+            hint = items_of(name, hint)
+            streams.append(each)
+        fields[f"field_{index}"] = (hint, info)
     kind, returned = _returned(name, function, hints.get("return", Any))
     try:
         model = create_model("Arguments", __config__=ConfigDict(extra="forbid"), **fields)
@@ -149,6 +164,7 @@ def read_signature(name: str, function: Callable[..., Any]) -> Signature:
         output=given_schema,
         context=context,
         parameters=taken,
+        streams=tuple(streams),
         _model=model,
         _result=result,
     )

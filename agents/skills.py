@@ -13,7 +13,8 @@
 
 Name, schemas, description and the meaning of each argument are read from the function. A plain
 function runs in a worker thread, an async one on the event loop; each value that an async generator
-yields is sent as output, and the last one is the result. A parameter annotated with
+yields is sent as output, and the last one is the result. Where another task reads them while they
+come, a parameter annotated with ``AsyncIterator`` gets them there. A parameter annotated with
 `agents.context.Context` is filled in by the runtime and does not appear in the schema.
 """
 
@@ -97,6 +98,7 @@ class Skill(Generic[P, R]):
         effect: Effect,
         idempotent: bool | None,
         examples: Sequence[str],
+        reads: bool | None,
         capacity: int | None,
         timeout_s: float | None,
         one_of: Sequence[str],
@@ -121,6 +123,7 @@ class Skill(Generic[P, R]):
                 idempotent=effect == "read" if idempotent is None else idempotent,
                 examples=tuple(examples),
                 streams=self._signature.kind == "stream",
+                reads=bool(self._signature.streams) if reads is None else reads,
                 capacity=capacity,
             )
         except ValidationError as error:
@@ -167,6 +170,8 @@ class Skill(Generic[P, R]):
         """
         signature = self._signature
         given = {**bound, signature.context: context} if signature.context else bound
+        if signature.streams:
+            given = signature.connect(given, context)
         # The kind was read from the function: what it returns is an awaitable or an iterator.
         function: Callable[..., Any] = self._function
         if signature.kind == "thread":
@@ -177,12 +182,18 @@ class Skill(Generic[P, R]):
             return await self._stream(function(**given), context)
 
     async def _stream(self, values: AsyncGenerator[Any, None], context: Context) -> Any:
-        """Send what a generator yields; return the last. It is closed however this ends."""
+        """Send what a generator yields; return the last. It is closed however this ends.
+
+        Where another task reads it, it goes there and nowhere else.
+        """
         last = None
         async with aclosing(values):
             async for value in values:
                 last = self._signature.write(value)
-                context.output(last)
+                if context.emits:
+                    await context.emit(last)
+                else:
+                    context.output(last)
         return last
 
 
@@ -219,6 +230,7 @@ def skill(
     effect: Effect = "write",
     idempotent: bool | None = None,
     examples: Sequence[str] = (),
+    reads: bool | None = None,
     capacity: int | None = None,
     timeout_s: float | None = None,
     one_of: Sequence[str] = (),
@@ -232,6 +244,8 @@ def skill(
             ``dangerous`` asks a person first unless the device's policy allows it.
         idempotent: True if running it twice does no harm; None means: if its effect is ``read``.
         examples: requests in plain words that it serves; planners find it by them.
+        reads: True if it reads what other tasks put out while they run, with `Context.inputs`; None
+            means: if it has a parameter of type ``AsyncIterator``.
         capacity: how many calls the device takes at once; None for the device's own limit.
         timeout_s: bound of one call unless the task has its own.
         one_of: names of parameters of which exactly one must be given.
@@ -253,6 +267,7 @@ def skill(
             effect=effect,
             idempotent=idempotent,
             examples=examples,
+            reads=reads,
             capacity=capacity,
             timeout_s=timeout_s,
             one_of=one_of,

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -35,11 +35,14 @@ class Trial:
         traceparent: the span that skills run in.
         max_cost: what they may spend on language models.
         gang: who else runs at the same time.
+        inputs: items by the task that puts them out, which skills read.
+        emits: whether another task reads what skills put out.
 
     Attributes:
         context: of the last run.
         reports: what was reported as progress: fraction and message.
         outputs: partial output: channel and data.
+        items: what was put out for other tasks.
         questions: what a person was asked: kind, prompt and options.
         artifacts: bytes by SHA-256.
         paid: what models took: tokens and cost.
@@ -54,6 +57,8 @@ class Trial:
         traceparent: str | None = None,
         max_cost: float | None = None,
         gang: Gang | None = None,
+        inputs: Mapping[str, Iterable[Any]] | None = None,
+        emits: bool = False,
     ) -> None:
         self.reports: list[tuple[float | None, str]] = []
         self.outputs: list[tuple[str, Any]] = []
@@ -67,6 +72,9 @@ class Trial:
         self._traceparent = traceparent
         self._max_cost = max_cost
         self._gang = gang
+        self._inputs = inputs or {}
+        self._emits = emits
+        self.items: list[Any] = []
 
     async def run(self, skill: AnySkill, **arguments: Any) -> Any:
         """Call a skill with arguments as they come from a hub.
@@ -85,6 +93,7 @@ class Trial:
             traceparent=self._traceparent,
             max_cost=self._max_cost,
             gang=self._gang,
+            emits=self._emits,
         )
         return await skill.run(skill.bind(arguments), self.context)
 
@@ -99,6 +108,13 @@ class Trial:
 
     def output(self, attempt: str, channel: str, data: Any) -> None:
         self.outputs.append((channel, data))
+
+    async def emit(self, attempt: str, item: Any) -> None:
+        self.items.append(item)
+
+    async def inputs(self, attempt: str, source: str) -> AsyncIterator[Any]:
+        for item in self._inputs[source]:
+            yield item
 
     def spent(self, attempt: str, tokens: int, cost: float) -> None:
         self.paid.append((tokens, cost))

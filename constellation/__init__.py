@@ -49,6 +49,7 @@ from .errors import (
     UnknownConstellationError,
     UnknownDeviceError,
     UnknownTaskError,
+    UpstreamFailed,
     VersionError,
 )
 
@@ -166,6 +167,7 @@ __all__ = [
     "UnknownTaskError",
     "UpdateDependency",
     "UpdateTask",
+    "UpstreamFailed",
     "VersionError",
     "Work",
     "connect",

@@ -23,6 +23,7 @@
     │ └ NoCapableDevice       no device could run the task
     ├ TaskError               (travels from device to hub to person)
     │ ├ TaskFailed
+    │ │ └ UpstreamFailed      what a task reads from failed, was canceled or begins anew
     │ ├ TaskTimedOut
     │ ├ TaskCanceled
     │ └ TaskRejected
@@ -177,6 +178,10 @@ class TaskError(ConstellationError):
 
 class TaskFailed(TaskError):
     code = "task.failed"
+
+
+class UpstreamFailed(TaskFailed):
+    code = "task.failed.upstream"
 
 
 class TaskTimedOut(TaskError):

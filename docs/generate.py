@@ -67,6 +67,7 @@ BODIES: dict[str, dict[str, Any]] = {
     },
     "progress": {"attempt": "c-1/a/1", "fraction": 0.25, "message": "one of four"},
     "output": {"attempt": "c-1/a/1", "index": 0, "channel": "stdout", "data": "grüße\n"},
+    "read": {"attempt": "c-1/b/1", "task": "a", "index": 7, "source": "c-1/a/2"},
     "input_required": {
         "attempt": "c-1/a/1",
         "question": {"id": "q1", "kind": "approval", "prompt": "Run `rm x`?"},

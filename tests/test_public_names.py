@@ -75,6 +75,7 @@ PUBLIC = [
     "UnknownTaskError",
     "UpdateDependency",
     "UpdateTask",
+    "UpstreamFailed",
     "VersionError",
     "Work",
     "connect",

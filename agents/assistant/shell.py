@@ -231,6 +231,12 @@ class StepPort:
     def output(self, attempt: str, channel: str, data: Any) -> None:
         self._port.output(attempt, channel, data)
 
+    async def emit(self, attempt: str, item: Any) -> None:
+        await self._port.emit(attempt, item)
+
+    def inputs(self, attempt: str, source: str) -> AsyncIterator[Any]:
+        return self._port.inputs(attempt, source)
+
     def spent(self, attempt: str, tokens: int, cost: float) -> None:
         self._port.spent(attempt, tokens, cost)
 

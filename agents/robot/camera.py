@@ -15,7 +15,7 @@ import anyio
 import anyio.to_thread
 
 from constellation.aip.client import Link
-from constellation.aip.pipes import ItemWriter
+from constellation.aip.writers import ItemWriter
 from constellation.errors import ConstellationError, LimitExceeded, SessionLost
 
 from .pictures import Pixels, is_picture, jpeg

@@ -26,8 +26,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from constellation.aip.pipes import ByteWriter
 from constellation.aip.server import Peer
+from constellation.aip.writers import ByteWriter
 from constellation.errors import (
     AudioError,
     ConstellationError,

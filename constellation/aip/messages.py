@@ -223,6 +223,13 @@ _ALL = [
         {"channel": TEXT},
     ),
     _type(
+        "read",
+        _DEVICE,
+        "Asks for what another task puts out while it runs, from an item on.",
+        {"attempt": TEXT, "task": TEXT, "index": INTEGER},
+        {"source": TEXT},
+    ),
+    _type(
         "input_required",
         _DEVICE,
         "An attempt waits for a person's answer.",

@@ -23,14 +23,13 @@ from constellation.errors import (
 )
 
 from .session import State, StreamClosed, StreamData, StreamOpened
+from .writers import ByteWriter, ItemWriter, Outgoing
 
 if TYPE_CHECKING:
     from .endpoint import Endpoint
 
 Qos = Literal["reliable", "latest", "deadline"]
 
-# So much of a stream waits in the session; more is read from its source when some was taken in.
-QUEUE_BYTES = 256 * 1024
 # Items that wait for a reader; older ones are dropped. Bytes are bounded by the stream's window.
 _MAX_WAITING = {"latest": 1, "deadline": 64}
 
@@ -56,9 +55,13 @@ class IncomingStream(AsyncIterator[bytes]):
         qos: ``reliable``, ``latest`` or ``deadline``.
         deadline_s: after which an item is of no use, for ``deadline``.
         label, meta: what its sender says of it.
+        announces: tells the sender of all that is taken in at once, for senders who wait for it.
+        holds: bytes that a sink was given are taken in when it calls `took`, not before.
     """
 
     def __init__(self, streams: Streams, number: int, body: Mapping[str, Any]) -> None:
+        self.announces = False
+        self.holds = False
         self.number = number
         self.qos: str = body["qos"]
         deadline_ms = body.get("deadline_ms")
@@ -132,8 +135,19 @@ class IncomingStream(AsyncIterator[bytes]):
                 sink.close(None)
         except ConstellationError as error:
             self.refuse(error)
-        else:
+            return
+        if not self.holds:
             self._took(part)
+        elif part.last:
+            self._is_over = True
+
+    def took(self, count: int, *, last: bool = False) -> None:
+        """The sink took in so many bytes more, of those that it was given.
+
+        Args:
+            last: nothing is outstanding, and nothing follows.
+        """
+        self._streams.took(self.number, count, last, self.announces)
 
     def _is_late(self, part: StreamData) -> bool:
         """True for an item that waited here for too long."""
@@ -141,117 +155,11 @@ class IncomingStream(AsyncIterator[bytes]):
 
     def _took(self, part: StreamData) -> None:
         self._is_over = part.last
-        self._streams.took(self.number, len(part.payload), part.last)
+        self._streams.took(self.number, len(part.payload), part.last, self.announces)
 
     def _wake(self) -> None:
         if self._wanted is not None and not self._wanted.done():
             self._wanted.set_result(None)
-
-
-class Outgoing:
-    """The sending end of a stream.
-
-    Attributes:
-        number: names it among the streams of its session.
-        refusal: why the peer takes no more of it, once it said so.
-    """
-
-    def __init__(self, endpoint: Endpoint, number: int) -> None:
-        self.number = number
-        self.refusal: ConstellationError | None = None
-        self._endpoint = endpoint
-        self._losses = endpoint.losses
-
-    def close(self, error: ConstellationError | None = None) -> None:
-        """End it now; what still waits is not sent."""
-        if self._endpoint.losses == self._losses:
-            wire = None if error is None else error.to_wire()
-            self._endpoint.session.close_stream(self.number, wire)
-            self._endpoint.flush_soon()
-
-    def _check(self) -> None:
-        if self._endpoint.losses != self._losses:
-            raise SessionLost("The session of this stream was lost.")
-        if self.refusal is not None:
-            raise self.refusal
-
-    def _write(self, data: bytes, *, last: bool = False) -> None:
-        self._check()
-        endpoint = self._endpoint
-        endpoint.session.write(self.number, data, endpoint.now(), last=last)
-        endpoint.flush_soon()
-
-
-class ByteWriter(Outgoing):
-    """Sends bytes."""
-
-    @property
-    def has_room(self) -> bool:
-        """True if more may be written now."""
-        return self._endpoint.session.queued(self.number) < QUEUE_BYTES
-
-    async def write(self, data: bytes, *, last: bool = False) -> None:
-        """Send bytes, waiting while the peer lags; ``last`` says that none follow.
-
-        Raises:
-            SessionLost: the session was lost.
-            ConstellationError: why the peer refused the stream.
-        """
-        self._check()
-        await self._endpoint.until(lambda: self.has_room)
-        self._write(data, last=last)
-
-    def put(self, data: bytes) -> None:
-        """Send bytes without waiting: for those who bound by themselves what waits.
-
-        Raises:
-            SessionLost: the session was lost.
-            ConstellationError: why the peer refused the stream.
-        """
-        self._write(data)
-
-    async def finish(self) -> None:
-        """Say that nothing follows, and wait until the peer has taken everything in.
-
-        Raises:
-            SessionLost: the session was lost.
-            ConstellationError: why the peer refused the stream.
-        """
-        await self.write(b"", last=True)
-        await self._endpoint.until(lambda: self._endpoint.session.queued(self.number) == 0)
-        self._check()
-
-    def pump(self, source: Iterator[bytes]) -> bool:
-        """Write while there is room; False once the source, or the stream, has ended."""
-        try:
-            while self.has_room:
-                self._check()
-                data = next(source, None)
-                self._write(data or b"", last=data is None)
-                if data is None:
-                    return False
-        except OSError as error:
-            self.close(ConstellationError(f"It cannot be read: {error.strerror}."))
-            return False
-        except ConstellationError:
-            return False
-        return True
-
-
-class ItemWriter(Outgoing):
-    """Sends items, each of them whole or not at all."""
-
-    def put(self, item: bytes) -> None:
-        """Send an item; while there is no connection it is dropped.
-
-        Raises:
-            LimitExceeded: it is larger than the peer takes.
-            SessionLost: the session was lost.
-            ConstellationError: why the peer refused the stream.
-        """
-        self._check()
-        if self._endpoint.session.state is State.OPEN:
-            self._write(item)
 
 
 class Streams:
@@ -267,6 +175,7 @@ class Streams:
         self._incoming: dict[int, IncomingStream] = {}
         self._outgoing: WeakValueDictionary[int, Outgoing] = WeakValueDictionary()
         self._pumped: dict[ByteWriter, Iterator[bytes]] = {}
+        self._watched: dict[ByteWriter, Callable[[], None]] = {}
 
     def open_bytes(self, label: str = "", meta: Mapping[str, Any] | None = None) -> ByteWriter:
         """Open a stream of bytes.
@@ -326,6 +235,14 @@ class Streams:
         self._pumped[writer] = source
         self.refill()
 
+    def watch(self, writer: ByteWriter, callback: Callable[[], None]) -> None:
+        """Call back when the peer may have taken something of a stream in, or closed it."""
+        self._watched[writer] = callback
+
+    def unwatch(self, writer: ByteWriter) -> None:
+        """Call back no more."""
+        self._watched.pop(writer, None)
+
     def stop(self, writer: ByteWriter, error: ConstellationError) -> None:
         """Read no more of what is pumped, and break the stream off if it has not ended."""
         if self._pumped.pop(writer, None) is not None:
@@ -357,19 +274,23 @@ class Streams:
                 stream, writer = self._incoming.pop(number, None), self._outgoing.get(number)
                 if stream is not None:
                     stream.end(_why_closed(stream, error))
-                if writer is not None and error is not None:
-                    writer.refusal = error_from_wire(error)
+                if writer is not None:
+                    writer.is_closed = True
+                    writer.refusal = None if error is None else error_from_wire(error)
 
     def refill(self) -> None:
         """Go on with what is pumped, after the peer has taken something in."""
         for writer, source in tuple(self._pumped.items()):
             if not writer.pump(source):
                 del self._pumped[writer]
+        for callback in tuple(self._watched.values()):
+            callback()
 
     def lose(self) -> None:
         """The session was lost, and its streams with it."""
         error = SessionLost("The session of this stream was lost.")
         self._pumped.clear()
+        self._watched.clear()
         self._outgoing.clear()
         for number in tuple(self._incoming):
             self._incoming.pop(number).end(error)
@@ -380,11 +301,11 @@ class Streams:
         """The time, seconds."""
         return self._endpoint.now()
 
-    def took(self, number: int, count: int, last: bool) -> None:
+    def took(self, number: int, count: int, last: bool, announce: bool) -> None:
         """Bytes were taken in: the peer may send as many more, unless they were the last."""
         if last:
-            del self._incoming[number]
-        self._endpoint.session.consume(number, count)
+            self._incoming.pop(number, None)
+        self._endpoint.session.consume(number, count, announce=announce)
         self._endpoint.flush_soon()
 
     def drop(self, number: int, error: ConstellationError | None) -> None:

@@ -243,8 +243,11 @@ class Receiver:
         self.ended = bool(body.get("last"))
         return fresh
 
-    def consume(self, count: int) -> Body | None:
+    def consume(self, count: int, *, announce: bool = False) -> Body | None:
         """The application took in that many bytes; a window to send, if it is time for one.
+
+        Args:
+            announce: True makes it time.
 
         Raises:
             LocalProtocolError: so many were not delivered.
@@ -255,7 +258,7 @@ class Receiver:
             )
         self._consumed += count
         caught_up = self._consumed == self.offset
-        if caught_up or self._consumed - self._announced >= WINDOW_BYTES // 4:
+        if announce or caught_up or self._consumed - self._announced >= WINDOW_BYTES // 4:
             return self.window()
         return None
 

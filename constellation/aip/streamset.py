@@ -126,8 +126,11 @@ class StreamSet:
         known = self._senders.pop(stream, None) or self._receivers.pop(stream, None)
         return known is not None
 
-    def consume(self, stream: int, count: int) -> Body | None:
+    def consume(self, stream: int, count: int, *, announce: bool = False) -> Body | None:
         """The application took in that many bytes; a window to send, if it is time for one.
+
+        Args:
+            announce: True makes it time.
 
         Raises:
             LocalProtocolError: so many were not delivered.
@@ -135,7 +138,7 @@ class StreamSet:
         receiver = self._receivers.get(stream)
         if receiver is None or receiver.qos != "reliable":
             return None
-        return receiver.consume(count)
+        return receiver.consume(count, announce=announce)
 
     def chunks(self, codec: Codec, now: float, sent: int, room: int, limits: Limits) -> list[bytes]:
         """Chunks of each stream in turn, bounded; a stream that was served goes to the back.

@@ -348,12 +348,15 @@ class Traffic:
         if self._streams.drop(stream):
             self.send("close", {"stream": stream, "error": error})
 
-    def consume(self, stream: int, count: int) -> None:
+    def consume(self, stream: int, count: int, *, announce: bool = False) -> None:
         """The application took in that many bytes of a reliable stream.
+
+        Args:
+            announce: tell the sender now, however few they are.
 
         Raises:
             LocalProtocolError: so many were not delivered.
         """
-        window = self._streams.consume(stream, count)
+        window = self._streams.consume(stream, count, announce=announce)
         if window is not None and self.state is State.OPEN:
             self._say("window", window)

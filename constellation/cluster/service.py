@@ -294,7 +294,7 @@ async def _make_hub(
     credentials: SharedCredentials,
     tracer: Tracer | None,
 ) -> Hub:
-    scheduler = Scheduler(settings=Limits(grace_s=settings.hub.grace_s))
+    scheduler = Scheduler(settings=Limits(grace_s=settings.hub.grace_s, stream_lag=0))
     learned = await to_thread.run_sync(journal.learned)
     if learned is not None:
         scheduler.restore_learned(learned)

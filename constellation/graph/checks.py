@@ -49,6 +49,8 @@ def check_task(task: Task) -> list[Reference]:
             raise _refused(
                 task, "item", f"${{{reference.text}}} has no list", "Give the task a for_each."
             )
+        if reference.field == "items" and task.has_elements:
+            raise streams_into_elements(task)
     return found
 
 
@@ -60,10 +62,10 @@ def check_dependency(dependency: Dependency) -> None:
     """
     if dependency.condition == "when":
         compile_predicate(dependency.when or "")
-    elif dependency.condition not in ("success", "completion", "failure"):
+    elif dependency.condition not in ("success", "completion", "failure", "stream"):
         raise EditConflictError(
             f"{dependency.condition!r} is no condition.",
-            remedy="Use success, completion, failure or when.",
+            remedy="Use success, completion, failure, when or stream.",
             rule="condition",
         )
     elif dependency.when is not None:
@@ -73,6 +75,12 @@ def check_dependency(dependency: Dependency) -> None:
             remedy="Use the condition 'when', or leave the predicate out.",
             rule="condition",
         )
+
+
+def streams_into_elements(task: Task) -> EditConflictError:
+    """The error of a map task or a gang that reads a stream."""
+    why = "it runs by elements, and several cannot share what one puts out as it comes"
+    return _refused(task, "stream", why, "Let one task read it, or wait for its output.")
 
 
 def unknown_task(graph_id: str, task_id: str) -> UnknownTaskError:

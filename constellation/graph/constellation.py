@@ -236,7 +236,22 @@ class Constellation:
         node.question = None
         progress.move(node, SUBMITTED)
         progress.count(node)
-        progress.release(node, now)
+        # What it reads may have begun anew: then it waits for the first item again.
+        ended = list(progress.review(node, now) if node.reads else progress.release(node, now))
+        if node.flowing:
+            ended += progress.dry(node, now)
+        progress.spread(ended, now)
+
+    def flow(self, task_id: str, now: float) -> None:
+        """A running task has put out its first item; that it does so again changes nothing.
+
+        Raises:
+            InvalidTransition: no attempt of the task runs.
+        """
+        node = self.node(task_id)
+        check_transition(node, "flow")
+        if not node.flowing:
+            self.progress.spread(list(self.progress.flow(node, now)), now)
 
     def restart_gang(self, task_id: str, reason: str, now: float) -> None:
         """All members of a gang begin anew, those that have completed as well.
@@ -275,6 +290,9 @@ class Constellation:
         # Nothing depends on an element but its map task, which is no decision of a planner's.
         if settle or node.member_of is not None:
             self.progress.spread([node], now)
+        elif node.flowing and outcome.state is not COMPLETED:
+            # Whoever has not begun to read waits for what a planner makes of it.
+            self.progress.spread(list(self.progress.dry(node, now)), now)
 
     def settle(self, task_id: str, now: float) -> None:
         """Decide the dependents of a task finished with ``settle=False``; else do nothing."""
@@ -353,6 +371,8 @@ class Constellation:
                 outcome = Outcome(TaskState(body["state"]), body.get("output"), body.get("error"))
                 settle = body.get("settle", True)
                 self.finish(body["task"], outcome, now, settle, body.get("device"))
+            case "flowing":
+                self.flow(body["task"], now)
             case "settled":
                 self.settle(body["task"], now)
             case "regrouped":

@@ -50,6 +50,7 @@ class SavedNode:
     size: int = 0
     released: int = 0
     unfinished: int = 0
+    flowing: bool = False
     gathered: bool = False
 
 

@@ -19,6 +19,9 @@ class _Nothing:
 
 _NOTHING = _Nothing()
 
+# Stands in arguments for what a task puts out while it runs; whoever runs it reads them.
+ITEMS = "$items"
+
 
 def look_up(nodes: Mapping[str, Node], node: Node, reference: Reference) -> Any:
     """The value that a reference of ``node`` stands for.
@@ -51,9 +54,32 @@ def _base(nodes: Mapping[str, Node], node: Node, reference: Reference) -> Any:
     source = nodes.get(reference.task)
     if source is None:
         raise LookupError(f"there is no task {reference.task!r}")
+    if reference.field == "items":
+        return _items(source)
     if not source.ended:
         raise LookupError(f"task {source.id} has not ended")
     failed = source.state is not TaskState.COMPLETED
     if reference.field == "output" and failed and source.task.optional:
         return _NOTHING
     return getattr(source, reference.field)
+
+
+def _items(source: Node) -> Any:
+    """What a task puts out while it runs; of one that put out nothing so, its output."""
+    if source.flowing:
+        return {ITEMS: source.id}
+    if not source.ended:
+        raise LookupError(f"task {source.id} has put out nothing yet")
+    if source.state is not TaskState.COMPLETED and source.task.optional:
+        return []
+    if not isinstance(source.output, list | tuple):
+        raise LookupError(f"task {source.id} put out no items, and its output is no list")
+    return source.output
+
+
+def reads_stream(nodes: Mapping[str, Node], node: Node) -> bool:
+    """Whether a task reads what others put out, or put out, while they run."""
+    return any(
+        dependency.condition == "stream" and nodes[source].flowing
+        for source, dependency in node.incoming.items()
+    )

@@ -38,6 +38,7 @@ class Node:
         size: how many elements a map task was expanded into.
         released: how many of them, from the first on, ``max_parallel`` has let go.
         unfinished: how many of them have not ended.
+        flowing: True once its current attempt has put out an item, until another follows.
     """
 
     __slots__ = (
@@ -46,6 +47,7 @@ class Node:
         "device",
         "error",
         "finished_at",
+        "flowing",
         "history",
         "id",
         "incoming",
@@ -102,6 +104,7 @@ class Node:
         self.size = 0
         self.released = 0
         self.unfinished = 0
+        self.flowing = False
 
     @property
     def ended(self) -> bool:
@@ -112,6 +115,16 @@ class Node:
     def started(self) -> bool:
         """True once an attempt was made, or a map task was expanded."""
         return self.attempt > 0 or self.started_at is not None
+
+    @property
+    def reads(self) -> bool:
+        """True if it reads what others put out while they run."""
+        return any(each.condition == "stream" for each in self.incoming.values())
+
+    @property
+    def feeds(self) -> bool:
+        """True if others read what it puts out while it runs."""
+        return any(each.condition == "stream" for each in self.outgoing.values())
 
     def values(self) -> tuple[Any, ...]:
         """All attributes, for `put_back`; the mappings of dependencies are not copied."""

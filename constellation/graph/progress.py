@@ -102,7 +102,7 @@ class Progress:
         """Forget how a task ended; whether it may run is still to be counted."""
         self.move(node, SUBMITTED)
         node.output = node.error = node.finished_at = node.started_at = node.ready_at = None
-        node.settled, node.skipped = True, False
+        node.settled, node.skipped, node.flowing = True, False, False
 
     def withdraw(self, node: Node) -> None:
         """Take readiness away."""
@@ -120,7 +120,7 @@ class Progress:
         """Whether a dependency on a task that has ended is met."""
         state = source.state
         match dependency.condition:
-            case "success":
+            case "success" | "stream":
                 return state is COMPLETED or (source.task.optional and state in (FAILED, REJECTED))
             case "completion":
                 return True
@@ -136,7 +136,9 @@ class Progress:
         node.open = node.met = node.unmet = 0
         for source_id, dependency in node.incoming.items():
             source = self.nodes[source_id]
-            if not source.ended or not source.settled:
+            if source.flowing and dependency.condition == "stream" and _still_counts(source):
+                node.met += 1
+            elif not source.ended or not source.settled:
                 node.open += 1
             elif self.verdict(source, dependency):
                 node.met += 1
@@ -155,6 +157,9 @@ class Progress:
                 target = nodes[target_id]
                 if target.state is not SUBMITTED and not target.skipped:
                     continue
+                if source.flowing and dependency.condition == "stream":
+                    ended += self._run_dry(source, target, dependency, now)
+                    continue
                 target.open -= 1
                 # The common case is decided without a call.
                 if (completed and dependency.condition == "success") or self.verdict(
@@ -167,6 +172,43 @@ class Progress:
                     target.unmet += 1
                 if not target.ready:
                     ended += self.review(target, now)
+
+    # ── streams ─────────────────────────────────────────────────────────────────────────────────
+
+    def flow(self, node: Node, now: float) -> Ended:
+        """The first item of a task: those that read it may run; return what ended thereby."""
+        node.flowing = True
+        return self._recount_readers(node, now)
+
+    def dry(self, node: Node, now: float) -> Ended:
+        """Nothing more comes from a task's attempt, and whether another follows is not decided."""
+        node.flowing = False
+        return self._recount_readers(node, now)
+
+    def _recount_readers(self, node: Node, now: float) -> Ended:
+        ended: Ended = ()
+        for target_id, dependency in node.outgoing.items():
+            target = self.nodes[target_id]
+            if dependency.condition != "stream":
+                continue
+            if target.state is SUBMITTED or target.skipped:
+                self.count(target)
+            if target.state is not SUBMITTED:
+                continue
+            # What stays ready is told anew: which devices can run it may have changed.
+            self.withdraw(target)
+            ended += self.review(target, now)
+        return ended
+
+    def _run_dry(self, source: Node, target: Node, dependency: Dependency, now: float) -> Ended:
+        """Decide for good a dependency that counted as met while its source ran."""
+        if self.verdict(source, dependency):
+            return ()
+        target.met -= 1
+        target.unmet += 1
+        if target.ready and not runnable(target):
+            self.withdraw(target)
+        return () if target.ready else self.review(target, now)
 
     def review(self, node: Node, now: float) -> Ended:
         """See whether a task has become ready or can never run; return what ended thereby."""
@@ -307,6 +349,11 @@ class Progress:
         node.settled = outcome.state not in self.held
         self.changes.ended.append(node.id)
         return (node,) if node.settled else ()
+
+
+def _still_counts(source: Node) -> bool:
+    """Whether an item that a task put out counts, before its end is decided."""
+    return not source.ended or (source.state is COMPLETED and not source.settled)
 
 
 def runnable(node: Node) -> bool:

@@ -1,9 +1,10 @@
 """References from a task's arguments to what other tasks produced.
 
 ``${build.output.files[0].path}`` names a task, then ``output``, ``error``, ``state`` or ``device``,
-then a path into it. A text that is one reference takes the value as it is; references inside a
-longer text are put into it, plain data as JSON. ``$${`` stands for a literal ``${``. Elements of a
-map task also have ``${item}``, ``${item.field}`` and ``${index}``.
+then a path into it. ``${build.items}``, alone in a text, is what it puts out while it runs. A text
+that is one reference takes the value as it is; references inside a longer text are put into it,
+plain data as JSON. ``$${`` stands for a literal ``${``. Elements of a map task also have
+``${item}``, ``${item.field}`` and ``${index}``.
 """
 
 from __future__ import annotations
@@ -17,14 +18,14 @@ from typing import Any
 
 from constellation.errors import GraphError
 
-FIELDS = ("output", "error", "state", "device")
+FIELDS = ("output", "error", "state", "device", "items")
 MAX_DEPTH = 64
 
 Lookup = Callable[["Reference"], Any]
 
 _PATTERN = re.compile(r"\$\$\{|\$\{([^{}]*)\}")
 _PART = re.compile(r"\.([^.\[\]]+)|\[(-?\d{1,9})\]|\[\"([^\"]*)\"\]")
-_TASK = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]*?(?=\.(?:output|error|state|device)\b)")
+_TASK = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]*?(?=\.(?:(?:output|error|state|device)\b|items$))")
 # No task is named "item", so that an element's own fields may have any name.
 _LOCAL = re.compile(r"item(?![^.\[])|index$")
 
@@ -42,7 +43,7 @@ class Reference:
     Attributes:
         text: as written, without ``${`` and ``}``.
         task: the task it names; empty for ``item`` and ``index``.
-        field: ``output``, ``error``, ``state``, ``device``; or ``item``, ``index``.
+        field: ``output``, ``error``, ``state``, ``device``, ``items``; or ``item``, ``index``.
         path: keys and indices into the field's value.
     """
 
@@ -140,7 +141,10 @@ def _resolve_text(text: str, lookup: Lookup) -> Any:
     def fill(match: re.Match[str]) -> str:
         if match[1] is None:
             return "${"
-        found = lookup(parse_reference(match[1]))
+        reference = parse_reference(match[1])
+        if reference.field == "items":
+            raise LookupError(f"${{{reference.text}}}: items come one by one, not inside a text")
+        found = lookup(reference)
         return found if isinstance(found, str) else json.dumps(found, ensure_ascii=False)
 
     return _PATTERN.sub(fill, text)
@@ -184,6 +188,6 @@ def _unreadable(text: str) -> ReferenceSyntaxError:
     return ReferenceSyntaxError(
         f"${{{text}}} is no reference.",
         remedy="Write ${task.output.path}, with a task's id and one of output, error, state, "
-        "device; or ${item} and ${index} in a for_each task.",
+        "device; ${task.items}; or ${item} and ${index} in a for_each task.",
         reference=text,
     )

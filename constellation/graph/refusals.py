@@ -5,7 +5,8 @@ from __future__ import annotations
 from constellation.errors import EditConflictError, ImmutableTaskError
 
 from .node import Node
-from .task import TaskState
+from .references import Reference
+from .task import Dependency, TaskState
 
 
 def immutable(node: Node, verb: str) -> ImmutableTaskError:
@@ -31,6 +32,22 @@ def element(node: Node) -> EditConflictError:
         remedy=f"Retry {node.member_of}, or depend on it; an element can only be canceled.",
         task=node.id,
         rule="element",
+    )
+
+
+def wrong_kind(node: Node, reference: Reference, known: Dependency) -> EditConflictError:
+    """It refers to what its dependency does not bring."""
+    if reference.field == "items":
+        why = f"its dependency on {known.source} is '{known.condition}', which brings no items"
+        remedy = "Make that dependency a 'stream', or refer to the output."
+    else:
+        why = f"it begins while {known.source} runs, and that is not there by then"
+        remedy = f"Refer to ${{{known.source}.items}}, or let it wait for success."
+    return EditConflictError(
+        f"Task {node.id} refers to ${{{reference.text}}}, but {why}.",
+        remedy=remedy,
+        task=node.id,
+        rule="items need a stream",
     )
 
 

@@ -22,6 +22,7 @@ TRANSITIONS: dict[TaskState, dict[str, TaskState]] = {
     SUBMITTED: {"start": WORKING, "fail": FAILED, "reject": REJECTED, "cancel": CANCELED},
     WORKING: {
         "require input": INPUT_REQUIRED,
+        "flow": WORKING,
         "requeue": SUBMITTED,
         "complete": COMPLETED,
         "fail": FAILED,
@@ -30,6 +31,7 @@ TRANSITIONS: dict[TaskState, dict[str, TaskState]] = {
     },
     INPUT_REQUIRED: {
         "answer": WORKING,
+        "flow": INPUT_REQUIRED,
         "requeue": SUBMITTED,
         "complete": COMPLETED,
         "fail": FAILED,

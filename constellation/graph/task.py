@@ -34,7 +34,7 @@ ACTIVE = frozenset({TaskState.WORKING, TaskState.INPUT_REQUIRED})
 # A misspelt field in data from outside is refused, not ignored.
 STRICT = ConfigDict(extra="forbid")
 
-ConditionKind = Literal["success", "completion", "failure", "when"]
+ConditionKind = Literal["success", "completion", "failure", "when", "stream"]
 
 
 @with_config(STRICT)
@@ -152,8 +152,9 @@ class Dependency:
     Attributes:
         source: id of the task that comes first.
         target: id of the task that waits.
-        condition: ``success``; ``completion`` (whatever the outcome); ``failure``; or ``when``,
-            a predicate over the outcome.
+        condition: ``success``; ``completion`` (whatever the outcome); ``failure``; ``when``, a
+            predicate over the outcome; or ``stream``: met by the first item that the source puts
+            out while it runs, and by its success.
         when: the predicate's source text, as in ``output.percent > 90``; only with ``when``.
     """
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from constellation.errors import EditConflictError, ImmutableTaskError, UnknownTaskError
 
 from . import refusals
-from .checks import check_dependency, check_task, unknown_task
+from .checks import check_dependency, check_task, streams_into_elements, unknown_task
 from .edits import (
     AddDependency,
     AddTask,
@@ -37,7 +37,7 @@ from .ranks import update_ranks
 from .recount import recount
 from .references import Reference
 from .states import canceled
-from .task import ACTIVE, Dependency, Outcome, Task, TaskState
+from .task import ACTIVE, ConditionKind, Dependency, Outcome, Task, TaskState
 
 if TYPE_CHECKING:
     from .constellation import Constellation
@@ -164,6 +164,8 @@ class Transaction:
         task = task_from_plain({**before, **changes})
         self._references[name] = check_task(task)
         node.task = task
+        if task.has_elements and node.reads:
+            raise streams_into_elements(task)
         self._affected[name] = None
         self._ranked[name] = None
         self._undo_with(UpdateTask(name, {field: before[field] for field in changes}))
@@ -256,6 +258,8 @@ class Transaction:
                 task=target.id,
                 rule="one dependency between two tasks",
             )
+        if dependency.condition == "stream" and target.task.has_elements:
+            raise streams_into_elements(target.task)
         self._ledger.connect(source, target, dependency)
         self._graph.order.connect(source, target)
         self._affected[target.id] = None
@@ -343,7 +347,14 @@ class Transaction:
             implied = found is not None
             for reference in check_task(node.task) if found is None else found:
                 source = reference.task
-                if not source or source in node.incoming:
+                if not source:
+                    continue
+                if (known := node.incoming.get(source)) is not None:
+                    # What runs, or ran, has its arguments already.
+                    if not node.started and (reference.field == "items") != (
+                        known.condition == "stream"
+                    ):
+                        raise refusals.wrong_kind(node, reference, known)
                     continue
                 if not implied:
                     raise EditConflictError(
@@ -359,7 +370,8 @@ class Transaction:
                         task=name,
                         rule="known reference",
                     )
-                self._add_dependency(Dependency(source, name))
+                kind: ConditionKind = "stream" if reference.field == "items" else "success"
+                self._add_dependency(Dependency(source, name, kind))
 
     def _undo_with(self, step: Undo) -> None:
         if self._undo is not None:

@@ -78,6 +78,7 @@ class Device:
         "idempotent",
         "link",
         "name",
+        "reading",
         "room",
         "rtt_s",
         "running",
@@ -132,6 +133,7 @@ class Device:
         self.skills = frozenset(skill.name for skill in card.skills)
         self.words = self.skills | frozenset(card.capabilities)
         self.idempotent = frozenset(skill.name for skill in card.skills if skill.idempotent)
+        self.reading = frozenset(skill.name for skill in card.skills if skill.reads)
         self.capacities = {
             skill.name: skill.capacity for skill in card.skills if skill.capacity is not None
         }

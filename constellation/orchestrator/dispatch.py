@@ -6,7 +6,7 @@ import heapq
 
 from constellation.errors import NoCapableDevice, TaskFailed
 from constellation.graph.node import Node
-from constellation.graph.task import Task, TaskState
+from constellation.graph.task import TaskState
 
 from .assigning import assignment, choose, devices_for, place
 from .attempts import Attempt
@@ -16,6 +16,7 @@ from .gangs import Gangs, able
 from .outcomes import Outcomes
 from .patience import WORTH_S, Patience
 from .racing import Racing
+from .readers import need_in, streams_of
 from .ready import Group, Lane, LaneKey
 from .requirements import need_of, why_waiting
 from .run import Run
@@ -97,7 +98,7 @@ class Dispatch:
         if trouble is not None and trouble.not_before > now:
             state.timers.set(("retry", run.id, task_id), trouble.not_before)
             return
-        group = state.queues.group(need_of(task, trouble), state.devices)
+        group = state.queues.group(need_in(run, node), state.devices)
         urgency = state.placement.urgency(run.priority + task.priority, node.rank)
         state.queues.push(group, run.id, task_id, urgency)
 
@@ -205,6 +206,9 @@ class Dispatch:
         if max_cost is not None:
             fact["max_cost"] = body["max_cost"] = max_cost
         state.fact(run, "started", fact, now)
+        node = run.constellation.nodes[task.id]
+        if node.incoming or node.outgoing:
+            body["context"].update(streams_of(run, node, state.settings.stream_lag))
         body["attempt"] = attempt.id
         body["idempotent"] = idempotent
         state.act(Assign(name, body))
@@ -252,7 +256,7 @@ class Dispatch:
                 if not element.ended:
                     self.overdue(run, element.id, now)
             return
-        if node.task.gang is None and node.ready and self._is_stranded(node.task, run):
+        if node.task.gang is None and node.ready and self._is_stranded(node, run):
             self._outcomes.fail(run, task_id, self.no_device(run, task_id).to_wire(), now)
             return
         doing = "waited for its turn" if node.ready else "waited for other tasks"
@@ -265,14 +269,14 @@ class Dispatch:
         }
         self._outcomes.fail(run, node.id, error, now)
 
-    def _is_stranded(self, task: Task, run: Run) -> bool:
+    def _is_stranded(self, node: Node, run: Run) -> bool:
         state = self._state
-        group = state.queues.group(need_of(task, run.trouble.get(task.id)), state.devices)
+        group = state.queues.group(need_in(run, node), state.devices)
         return all(device.unavailable() for device in group.candidates.values())
 
     def no_device(self, run: Run, task_id: str) -> NoCapableDevice:
         """The error of a task that no device can run."""
-        need = need_of(run.constellation.nodes[task_id].task, run.trouble.get(task_id))
+        need = need_in(run, run.constellation.nodes[task_id])
         return NoCapableDevice(
             f"Task {task_id} found no device. {why_waiting(need, self._devices())}",
             remedy="Connect a device that can run it, or change its requirement.",

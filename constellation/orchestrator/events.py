@@ -217,6 +217,14 @@ class AttemptFinished(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
+class StreamBegan:
+    """An attempt has put out its first item, and others want to read it."""
+
+    device: str
+    attempt: str
+
+
+@dataclass(frozen=True, slots=True)
 class AttemptsFinished:
     """Many outcomes that arrived together: the hot path."""
 
@@ -287,6 +295,7 @@ Event = (
     | DeviceDraining
     | AttemptFinished
     | AttemptsFinished
+    | StreamBegan
     | AttemptRejected
     | InputRequired
     | InputAnswered
@@ -304,8 +313,8 @@ class Fact(NamedTuple):
         time: the machine's ``now``, seconds.
         constellation: which one it is about.
         kind: ``created``, ``planned``, ``edited``, ``started``, ``raced``, ``withdrawn``,
-            ``finished``, ``requeued``, ``regrouped``, ``asked``, ``answered``, ``settled``,
-            ``paused``, ``resumed``, ``canceled``, ``ended``, ``reopened``, ``spent``;
+            ``flowing``, ``finished``, ``requeued``, ``regrouped``, ``asked``, ``answered``,
+            ``settled``, ``paused``, ``resumed``, ``canceled``, ``ended``, ``reopened``, ``spent``;
             docs/protocol.md lists the body of each.
         body: plain data that msgpack and JSON can carry.
     """

@@ -15,48 +15,40 @@ from pathlib import Path
 from typing import Any
 
 from anyio.abc import TaskGroup
-from pydantic import ValidationError
 
 from constellation.aip.auth import StoreAuthenticator
 from constellation.aip.cards import DeviceCard, SkillCard
 from constellation.aip.messages import Hello, Message
-from constellation.errors import (
-    ConstellationError,
-    PermissionDenied,
-    ProtocolError,
-    RemoteProtocolError,
-)
+from constellation.aip.peer import Peer
+from constellation.aip.pipes import IncomingStream
+from constellation.errors import ProtocolError
 from constellation.graph.task import Outcome, TaskState
 from constellation.planner.ports import Planner
 from constellation.tracing import Tracer
 
 from .answering import RequestDesk
-from .artifacts import is_hash
 from .audit import AuditLog
 from .auditing import Auditor
 from .delivery import Delivery
 from .events import (
     Answer,
-    ArtifactsHeld,
     Assign,
     AttemptFinished,
     AttemptRejected,
-    AttemptsFinished,
     CancelAttempt,
     DeviceDetached,
-    DeviceDraining,
     DeviceJoined,
     DeviceLost,
     DeviceReturned,
     DeviceUpdated,
     Event,
     Fact,
-    InputRequired,
     Instruction,
     Notify,
     Revise,
 )
 from .gate import Gate
+from .hearing import Hearing
 from .live import Live
 from .observers import Observers
 from .pipeline import Pipeline
@@ -65,12 +57,12 @@ from .rates import Rates
 from .revising import Revising
 from .scheduler import Scheduler
 from .sealing import SealBroken, Vault
+from .streaming import Streaming
 from .telemetry import Telemetry
 from .traces import Traces, Untraced
 from .tracing import TracedHub
 
 CATCH_UP_S = 0.05
-_STATES = {state.value: state for state in TaskState}
 # Characters of a reason that a device is told: every device takes so much.
 MAX_REASON = 200
 # Messages of a frame after which what follows from them is sent: devices work while we go on.
@@ -92,6 +84,7 @@ class Hub:
         audit: where is noted who did what; None for nowhere.
         rates: how often each credential may ask.
         secrets_key: the file of the key under which secrets of tasks are sealed.
+        streams: the folder of what tasks put out for others; None if nothing flows here.
 
     Attributes:
         url: where it listens, once it does.
@@ -100,6 +93,7 @@ class Hub:
         telemetry: what it counts of itself.
         traces: what it tells of requests and tasks.
         live: what devices show as it happens.
+        streaming: what tasks put out for others while they run; None if nothing flows here.
         started_at: Unix seconds.
     """
 
@@ -116,6 +110,7 @@ class Hub:
         audit: AuditLog | None = None,
         rates: Rates,
         secrets_key: Path,
+        streams: Path | None = None,
     ) -> None:
         self.scheduler = scheduler
         self.journal = journal
@@ -149,7 +144,11 @@ class Hub:
         self._told: dict[str, PeerPort] = {}
         self._tasks: TaskGroup | None = None
         self._catching_up = False
+        self.streaming: Streaming | None = None
+        if streams is not None:
+            self.streaming = Streaming(streams, scheduler, self._feed_now, self.live.take)
         self._requests = RequestDesk(self)
+        self._hearing = Hearing(self)
         self._delivery = Delivery(self._send_now, self.start, self.pipeline.flush)
         self._revising = Revising(self)
 
@@ -176,6 +175,11 @@ class Hub:
         _, created = next(self.journal.facts(constellation), (0, None))
         return None if created is None else str(created.body["owner"])
 
+    def on_stream(self, peer: Peer, stream: IncomingStream) -> None:
+        """A peer opened a stream."""
+        take = self.live.take if self.streaming is None else self.streaming.take
+        take(peer, stream)
+
     def permissions_changed(self, name: str) -> None:
         """A credential may be used for something else now: a device is given only that from now on.
 
@@ -186,13 +190,14 @@ class Hub:
 
     def publish(self, card: DeviceCard) -> None:
         """A device says something else of itself; the wake-up is ended by whoever began it."""
-        self.feed(DeviceUpdated(self._permitted(card)))
+        self.feed(DeviceUpdated(self.permitted(card)))
 
     def _skill_cards(self, skill: str) -> list[SkillCard]:
         devices = [each for each in self.scheduler.devices.values() if skill in each.skills]
         return [found for each in devices if (found := each.card.skill(skill)) is not None]
 
-    def _permitted(self, card: DeviceCard) -> DeviceCard:
+    def permitted(self, card: DeviceCard) -> DeviceCard:
+        """A card that a device published, with what it may be given."""
         self.vault.cards_changed()
         self._published[card.name] = card
         return self.gate.device_scope(card.name).filtered(card)
@@ -208,6 +213,10 @@ class Hub:
             ConstellationError: the event was refused; nothing changed.
         """
         self.pipeline.feed(event)
+
+    def _feed_now(self, event: Event) -> None:
+        self.feed(event)
+        self.pipeline.flush()
 
     def peer(self, device: str) -> PeerPort | None:
         """The session of a connected device."""
@@ -287,6 +296,8 @@ class Hub:
                 self.feed(AttemptFinished(peer.name, body["attempt"], outcome))
 
     def _publish(self, facts: list[Fact], last_seq: int) -> None:
+        if self.streaming is not None:
+            self.streaming.published(facts)
         if len(self.observers):
             self.observers.publish(facts, last_seq)
             self.serve_observers()
@@ -323,7 +334,7 @@ class Hub:
         if resumed:
             self.feed(DeviceReturned(peer.name, peer.rtt_s))
         else:
-            card = self._permitted(hello.card or DeviceCard(name=peer.name, capacity=0))
+            card = self.permitted(hello.card or DeviceCard(name=peer.name, capacity=0))
             self.feed(DeviceJoined(card, tuple(hello.running), tuple(hello.held), peer.rtt_s))
         self.pipeline.flush()
 
@@ -353,7 +364,7 @@ class Hub:
                 self._send_off()
             part = messages[start : start + STRIDE]
             if peer.role == "device":
-                self._from_device(peer, part)
+                self._hearing.take(peer, part)
             else:
                 self._from_client(peer, part)
             self.pipeline.afterwards(partial(peer.acknowledge, part[-1].seq))
@@ -370,68 +381,3 @@ class Hub:
         for message in messages:
             if message.type == "request":
                 self._requests.take(peer, message.body)
-
-    def _from_device(self, peer: PeerPort, messages: Sequence[Message]) -> None:
-        finished: list[AttemptFinished] = []
-        for message in messages:
-            if message.type == "result":
-                finished.append(_finished(peer.name, message.body))
-                continue
-            if finished:
-                self._feed_from(peer, AttemptsFinished(finished))
-                finished = []
-            self._one_from_device(peer, message.type, message.body)
-        if finished:
-            self._feed_from(peer, AttemptsFinished(finished))
-
-    def _one_from_device(self, peer: PeerPort, type: str, body: Mapping[str, Any]) -> None:
-        match type:
-            case "accept" | "progress" | "output":
-                self._pass_on(peer, type, body)
-            case "reject":
-                self._feed_from(peer, AttemptRejected(peer.name, body["attempt"], body["error"]))
-            case "input_required":
-                self._feed_from(peer, InputRequired(peer.name, body["attempt"], body["question"]))
-            case "card":
-                self._update_card(peer, body["card"])
-            case "have":
-                hashes = tuple(filter(is_hash, body["hashes"]))
-                self._feed_from(peer, ArtifactsHeld(peer.name, hashes))
-            case "drain":
-                self._feed_from(peer, DeviceDraining(peer.name))
-
-    def _update_card(self, peer: PeerPort, plain: Mapping[str, Any]) -> None:
-        try:
-            card = DeviceCard.model_validate(plain)
-        except ValidationError as error:
-            peer.complain(RemoteProtocolError(f"The card is wrong: {error.errors()[0]['msg']}."))
-            return
-        if card.name != peer.name:
-            peer.complain(PermissionDenied(f"{peer.name} may not publish a card of {card.name}."))
-            return
-        self._feed_from(peer, DeviceUpdated(self._permitted(card)))
-
-    def _feed_from(self, peer: PeerPort, event: Event) -> None:
-        try:
-            self.feed(event)
-        except ConstellationError as error:
-            # A device that says what cannot be is told so; nobody else is harmed.
-            peer.complain(error)
-
-    def _pass_on(self, peer: PeerPort, type: str, body: Mapping[str, Any]) -> None:
-        """Show observers what runs; the scheduler need not know."""
-        if not len(self.observers):
-            return
-        running = self.scheduler.devices[peer.name].running
-        for attempt in body["attempts"] if type == "accept" else (body["attempt"],):
-            if attempt in running:
-                constellation, task, _ = attempt.split("/")
-                event = {**body, "attempt": attempt, "task": task, "device": peer.name}
-                self.notify(Notify(self.pipeline.now(), constellation, type, event))
-
-
-def _finished(device: str, body: Mapping[str, Any]) -> AttemptFinished:
-    outcome = Outcome(_STATES[body["state"]], body.get("output"), body.get("error"))
-    return AttemptFinished(
-        device, body["attempt"], outcome, body.get("duration_s"), body.get("usage")
-    )

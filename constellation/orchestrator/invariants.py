@@ -10,7 +10,7 @@ from constellation.graph.task import ACTIVE, TaskState
 from .assigning import devices_for
 from .attempts import Life
 from .patience import KEY
-from .requirements import need_of
+from .readers import need_in
 from .run import Run
 from .scheduler import Scheduler
 from .state import State
@@ -134,8 +134,9 @@ def _idle(state: State, run: Run) -> Iterator[str]:
         return
     for lane in state.queues.backlogs[run.id].lanes.values():
         for task in lane.waiting()[:1]:
-            definition = run.constellation.nodes[task].task
-            group = state.queues.groups[need_of(definition, run.trouble.get(task))]
+            node = run.constellation.nodes[task]
+            definition = node.task
+            group = state.queues.groups[need_in(run, node)]
             if group is not lane.group:
                 yield f"{run.id}/{task} waits in the queue of another need"
             if group in state.patient:

@@ -11,7 +11,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from constellation.aip.peer import Peer
-from constellation.aip.pipes import IncomingStream, ItemWriter
+from constellation.aip.pipes import IncomingStream
+from constellation.aip.writers import ItemWriter
 from constellation.errors import (
     ConstellationError,
     LimitExceeded,

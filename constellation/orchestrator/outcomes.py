@@ -12,11 +12,12 @@ from typing import Any
 
 from constellation.graph.task import TERMINAL, Outcome, TaskState
 
-from .attempts import Attempt, Life, read_attempt_id
+from .attempts import Attempt, Life
 from .device import Device, Presence
 from .events import AttemptFinished, AttemptRejected, CancelAttempt, Revise
 from .gangs import broke, end_all
-from .late import was_given, why_unused
+from .late import Latecomers
+from .readers import begin_anew, dead_source, failed_upstream
 from .requirements import need_of, obstacle
 from .retrying import backoff, is_retried
 from .run import Cause, Run, Trouble
@@ -36,6 +37,7 @@ class Outcomes:
     def __init__(self, state: State, supervision: Supervision) -> None:
         self._state = state
         self._supervision = supervision
+        self._latecomers = Latecomers(state, self.end)
 
     # ── what devices say ────────────────────────────────────────────────────────────────────────
 
@@ -45,7 +47,7 @@ class Outcomes:
         device = state.devices.get(event.device)
         attempt = None if device is None else device.running.get(event.attempt)
         if device is None or attempt is None:
-            self._unexpected(event, now)
+            self._latecomers.unexpected(event, now)
             return
         stopping = attempt.life is Life.STOPPING
         state.release(device, attempt)
@@ -56,7 +58,7 @@ class Outcomes:
             state.pay(payer, "tasks", used, now, task=attempt.task)
         if stopping:
             if outcome.state is not TaskState.CANCELED:
-                self._late(event, now)
+                self._latecomers.late(event, now)
             return
         run = state.runs[attempt.constellation]
         if outcome.state is TaskState.COMPLETED:
@@ -78,7 +80,7 @@ class Outcomes:
         device = state.devices.get(event.device)
         attempt = None if device is None else device.running.get(event.attempt)
         if device is None or attempt is None:
-            self._refuse(event.device, event.attempt, "it does not hold it", now)
+            self._latecomers.refuse(event.device, event.attempt, "it does not hold it", now)
             return
         stopping = attempt.life is Life.STOPPING
         leaving = event.error.get("code") == LEAVING
@@ -318,6 +320,23 @@ class Outcomes:
         now: float,
         not_before: float = 0.0,
     ) -> None:
+        """Let another attempt follow, and let what read this one begin anew with it."""
+        dead = dead_source(run, attempt.task)
+        if dead is not None:
+            self.end(run, attempt.task, failed_upstream(dead), now, attempt)
+            return
+        readers = begin_anew(run, attempt.task)
+        self._put_back(run, attempt, cause, reason, now, not_before)
+        while readers:
+            reader = readers.pop()
+            reason = "what it reads begins anew"
+            readers += begin_anew(run, reader.task)
+            self.stop(reader, reason, now)
+            self._put_back(run, reader, "upstream", reason, now, 0.0)
+
+    def _put_back(
+        self, run: Run, attempt: Attempt, cause: Cause, reason: str, now: float, not_before: float
+    ) -> None:
         run.constellation.requeue(attempt.task, reason, now)
         run.requeue(attempt, cause, not_before)
         body = {
@@ -348,60 +367,6 @@ class Outcomes:
         refused = trouble.refusing(attempt.device)
         need = need_of(run.constellation.nodes[attempt.task].task, refused)
         return any(obstacle(need, device) is None for device in self._state.devices.values())
-
-    # ── outcomes that nobody waits for ──────────────────────────────────────────────────────────
-
-    def _unexpected(self, event: AttemptFinished, now: float) -> None:
-        """A device reports on an attempt that holds no place on it."""
-        name = read_attempt_id(event.attempt)
-        if name is None:
-            self._refuse(event.device, event.attempt, "that is no attempt", now)
-            return
-        run = self._state.runs.get(name.constellation)
-        if run is None or was_given(run, name, event):
-            self._late(event, now)
-        else:
-            self._refuse(event.device, event.attempt, "it was not given it", now)
-
-    def _late(self, event: AttemptFinished, now: float) -> None:
-        name = read_attempt_id(event.attempt)
-        run = None if name is None else self._state.runs.get(name.constellation)
-        if name is None or run is None:
-            self._tell_late(event, "its constellation is over", now)
-            return
-        reason = why_unused(run, name, event)
-        if reason is None:
-            self._accept_late(run, name.task, event, now)
-        else:
-            self._tell_late(event, reason, now)
-
-    def _accept_late(self, run: Run, task: str, event: AttemptFinished, now: float) -> None:
-        node = run.constellation.nodes[task]
-        if node.ready:
-            # It counts as one more attempt, so that the task goes through its usual states.
-            number = run.constellation.start(task, event.device, now)
-            body = {"task": task, "attempt": number, "device": event.device, "late": True}
-            self._state.fact(run, "started", body, now)
-            self._state.queues.discard(run.id, task)
-        self.end(run, task, event.outcome, now, device=event.device)
-
-    def _tell_late(self, event: AttemptFinished, reason: str, now: float) -> None:
-        name = read_attempt_id(event.attempt)
-        body = {
-            "device": event.device,
-            "attempt": event.attempt,
-            "state": event.outcome.state.value,
-            "reason": f"The outcome was not used: {reason}.",
-        }
-        self._state.notify("" if name is None else name.constellation, "late", body, now)
-
-    def _refuse(self, device: str, attempt: str, reason: str, now: float) -> None:
-        body = {
-            "device": device,
-            "attempt": attempt,
-            "reason": f"{device} reported on {attempt}, but {reason}.",
-        }
-        self._state.notify("", "refused", body, now)
 
 
 def _as_failure(outcome: Outcome, attempt: Attempt) -> Mapping[str, Any]:

@@ -39,7 +39,7 @@ class Racing:
         if patience is None:
             return
         for attempt in list(device.running.values()):
-            if attempt.skill != skill or not _may_be_raced(attempt):
+            if attempt.skill != skill or not self._may_be_raced(attempt):
                 continue
             due = attempt.started_at + patience
             if due > now:
@@ -90,13 +90,17 @@ class Racing:
         state.act(Assign(device.name, body))
         return True
 
-
-def _may_be_raced(attempt: Attempt) -> bool:
-    return (
-        attempt.idempotent
-        and attempt.life is Life.RUNNING
-        and not attempt.raced
-        and not attempt.is_rival
-        and not attempt.exclusive
-        and not attempt.gang
-    )
+    def _may_be_raced(self, attempt: Attempt) -> bool:
+        may = (
+            attempt.idempotent
+            and attempt.life is Life.RUNNING
+            and not attempt.raced
+            and not attempt.is_rival
+            and not attempt.exclusive
+            and not attempt.gang
+        )
+        if not may:
+            return False
+        node = self._state.runs[attempt.constellation].constellation.nodes[attempt.task]
+        # A stream has one source, and a second reader would hold it up.
+        return not (node.reads or node.feeds)

@@ -21,6 +21,7 @@ class Need(NamedTuple):
         refused: devices that have rejected the task.
         shunned: devices on which it failed, to be used only if no other can run it.
         gang: on how many devices it runs at once; 0 if it is no gang.
+        streams: whether it reads what others put out while they run.
     """
 
     skill: str
@@ -33,6 +34,7 @@ class Need(NamedTuple):
     refused: tuple[str, ...] = ()
     shunned: tuple[str, ...] = ()
     gang: int = 0
+    streams: bool = False
 
 
 @lru_cache(maxsize=1024)
@@ -41,10 +43,11 @@ def any_device(skill: str) -> Need:
     return Need(skill)
 
 
-def need_of(task: Task, trouble: Trouble | None) -> Need:
-    """The need of a task, given what has befallen it."""
+def need_of(task: Task, trouble: Trouble | None, streams: bool = False) -> Need:
+    """The need of a task, given what has befallen it, and whether it reads streams."""
     wanted = task.requirement
-    if trouble is None and task.gang is None and (wanted is ANY_DEVICE or wanted == ANY_DEVICE):
+    plain = trouble is None and task.gang is None and not streams
+    if plain and (wanted is ANY_DEVICE or wanted == ANY_DEVICE):
         return any_device(task.skill)
     labels = tuple(sorted(wanted.labels.items())) if wanted.labels else ()
     refused: tuple[str, ...] = ()
@@ -63,6 +66,7 @@ def need_of(task: Task, trouble: Trouble | None) -> Need:
         refused,
         shunned,
         task.gang or 0,
+        streams,
     )
 
 
@@ -78,6 +82,8 @@ def obstacle(need: Need, device: Device) -> str | None:
         return f"runs {device.card.platform or 'an unknown platform'}, not {need.platform}"
     if need.skill and need.skill not in device.skills:
         return f"has no skill {need.skill}"
+    if need.streams and need.skill not in device.reading:
+        return f"cannot read streams with {need.skill or 'an instruction'}"
     for word in need.capabilities:
         if word not in device.words:
             return f"has no capability {word}"

@@ -28,7 +28,7 @@ _SUBMITTED = (
     "paused",
 )
 
-Cause = Literal["failed", "timeout", "lost", "rejected", "unsent"]
+Cause = Literal["failed", "timeout", "lost", "rejected", "unsent", "upstream"]
 
 
 class Trouble(NamedTuple):
@@ -217,7 +217,7 @@ class Run:
         """The only attempt of a task ended, and another will follow."""
         self.close(attempt)
         task, device = attempt.task, attempt.device
-        if cause == "unsent":
+        if cause in ("unsent", "upstream"):
             return
         self.trouble[task] = self.trouble.get(task, Trouble()).after(cause, device, not_before)
         if cause in ("timeout", "lost"):

@@ -6,7 +6,8 @@ concern has a module of its own, and they share a `State`:
 
 - `control`: requests of people and planners; `presence`: devices that come and go;
 - `outcomes`: how attempts and tasks end; `supervision`: the health of devices;
-- `dispatch`: ready tasks to devices; `racing`: stragglers; `recovery`: restart from the journal.
+- `readers`: streams between tasks; `dispatch`: ready tasks to devices; `racing`: stragglers;
+- `recovery`: restart from the journal.
 """
 
 from __future__ import annotations
@@ -43,6 +44,7 @@ from .events import (
     Reopened,
     Resumed,
     RevisionClosed,
+    StreamBegan,
     Submitted,
     Tick,
 )
@@ -50,6 +52,7 @@ from .outcomes import Outcomes
 from .placement import EarliestFinish, Placement
 from .presence import PresenceDesk
 from .racing import Racing
+from .readers import Readers
 from .recovery import Recovery
 from .run import Run
 from .settings import Settings
@@ -74,6 +77,7 @@ class Scheduler:
         supervision = self._supervision = Supervision(state)
         outcomes = self._outcomes = Outcomes(state, supervision)
         self._racing = Racing(state)
+        self._readers = Readers(state)
         self._dispatch = Dispatch(state, outcomes, self._racing)
         self._presence = PresenceDesk(state, outcomes, supervision)
         self._control = Control(state, outcomes, self._dispatch)
@@ -101,6 +105,7 @@ class Scheduler:
             AttemptFinished: outcomes.finished,
             AttemptsFinished: self._all_finished,
             AttemptRejected: outcomes.rejected,
+            StreamBegan: self._readers.began,
             Tick: self._tick,
         }
 

@@ -95,9 +95,12 @@ async def open_hub(
             audit=audit,
             secrets_key=state / KEY_FILE,
             rates=Rates(options.requests_per_s, options.submits_per_s),
+            streams=state / "streams",
         )
         hub.access.on_paired = hub.auditor.paired
         hub.pipeline.recover()
+        if hub.streaming is not None:
+            hub.streaming.recover()
         front = Front.of(options, state)
         listening = serve(
             hub,
@@ -112,7 +115,7 @@ async def open_hub(
             limits=INTAKE,
             artifacts=ArtifactStore(state / "artifacts"),
             clock=hub.pipeline.now,
-            on_stream=hub.live.take,
+            on_stream=hub.on_stream,
         )
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(hub.run, tasks)

@@ -24,6 +24,8 @@ class Settings:
         race_samples: how many durations of a skill on a device must be known before that.
         race_spread: how many standard deviations above the mean an attempt is called a straggler.
         race_min_s: no attempt is raced before it has run for so long.
+        stream_lag: how many items a task may be ahead of the slowest that reads what it puts out;
+            0 where nothing can flow: then readers wait for its output.
         gang_port, gang_ports: the members of a gang meet on a port of this range: the first, and
             how many.
         quarantine_after: failures in a row, blamed on the device, that put it into quarantine;
@@ -44,6 +46,7 @@ class Settings:
     race_samples: int = 8
     race_spread: float = 4.0
     race_min_s: float = 1.0
+    stream_lag: int = 16
     gang_port: int = 29_500
     gang_ports: int = 2_000
     quarantine_after: int = 6

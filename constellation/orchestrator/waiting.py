@@ -9,6 +9,7 @@ from constellation.graph.task import TaskState
 from .assigning import devices_for
 from .attempts import read_attempt_id
 from .gangs import able
+from .readers import need_in
 from .requirements import Need, need_of, why_waiting
 from .run import Run, Trouble
 from .state import State
@@ -39,7 +40,7 @@ def reasons(state: State, run: Run, tasks: Iterable[str], now: float) -> dict[st
             whole = run.constellation.progress.gang_of(node)
             if whole is not None:
                 node, trouble = whole, run.trouble.get(whole.id, Trouble())
-            need = need_of(node.task, trouble)
+            need = need_in(run, node) if whole is None else need_of(node.task, trouble)
             if need not in known:
                 known[need] = _why(state, need)
             found[name] = known[need]

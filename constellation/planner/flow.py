@@ -25,11 +25,12 @@ class Edge(NamedTuple):
 SUCCESS = Edge()
 FAILURE = Edge("failure")
 COMPLETION = Edge("completion")
+STREAM = Edge("stream")
 NOT_FAILED = Edge("when", "state == 'completed' or state == 'canceled'")
 
 Edges = dict[str, Edge]
 
-_UNCONDITIONAL = frozenset({SUCCESS, COMPLETION, NOT_FAILED})
+_UNCONDITIONAL = frozenset({SUCCESS, COMPLETION, NOT_FAILED, STREAM})
 
 
 class Flow:
@@ -54,7 +55,7 @@ class Flow:
 
     def _may_skip(self, source: str, edge: Edge) -> bool:
         """True if this edge can stay unmet though nothing fails."""
-        shares_its_fate = edge == SUCCESS and source in self._conditional
+        shares_its_fate = edge in (SUCCESS, STREAM) and source in self._conditional
         return shares_its_fate or edge not in _UNCONDITIONAL
 
     def forgive(self, task: str) -> None:

@@ -133,6 +133,9 @@ class Watched:
             case "edited":
                 self._edit(body, time)
                 yield self._edited(body), ""
+            case "flowing" | "regrouped":
+                self._replay(kind, body, time)
+                yield from self._changed(kind, body)
             case "started" | "finished" | "settled" | "requeued" | "asked" | "answered":
                 self._replay(kind, body, time)
                 yield from self._changed(kind, body)
@@ -181,6 +184,10 @@ class Watched:
                 yield self._finished(body, label), STATE_STYLES[body["state"]]
             case "requeued":
                 yield f"{label} is queued again: {body['reason']}", "yellow"
+            case "flowing":
+                yield f"{label} puts out what others read.", ""
+            case "regrouped":
+                yield f"{label} begins anew: {body['reason']}", "yellow"
             case "asked":
                 yield f"{label} asks: {body['question']['prompt']}", STATE_STYLES["input-required"]
             case "answered":

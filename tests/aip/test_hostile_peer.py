@@ -43,6 +43,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "drain": {},
     "event": {"subscription": "s", "time": 1, "constellation": "c", "kind": "k", "body": {}},
     "have": {"hashes": []},
+    "read": {"attempt": "a", "task": "t", "index": 0},
     "input_required": {"attempt": "a", "question": {"id": "q", "kind": "text", "prompt": "?"}},
     "output": {"attempt": "a", "index": 0, "data": 1},
     "progress": {"attempt": "a"},

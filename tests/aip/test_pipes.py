@@ -11,9 +11,10 @@ import pytest
 
 from constellation.aip.client import Link, connect
 from constellation.aip.endpoint import anchored_clock
-from constellation.aip.pipes import QUEUE_BYTES, ByteWriter, IncomingStream
+from constellation.aip.pipes import IncomingStream
 from constellation.aip.server import Peer
 from constellation.aip.streams import WINDOW_BYTES
+from constellation.aip.writers import QUEUE_BYTES, ByteWriter
 from constellation.errors import (
     ConstellationError,
     LimitExceeded,

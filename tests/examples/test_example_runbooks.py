@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from agents.computer import skills
+from agents.loading import load_file
 from constellation.aip.cards import DeviceCard
 from constellation.graph.constellation import Constellation
 from constellation.graph.edits import Batch
@@ -14,7 +15,8 @@ from constellation.planner.runbook import lint, load
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 RUNBOOKS = sorted([*EXAMPLES.glob("*.md"), *EXAMPLES.glob("*.yaml")])
-COMPUTER = tuple(skill.card for skill in skills())
+READINGS = load_file(EXAMPLES / "readings.py")
+COMPUTER = tuple(skill.card for skill in (*skills(), *READINGS))
 CARDS = tuple(
     DeviceCard(name=name, platform="linux", labels={"role": name}, skills=COMPUTER)
     for name in ("desk", "laptop", "server")

@@ -12,7 +12,8 @@ import pytest
 
 from constellation.aip.cards import DeviceCard
 from constellation.aip.client import Link, connect
-from constellation.aip.pipes import IncomingStream, ItemWriter
+from constellation.aip.pipes import IncomingStream
+from constellation.aip.writers import ItemWriter
 from constellation.client import HubClient, open_hub
 from constellation.config import Settings
 from constellation.errors import (

@@ -364,3 +364,20 @@ def test_an_error_can_be_told_by_the_step_that_handles_it() -> None:
     run = Run(_plan(text.replace(" ${a.output.stdout}", "")), {"a": FAILS})
     assert run.arguments["b"]["command"] == "echo It failed."
     assert run.arguments["c"]["command"] == "echo failed"
+
+
+def test_a_step_that_reads_along_waits_for_the_stream() -> None:
+    text = """
+steps:
+  - {id: follow, skill: log.follow}
+  - {id: count, skill: log.count, with: {lines: "${follow.items}"}}
+  - id: tell
+    skill: log.count
+    with: {lines: "${count.items}"}
+    needs: [{step: count, when: stream}]
+"""
+    graph = Constellation("c")
+    graph.apply(Batch(_plan(text).edits), 0.0)
+    assert graph.predecessors("count")["follow"].condition == "stream"
+    assert graph.predecessors("tell")["count"].condition == "stream"
+    assert graph.nodes["count"].task.arguments == {"lines": "${follow.items}"}

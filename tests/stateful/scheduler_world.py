@@ -60,8 +60,8 @@ COMPLETED = Outcome(TaskState.COMPLETED, {"n": 1})
 
 def card(name: str, capacity: int = 2, narrow: bool = False) -> DeviceCard:
     """A device with two skills; ``narrow`` allows one call of ``work`` at a time."""
-    work = SkillCard(name="work", capacity=1 if narrow else None)
-    look = SkillCard(name="look", idempotent=True)
+    work = SkillCard(name="work", capacity=1 if narrow else None, reads=True)
+    look = SkillCard(name="look", idempotent=True, reads=name != "c")
     return DeviceCard(name=name, capacity=capacity, skills=(work, look), labels={"room": name})
 
 

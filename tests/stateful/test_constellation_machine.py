@@ -35,7 +35,7 @@ from constellation.graph.task import ACTIVE, TERMINAL, Dependency, Outcome, Task
 NAMES = [f"t{n}" for n in range(9)]
 names = st.sampled_from(NAMES)
 elements = st.sampled_from([f"{name}[{n}]" for name in NAMES[:5] for n in range(2)])
-conditions = st.sampled_from(["success", "success", "completion", "failure", "when"])
+conditions = st.sampled_from(["success", "stream", "completion", "failure", "when"])
 
 
 @st.composite
@@ -44,7 +44,7 @@ def tasks(draw: st.DrawFn) -> Task:
     return Task(
         draw(names),
         skill="s",
-        arguments=draw(st.sampled_from([{}, {}, {"x": "${t0.output}"}])),
+        arguments=draw(st.sampled_from([{}, {}, {"x": "${t0.output}"}, {"x": "${t1.items}"}])),
         optional=draw(st.booleans()),
         join=draw(st.sampled_from(["all", "all", "any"])),
         for_each=None if for_each is None else for_each % draw(names),
@@ -84,11 +84,14 @@ batches = st.lists(edits, min_size=1, max_size=4).map(lambda each: Batch(tuple(e
 
 def met(source: Node, dependency: Dependency) -> bool | None:
     """Whether a dependency is met, by the definition; None if that is not decided yet."""
+    runs_or_ran_well = source.state not in TERMINAL or source.state is TaskState.COMPLETED
+    if source.flowing and dependency.condition == "stream" and runs_or_ran_well:
+        return True
     if source.state not in TERMINAL or not source.settled:
         return None
     failed = source.state in (TaskState.FAILED, TaskState.REJECTED)
     match dependency.condition:
-        case "success":
+        case "success" | "stream":
             return source.state is TaskState.COMPLETED or (failed and source.task.optional)
         case "failure":
             return failed
@@ -233,6 +236,14 @@ class ConstellationMachine(RuleBasedStateMachine):
         if name is not None:
             self.graph.settle(name, self.now)
             self.both("settled", {"task": name})
+
+    @rule(data=st.data())
+    def flow(self, data: st.DataObject) -> None:
+        name = self.pick(data, lambda node: node.state in ACTIVE and not node.size)
+        if name is not None:
+            self.now += 1
+            self.graph.flow(name, self.now)
+            self.both("flowing", {"task": name})
 
     @rule(data=st.data())
     def requeue(self, data: st.DataObject) -> None:

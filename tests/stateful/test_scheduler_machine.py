@@ -31,6 +31,7 @@ from constellation.orchestrator.events import (
     Paused,
     Resumed,
     RevisionClosed,
+    StreamBegan,
     Submitted,
 )
 from constellation.orchestrator.run import Run
@@ -74,15 +75,17 @@ def tasks(draw: st.DrawFn, id: str | None = None, before: tuple[str, ...] = ()) 
     for_each = None
     if before:
         source = draw(st.sampled_from(before))
-        path = draw(st.sampled_from(["", "", "", "n", "missing", "items"]))
-        if path == "items":
+        path = draw(st.sampled_from(["", "", "", "n", "missing", "items", "stream"]))
+        if path == "stream":
+            arguments = {"x": reference(source, "items")}
+        elif path == "items":
             for_each = reference(source, "output.items")
         elif path:
             arguments = {"x": reference(source, f"output.{path}")}
     requirement = draw(requirements)
     gang = draw(st.sampled_from([None, None, None, 2, 2]))
     bound = requirement.exclusive or requirement.device is not None or requirement.labels
-    if for_each is not None or bound:
+    if for_each is not None or bound or "items}" in arguments.get("x", ""):
         gang = None
     return Task(
         id or draw(names),
@@ -103,7 +106,10 @@ def tasks(draw: st.DrawFn, id: str | None = None, before: tuple[str, ...] = ()) 
 
 
 dependencies = st.builds(
-    Dependency, names, names, st.sampled_from(["success", "success", "completion", "failure"])
+    Dependency,
+    names,
+    names,
+    st.sampled_from(["success", "success", "completion", "failure", "stream"]),
 )
 edits: st.SearchStrategy[Edit] = st.one_of(
     tasks().map(AddTask),
@@ -147,7 +153,7 @@ def new_batches(draw: st.DrawFn) -> Batch:
     found = [draw(tasks(name, tuple(order[:n]))) for n, name in enumerate(order)]
     pairs = [(a, b) for a in order for b in order if a < b]
     chosen = draw(st.lists(st.sampled_from(pairs), max_size=4, unique=True)) if pairs else []
-    condition = draw(st.sampled_from(["success", "completion", "failure"]))
+    condition = draw(st.sampled_from(["success", "completion", "failure", "stream"]))
     return Batch(
         (
             *(AddTask(task) for task in found),
@@ -327,6 +333,23 @@ class SchedulerMachine(RuleBasedStateMachine):
         found = self._one_running(data)
         if found is not None:
             self.world.ask(*found, question)
+
+    @precondition(lambda self: self._runs())
+    @rule(data=st.data())
+    def put_out(self, data: st.DataObject) -> None:
+        """The first item of an attempt, or one more."""
+        found = self._one_running(data)
+        if found is not None and self.world.devices[found[0]].linked:
+            assert self.world.feed(StreamBegan(*found))
+
+    @rule(name=devices, attempt=st.sampled_from(["c1/t0/1", "c1/t1/2", "c9/t0/1", "c1", ""]))
+    def put_out_what_it_does_not_run(self, name: str, attempt: str) -> None:
+        if attempt not in self.world.devices[name].running:
+            before = self.world.observe(self.world.scheduler)
+            hub = self.world.scheduler.devices.get(name)
+            assert self.world.feed(StreamBegan(name, attempt))
+            if hub is None or attempt not in hub.running:
+                assert self.world.observe(self.world.scheduler) == before
 
     @rule(name=devices)
     def detach(self, name: str) -> None:

@@ -90,3 +90,28 @@ def test_what_rests_on_an_edit_that_was_left_out_breaks_nothing() -> None:
 def test_without_anything_left_out_a_fact_that_cannot_be_is_a_mistake() -> None:
     with pytest.raises(UnknownTaskError):
         Watched("c-1").take(fact("started", task="b", device="desk", attempt=1))
+
+
+def test_a_stream_that_begins_lets_its_reader_start() -> None:
+    watched = Watched("c-1")
+    watched.take(edited(1, add("a")))
+    reader = {"id": "b", "skill": "work", "arguments": {"x": "${a.items}"}}
+    watched.take(edited(2, {"op": "add_task", "task": reader}))
+    watched.take(fact("started", task="a", device="desk", attempt=1))
+    lines = watched.take(fact("flowing", task="a", attempt=1))
+    assert [line.text for line in lines] == ["a puts out what others read."]
+    lines = watched.take(fact("started", task="b", device="desk", attempt=1))
+    assert [line.text for line in lines] == ["b started on desk"]
+
+
+def test_a_gang_that_begins_anew_is_followed() -> None:
+    watched = Watched("c-1")
+    gang = {"id": "g", "skill": "work", "gang": 2}
+    watched.take(edited(1, {"op": "add_task", "task": gang}))
+    for number in (1, 2):
+        for rank in (0, 1):
+            started = fact("started", task=f"g[{rank}]", device=f"d{rank}", attempt=number)
+            assert watched.take(started)
+        if number == 1:
+            lines = watched.take(fact("regrouped", task="g", reason="d1 is gone"))
+            assert [line.text for line in lines] == ["g begins anew: d1 is gone"]

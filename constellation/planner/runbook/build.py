@@ -10,7 +10,7 @@ from constellation.errors import PlanError
 from constellation.graph.edits import AddTask, Edit
 from constellation.graph.expressions import ExpressionError, compile_predicate, evaluate
 from constellation.graph.task import Task
-from constellation.planner.flow import COMPLETION, NOT_FAILED, SUCCESS, Edge, Edges, Flow
+from constellation.planner.flow import COMPLETION, NOT_FAILED, STREAM, SUCCESS, Edge, Edges, Flow
 from constellation.planner.ports import Plan
 
 from .expressions import (
@@ -113,7 +113,8 @@ class _Builder:
             edges = self._edges(place, instance, predicates)
             for source, edge in self._data_edges(task).items():
                 placed_edge = step.needs is None and edges.get(source) in (NOT_FAILED, COMPLETION)
-                if source not in edges or (placed_edge and edge == SUCCESS):
+                reads = edge == STREAM and step.needs is None
+                if source not in edges or reads or (placed_edge and edge == SUCCESS):
                     edges[source] = edge
             self.flow.add(task.id, edges)
             if step.optional:
@@ -244,12 +245,17 @@ class _Builder:
         return [other.task for other in here or found]
 
     def _data_edges(self, task: Task) -> Edges:
-        """What its references demand: a result that a task succeeds, an error that it ends."""
+        """What its references demand: a result that a task succeeds, an error that it ends.
+
+        What is read as it comes demands that it comes.
+        """
         edges: Edges = {}
         for found in all_references([task.arguments, task.instruction, task.for_each or ""]):
             if found.head in self.owners:
                 usual = SUCCESS if found.takes_output else COMPLETION
                 edges[found.head] = SUCCESS if edges.get(found.head) == SUCCESS else usual
+                if found.takes_items:
+                    edges[found.head] = STREAM
         return edges
 
     def _error(self, step: Step, field: str, message: str, remedy: str) -> PlanError:

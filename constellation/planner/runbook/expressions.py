@@ -1,8 +1,8 @@
 """References and conditions in the text of a runbook.
 
 A reference is ``${inputs.name}``, ``${item}``, ``${index}``, or ``${step.output}`` (also ``state``,
-``error``, ``device``), each with a path after it. Any other ``${…}`` is plain text, so that a shell
-command keeps its ``${HOME}``; so is ``$${…}``, with one dollar sign less.
+``error``, ``device``), each with a path after it, or ``${step.items}``. Any other ``${…}`` is plain
+text, so that a shell command keeps its ``${HOME}``; so is ``$${…}``, with one dollar sign less.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from typing import Any, NamedTuple
 _FIELDS = r"(?:output|state|error|device)"
 _PATH = r"(?:\.[\w-]+|\[[^\[\]{}]*\])*"
 _NAME = r"[A-Za-z0-9_-]+"
-_BODY = rf"inputs\.{_NAME}{_PATH}|item{_PATH}|index|{_NAME}\.{_FIELDS}\b{_PATH}"
+_OF_STEP = rf"{_NAME}\.(?:{_FIELDS}\b{_PATH}|items(?=\s*\}}))"
+_BODY = rf"inputs\.{_NAME}{_PATH}|item{_PATH}|index|{_OF_STEP}"
 REFERENCE = re.compile(rf"\$\{{\s*({_BODY})\s*\}}")
 _IN_TEXT = re.compile(rf"\$\$\{{|{REFERENCE.pattern}|\$\{{")
 _MENTION = re.compile(rf"(?<![\w.\-])({_NAME})\.({_FIELDS})\b")
@@ -31,7 +32,12 @@ class Reference(NamedTuple):
     @property
     def takes_output(self) -> bool:
         """True if it needs the step's result, rather than how it ended."""
-        return self.path.startswith(".output")
+        return self.path.startswith(".output") or self.takes_items
+
+    @property
+    def takes_items(self) -> bool:
+        """True if it is what the step puts out while it runs."""
+        return self.path == ".items"
 
 
 def references(text: str) -> Iterator[Reference]:

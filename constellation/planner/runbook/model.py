@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from constellation.planner.ports import Plan
 
 InputType = Literal["string", "integer", "number", "boolean", "list", "object"]
-Outcome = Literal["success", "completion", "failure", "when"]
+Outcome = Literal["success", "completion", "failure", "when", "stream"]
 
 
 @dataclass(frozen=True, slots=True)

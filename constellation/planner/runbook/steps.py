@@ -205,7 +205,7 @@ def _need(node: Node, fields: Fields) -> Need | None:
         return None
     same_device = inner.flag("same_device") or False
     when = inner.text("when") or "success"
-    if when in ("success", "failure", "completion"):
+    if when in ("success", "failure", "completion", "stream"):
         return Need(step, cast("Outcome", when), None, same_device, node.mark)
     return Need(step, "when", when, same_device, node.mark)
 

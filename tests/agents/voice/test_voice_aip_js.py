@@ -24,8 +24,8 @@ from constellation.aip.codec import JSON, MSGPACK
 from constellation.aip.heartbeat import Heartbeat
 from constellation.aip.limits import Limits
 from constellation.aip.messages import Hello, Message
-from constellation.aip.pipes import ByteWriter
 from constellation.aip.server import PATH, Peer, serve
+from constellation.aip.writers import ByteWriter
 from constellation.errors import AuthenticationError, ConstellationError
 
 pytestmark = [pytest.mark.full, pytest.mark.anyio, wants_chromium]
