@@ -11,7 +11,6 @@ import time
 from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
 from functools import partial
-from http import HTTPStatus
 from ssl import SSLContext
 from typing import cast
 
@@ -35,6 +34,7 @@ from .admission import Admission
 from .arrival import Arrival
 from .auth import Authenticator
 from .codec import CODECS, Codec, Frame
+from .doorway import PATH, Doorway, Refused
 from .endpoint import Clock, anchored_clock
 from .greeting import check_card
 from .heartbeat import Heartbeat
@@ -46,12 +46,9 @@ from .pipes import IncomingStream
 from .session import CloseCode, Session, read_hello
 from .transfers import Store
 from .transport import CLOSE_TIMEOUT_S, WRITE_LIMIT_BYTES, ServerTransport, address_of
-from .trust import AUTHORITY_PATH
 
 __all__ = ["PATH", "Application", "Peer", "Server", "serve"]
 
-PATH = "/aip"
-Refused = Callable[[str, str, ConstellationError], None]
 _CODES: dict[type[ConstellationError], int] = {
     AuthenticationError: CloseCode.UNAUTHENTICATED,
     PermissionDenied: CloseCode.UNAUTHENTICATED,
@@ -82,18 +79,15 @@ class Server:
         heartbeat: Heartbeat,
         grace_s: float,
         hello_timeout_s: float,
-        allowed_origins: set[str],
         admission: Admission,
         clock: Clock,
-        artifacts: Store | None,
+        artifacts_of: Callable[[Identity], Store | None],
         on_stream: Callable[[Peer, IncomingStream], None] | None,
-        gate: Callable[[Request], Response | None] | None,
-        authority: str | None,
-        on_refused: Refused,
+        doorway: Doorway,
     ) -> None:
         self.port = 0
         self.url = ""
-        self.allowed_origins = allowed_origins
+        self.allowed_origins = doorway.allowed_origins
         self._app = app
         self._authenticator = authenticator
         self._name = name
@@ -103,11 +97,9 @@ class Server:
         self._hello_timeout_s = hello_timeout_s
         self._admission = admission
         self._clock = clock
-        self._artifacts = artifacts
+        self._artifacts_of = artifacts_of
         self._on_stream = on_stream
-        self._gate = gate
-        self._authority = authority
-        self._on_refused = on_refused
+        self._on_refused = doorway.on_refused
         self._peers: dict[str, Peer] = {}
         self._devices: dict[str, Peer] = {}
         self._unanswered: dict[str, Peer] = {}
@@ -118,42 +110,6 @@ class Server:
         return tuple(self._peers.values())
 
     # ── from request to hello ───────────────────────────────────────────────────────────────────
-
-    def check_request(self, connection: ServerConnection, request: Request) -> Response | None:
-        """Answer a request that is not to become a session; None lets the websocket open."""
-        answer = None if self._gate is None else self._gate(request)
-        if answer is not None:
-            return answer
-        path = request.path.partition("?")[0]
-        if path == "/healthz":
-            return connection.respond(HTTPStatus.OK, "ok\n")
-        if path == AUTHORITY_PATH and self._authority is not None:
-            return connection.respond(HTTPStatus.OK, self._authority)
-        if path != PATH:
-            return connection.respond(HTTPStatus.NOT_FOUND, f"AIP is spoken at {PATH}.\n")
-        if not self.allowed_origins.issuperset(request.headers.get_all("Origin")):
-            # Browsers name the page's origin: none may use a hub on its visitor's machine.
-            return connection.respond(HTTPStatus.FORBIDDEN, "This origin is not allowed.\n")
-        tokens = request.headers.get_all("Authorization")
-        if tokens:
-            return self._check_token(cast(ServerTransport, connection), tokens[0])
-        if self._admission.blocked(address_of(connection), self._clock()):
-            return connection.respond(HTTPStatus.TOO_MANY_REQUESTS, "Too many failures.\n")
-        return None
-
-    def _check_token(self, transport: ServerTransport, header: str) -> Response | None:
-        scheme, _, token = header.partition(" ")
-        try:
-            if scheme.lower() != "bearer":
-                raise AuthenticationError("The credential is a bearer token.")
-            transport.identity = self._authenticator.authenticate(token.strip(), time.time())
-        except AuthenticationError as error:
-            self._admission.failed(address_of(transport), self._clock())
-            self._on_refused(address_of(transport), "", error)
-            response = transport.respond(HTTPStatus.UNAUTHORIZED, f"{error}\n")
-            response.headers["WWW-Authenticate"] = "Bearer"
-            return response
-        return None
 
     async def handle(self, connection: ServerConnection) -> None:
         """See a connection from its hello to its end."""
@@ -274,7 +230,7 @@ class Server:
             self._app,
             self._begin,
             self._forget,
-            self._artifacts,
+            self._artifacts_of(identity),
             self._on_stream,
         )
 
@@ -319,6 +275,7 @@ async def serve(
     admission: Admission | None = None,
     clock: Clock | None = None,
     artifacts: Store | None = None,
+    artifacts_of: Callable[[Identity], Store] | None = None,
     on_stream: Callable[[Peer, IncomingStream], None] | None = None,
     gate: Callable[[Request], Response | None] | None = None,
     authority: str | None = None,
@@ -340,6 +297,7 @@ async def serve(
         admission: bounds on connections that have not authenticated.
         clock: seconds; never goes back.
         artifacts: what peers may put and get.
+        artifacts_of: what each of them may put and get, if not all the same.
         on_stream: called with each stream that a peer opens; None refuses them.
         gate: sees each request first and may answer it, with a page or a refusal.
         authority: PEM text of our own authority, shown to whoever wants to compare its fingerprint.
@@ -349,6 +307,15 @@ async def serve(
         ConfigError: the address cannot be bound.
     """
     limits = limits or Limits()
+    doorway = Doorway(
+        authenticator,
+        admission or Admission(),
+        clock or anchored_clock(),
+        set(allowed_origins),
+        gate,
+        authority,
+        on_refused,
+    )
     server = Server(
         app,
         authenticator,
@@ -357,14 +324,11 @@ async def serve(
         heartbeat=heartbeat or Heartbeat(),
         grace_s=grace_s,
         hello_timeout_s=hello_timeout_s,
-        allowed_origins=set(allowed_origins),
-        admission=admission or Admission(),
-        clock=clock or anchored_clock(),
-        artifacts=artifacts,
+        admission=doorway.admission,
+        clock=doorway.clock,
+        artifacts_of=artifacts_of or (lambda identity: artifacts),
         on_stream=on_stream,
-        gate=gate,
-        authority=authority,
-        on_refused=on_refused,
+        doorway=doorway,
     )
     listening = serve_websockets(
         server.handle,
@@ -372,7 +336,7 @@ async def serve(
         port,
         ssl=ssl,
         subprotocols=[Subprotocol(each) for each in SUBPROTOCOLS],
-        process_request=server.check_request,
+        process_request=doorway.check,
         server_header=None,
         compression=None,
         open_timeout=hello_timeout_s,

@@ -61,6 +61,9 @@ class Store(Protocol):
 
     def __contains__(self, digest: str) -> bool: ...
 
+    def has(self, digest: str) -> bool:
+        """True if one need not be sent to be put; `ConstellationError` if it cannot be."""
+
     def path(self, digest: str) -> Path:
         """Where one lies; `UnknownArtifactError` if it is not here."""
 
@@ -239,7 +242,7 @@ class Transfers:
         try:
             if self._store is None:
                 raise PermissionDenied("No artifacts are taken here.")
-            writer = None if digest in self._store else self._store.receive(digest, size)
+            writer = None if self._store.has(digest) else self._store.receive(digest, size)
         except ConstellationError as error:
             stream.refuse(error)
             confirm(error)

@@ -33,6 +33,10 @@ class SharedArtifacts:
     def __contains__(self, digest: str) -> bool:
         return digest in self._here
 
+    def has(self, digest: str) -> bool:
+        """True if it need not be sent to be put."""
+        return digest in self._here
+
     def path(self, digest: str) -> Path:
         """Where one lies; `UnknownArtifactError` if it is not here."""
         return self._here.path(digest)

@@ -134,7 +134,7 @@ async def open_gateway(settings: Settings, options: ClusterOptions) -> AsyncIter
                 grace_s=hub.grace_s + 1.0,
                 limits=INTAKE,
                 artifacts=SharedArtifacts(
-                    ArtifactStore(state / "artifacts"),
+                    ArtifactStore(state / "artifacts", max_bytes=hub.artifacts_bytes),
                     await jetstream.object_store(options.names.artifacts),
                 ),
             )

@@ -1,7 +1,7 @@
 """Artifacts: bytes by content hash, kept as files.
 
 A file is written beside its place and moved there when its hash is right, so a reader never sees
-half of one, whatever dies when.
+half of one, whatever dies when. Who put it is kept beside it (`holders`).
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ from constellation.errors import (
     UnknownArtifactError,
 )
 
+from .holders import Holders
+
 CHUNK_BYTES = 256 * 1024
 _HASH_CHARS = frozenset("0123456789abcdef")
 
@@ -35,14 +37,19 @@ class ArtifactStore:
     Args:
         root: the folder; made if missing.
         max_bytes: bound on what is kept and what is being taken in, together.
+        max_bytes_each: bound on what one holder has put; None for none but ``max_bytes``.
 
     Raises:
         ConfigError: the folder cannot be made or read.
     """
 
-    def __init__(self, root: Path, *, max_bytes: int = 10 * 1024**3) -> None:
+    def __init__(
+        self, root: Path, *, max_bytes: int = 10 * 1024**3, max_bytes_each: int | None = None
+    ) -> None:
         self.root = root
         self.max_bytes = max_bytes
+        self.max_bytes_each = min(max_bytes, max_bytes_each or max_bytes)
+        self.holders = Holders()
         # Sizes by hash, the least recently used first.
         self._kept: dict[str, int] = {}
         self._kept_bytes = 0
@@ -51,7 +58,7 @@ class ArtifactStore:
             root.mkdir(parents=True, exist_ok=True, mode=0o700)
             for leftover in root.glob("*.part"):
                 leftover.unlink(missing_ok=True)
-            found = [(path, path.stat()) for path in root.glob("??/*") if path.is_file()]
+            found = [(path, path.stat()) for path in root.glob("??/*") if is_hash(path.name)]
         except OSError as error:
             raise ConfigError(
                 f"The artifacts in {root} cannot be kept: {error.strerror or error}.",
@@ -61,6 +68,7 @@ class ArtifactStore:
         for path, status in sorted(found, key=lambda each: each[1].st_mtime):
             self._kept[path.name] = status.st_size
             self._kept_bytes += status.st_size
+            self.holders.load(path, status.st_size)
 
     def path(self, digest: str) -> Path:
         """Where an artifact lies.
@@ -79,18 +87,42 @@ class ArtifactStore:
     def __contains__(self, digest: str) -> bool:
         return digest in self._kept and self._place(digest).is_file()
 
+    def has(self, digest: str) -> bool:
+        """True if it need not be sent to be put."""
+        return digest in self
+
+    def hold(self, digest: str, holder: str) -> None:
+        """One that is here counts as put by another holder too.
+
+        Raises:
+            LimitExceeded: the disk does not take that.
+        """
+        with _disk():
+            self.holders.add(self._place(digest), self._kept[digest], holder)
+            self._make_room(holder)
+
     async def fetch(self, digest: str) -> None:
         """What is not here is nowhere else."""
 
-    def receive(self, digest: str, size: int) -> ArtifactWriter:
+    def receive(self, digest: str, size: int, holder: str = "") -> ArtifactWriter:
         """Begin to take in an artifact whose hash and size the sender has stated.
 
+        Args:
+            holder: the credential that puts it; empty for none.
+
         Raises:
-            LimitExceeded: there is no room for it beside what is being taken in.
+            LimitExceeded: there is no room for it beside what is being taken in, or it is larger
+                than what one holder may fill.
             RemoteProtocolError: ``digest`` is no hash or ``size`` no size.
         """
         if not is_hash(digest) or size < 0:
             raise RemoteProtocolError("An artifact needs a SHA-256 in hexadecimal and a size.")
+        if holder and size > self.max_bytes_each:
+            raise LimitExceeded(
+                f"The artifact has {size:,} bytes; one credential may fill "
+                f"{self.max_bytes_each:,}.",
+                remedy="Send it in smaller pieces, or raise hub.artifacts_bytes_each.",
+            )
         if size > self.max_bytes - self._incoming_bytes:
             raise LimitExceeded(
                 f"The artifact has {size:,} bytes; this store holds {self.max_bytes:,}, of which "
@@ -98,21 +130,22 @@ class ArtifactStore:
                 remedy="Send it later, or in smaller pieces.",
             )
         with _disk():
-            writer = ArtifactWriter(self, digest, size)
+            writer = ArtifactWriter(self, digest, size, holder)
         self._incoming_bytes += size
         return writer
 
-    def adopt(self, part: Path, digest: str, size: int) -> Path:
+    def adopt(self, part: Path, digest: str, size: int, holder: str = "") -> Path:
         """Move a finished file into its place and make room for it."""
         target = self._place(digest)
         if digest in self:
             part.unlink()
-            return target
-        target.parent.mkdir(exist_ok=True, mode=0o700)
-        part.replace(target)
+        else:
+            target.parent.mkdir(exist_ok=True, mode=0o700)
+            part.replace(target)
         self._kept_bytes += size - self._kept.pop(digest, 0)
         self._kept[digest] = size
-        self._make_room()
+        self.holders.add(target, size, holder)
+        self._make_room(holder)
         return target
 
     def release(self, size: int) -> None:
@@ -122,18 +155,28 @@ class ArtifactStore:
     def _place(self, digest: str) -> Path:
         return self.root / digest[:2] / digest
 
-    def _make_room(self) -> None:
+    def _make_room(self, holder: str) -> None:
+        holders = self.holders
+        while holder and holders.bytes_of(holder) > self.max_bytes_each:
+            oldest = next(holders.held_by(holder, iter(self._kept)))
+            if holders.drop(self._place(oldest), self._kept[oldest], holder):
+                self._remove(oldest)
         while self._kept_bytes > self.max_bytes:
-            oldest = next(iter(self._kept))
-            self._kept_bytes -= self._kept.pop(oldest)
-            self._place(oldest).unlink(missing_ok=True)
+            self._remove(next(iter(self._kept)))
+
+    def _remove(self, digest: str) -> None:
+        size, place = self._kept.pop(digest), self._place(digest)
+        self._kept_bytes -= size
+        self.holders.forget(place, size)
+        place.unlink(missing_ok=True)
 
 
 class ArtifactWriter:
     """Takes the bytes of one artifact; `finish` checks them against the stated hash."""
 
-    def __init__(self, store: ArtifactStore, digest: str, size: int) -> None:
+    def __init__(self, store: ArtifactStore, digest: str, size: int, holder: str) -> None:
         self._store = store
+        self._holder = holder
         self._digest = digest
         self._size = size
         self._written = 0
@@ -180,7 +223,7 @@ class ArtifactWriter:
         self._store.release(self._size)
         try:
             with _disk():
-                return self._store.adopt(self._part, self._digest, self._size)
+                return self._store.adopt(self._part, self._digest, self._size, self._holder)
         except LimitExceeded:
             self._part.unlink(missing_ok=True)
             raise

@@ -10,6 +10,7 @@ import socket
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, closing, contextmanager
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Protocol
@@ -19,6 +20,7 @@ import anyio
 from constellation.aip import limits as aip
 from constellation.aip.auth import CredentialStore, PairingDesk, StoreAuthenticator
 from constellation.aip.eventloop import calm_collector
+from constellation.aip.identity import Identity
 from constellation.aip.private_files import write_private
 from constellation.aip.server import serve
 from constellation.config import DISCOVERY_FILE, Settings
@@ -36,6 +38,7 @@ from .rates import Rates
 from .scheduler import Scheduler
 from .sealing import KEY_FILE
 from .settings import Settings as Limits
+from .shelves import Shelf, named_by_results
 from .views import MOST_BYTES
 
 # What comes in goes out again inside of events and answers, to clients that take the defaults.
@@ -102,6 +105,11 @@ async def open_hub(
         if hub.streaming is not None:
             hub.streaming.recover()
         front = Front.of(options, state)
+        store = ArtifactStore(
+            state / "artifacts",
+            max_bytes=options.artifacts_bytes,
+            max_bytes_each=options.artifacts_bytes_each,
+        )
         listening = serve(
             hub,
             hub.access,
@@ -113,7 +121,7 @@ async def open_hub(
             # The scheduler's lease ends first, and with a reason that a person understands.
             grace_s=options.grace_s + 1.0,
             limits=INTAKE,
-            artifacts=ArtifactStore(state / "artifacts"),
+            artifacts_of=partial(_shelf, hub, store),
             clock=hub.pipeline.now,
             on_stream=hub.on_stream,
         )
@@ -130,6 +138,20 @@ async def open_hub(
                     hub.auditor.stopped()
             tasks.cancel_scope.cancel()
         hub.pipeline.close()
+
+
+def _shelf(hub: Hub, store: ArtifactStore, identity: Identity) -> Shelf:
+    """The artifacts as one of those that connect has them."""
+    owner = identity.name
+
+    def is_bounded() -> bool:
+        return identity.kind == "client" and hub.gate.scope(identity).constellations == "own"
+
+    def named(digest: str) -> bool:
+        theirs = [run.id for run in list(hub.scheduler.runs.values()) if run.owner == owner]
+        return named_by_results(hub.journal, theirs, owner, digest)
+
+    return Shelf(store, owner, is_bounded, named)
 
 
 async def serve_until_stopped(settings: Settings, ready: Callable[[Hub], None]) -> None:

@@ -18,9 +18,9 @@ from constellation.errors import (
 from constellation.orchestrator.artifacts import ArtifactStore
 
 
-def put(store: ArtifactStore, data: bytes) -> str:
+def put(store: ArtifactStore, data: bytes, holder: str = "") -> str:
     digest = hashlib.sha256(data).hexdigest()
-    writer = store.receive(digest, len(data))
+    writer = store.receive(digest, len(data), holder)
     writer.write(data[:3])
     writer.write(data[3:])
     writer.finish()
@@ -135,3 +135,48 @@ def test_the_same_bytes_twice_are_kept_once(tmp_path: Path) -> None:
     other = put(store, b"bbbbb")
     assert other in store
     assert hashlib.sha256(b"aaaaa").hexdigest() in store
+
+
+def test_of_each_holder_the_least_recently_used_leave_first(tmp_path: Path) -> None:
+    store = ArtifactStore(tmp_path, max_bytes_each=10)
+    other = put(store, b"oooo", "bob")
+    first, second = put(store, b"aaaa", "ada"), put(store, b"bbbb", "ada")
+    store.path(first)
+    third = put(store, b"cccc", "ada")
+    assert [each in store for each in (first, second, third, other)] == [True, False, True, True]
+    assert store.holders.bytes_of("ada") == 8
+    assert sorted(path.name for path in tmp_path.glob("??/*.who")) == sorted(
+        f"{each}.who" for each in (first, third, other)
+    )
+
+
+def test_what_two_hold_goes_with_the_last_of_them(tmp_path: Path) -> None:
+    store = ArtifactStore(tmp_path, max_bytes_each=10)
+    both = put(store, b"same", "ada")
+    assert put(store, b"same", "bob") == both
+    put(store, b"12345678", "ada")
+    assert both in store
+    assert (store.holders.has(both, "ada"), store.holders.has(both, "bob")) == (False, True)
+    put(store, b"87654321", "bob")
+    assert both not in store
+
+
+def test_one_that_is_larger_than_a_holder_may_fill_is_refused(tmp_path: Path) -> None:
+    store = ArtifactStore(tmp_path, max_bytes_each=3)
+    with pytest.raises(LimitExceeded, match="one credential may fill 3"):
+        store.receive(hashlib.sha256(b"aaaa").hexdigest(), 4, "ada")
+    assert put(store, b"aaaa") in store
+
+
+def test_who_holds_what_is_known_after_a_restart(tmp_path: Path) -> None:
+    store = ArtifactStore(tmp_path)
+    digest = put(store, b"aaaa", "ada")
+    store.hold(digest, "bob")
+    with (tmp_path / digest[:2] / f"{digest}.who").open("a") as file:
+        file.write("ev")  # a crash: it may have been anybody's name
+    store = ArtifactStore(tmp_path, max_bytes_each=6)
+    assert [store.holders.has(digest, who) for who in ("ada", "bob", "ev")] == [True, True, False]
+    put(store, b"bbbb", "ada")
+    put(store, b"cccc", "bob")
+    assert digest not in store
+    assert not list(tmp_path.glob(f"??/{digest}*"))
