@@ -1,9 +1,10 @@
-"""What the commands share that serve something foreign as a device."""
+"""What the commands share that serve a device of their own kind."""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import typer
 
@@ -23,8 +24,12 @@ def device_settings(
     ca: Path | None,
     policy: Path | None,
     state_dir: Path | None,
+    **more: Any,
 ) -> AgentSettings:
     """The settings of a device of that kind; without a hub, that of this machine pairs it.
+
+    Args:
+        more: other settings of `AgentSettings`.
 
     Raises:
         ConfigError: no hub is named, and none runs here.
@@ -40,6 +45,7 @@ def device_settings(
         ca=ca.absolute() if ca else local.ca if local else None,
         kind=kind,
         policy=policy and policy.absolute(),
+        **more,
     )
     return paired(settings, local) if local else settings
 

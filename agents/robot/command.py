@@ -21,7 +21,8 @@ from constellation.config import load_settings
 from constellation.errors import ConfigError
 from constellation.logs import log_to_stderr
 
-from ..pairing import find_local, paired
+from ..bridged import device_settings
+from ..options import Authority, Hub, Pair, Rules, StateDir
 from ..settings import AgentSettings
 from .keys import read_key
 from .settings import Settings, WhenLost
@@ -107,21 +108,11 @@ def robot(
         Path | None,
         typer.Option(help="Film its last minute: FILE.gif, FILE.webp, or FILE.png for a strip."),
     ] = None,
-    hub: Annotated[
-        str | None, typer.Option(help="The hub's address; default: the hub of this machine.")
-    ] = None,
-    pair: Annotated[
-        str | None, typer.Option(help="A code from `constellation pair`; needed once.")
-    ] = None,
-    ca: Annotated[
-        Path | None, typer.Option(help="Certificate authority to trust, a PEM file.")
-    ] = None,
-    rules: Annotated[
-        Path | None, typer.Option(help="What tasks may do, a TOML file; see docs/howto/policy.md.")
-    ] = None,
-    state_dir: Annotated[
-        Path | None, typer.Option(help="Where the agent keeps its memory.", file_okay=False)
-    ] = None,
+    hub: Hub = None,
+    pair: Pair = None,
+    ca: Authority = None,
+    rules: Rules = None,
+    state_dir: StateDir = None,
 ) -> None:
     """Serve a robot as a device, until Ctrl-C or SIGTERM; it is brought to rest before it ends.
 
@@ -168,7 +159,18 @@ def robot(
             typer.echo(_told(driven))
         else:
             log_to_stderr(load_settings().log_format)
-            device = _device(name, hub, pair, ca, rules, state_dir)
+            device = device_settings(
+                "robot",
+                name=name,
+                hub=hub,
+                pair=pair,
+                ca=ca,
+                policy=rules,
+                state_dir=state_dir,
+                capacity=_CAPACITY,
+                drain_timeout_s=_DRAIN_S,
+                redial_s=_REDIAL_S,
+            )
             with filmed, watched(assembly, console):
                 say_ready = partial(_say_ready, assembly, device)
                 code = serve_robot(assembly, device, say_ready, [cameras.show] if cameras else [])
@@ -224,31 +226,6 @@ def _told(driven: Driven) -> str:
         f"{driven.steps} control steps, {driven.held} without an action, "
         f"{driven.clamped} held back by limits{score}."
     )
-
-
-def _device(
-    name: str,
-    hub: str | None,
-    pair: str | None,
-    ca: Path | None,
-    rules: Path | None,
-    state_dir: Path | None,
-) -> AgentSettings:
-    state = load_settings({"state_dir": state_dir}).state_dir.absolute()
-    local = find_local(state) if hub is None else None
-    settings = AgentSettings(
-        hub=local.url if local else str(hub),
-        name=name,
-        state_dir=state,
-        pair=pair,
-        ca=ca.absolute() if ca else local.ca if local else None,
-        kind="robot",
-        policy=rules and rules.absolute(),
-        capacity=_CAPACITY,
-        drain_timeout_s=_DRAIN_S,
-        redial_s=_REDIAL_S,
-    )
-    return paired(settings, local) if local else settings
 
 
 def _say_ready(assembly: Assembly, settings: AgentSettings) -> None:
