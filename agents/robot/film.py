@@ -101,7 +101,7 @@ def taken(assembly: Assembly) -> Shot | None:
     if seen is None or not record:
         return None
     source = record[-1].source
-    chunk = "" if source.chunk is None else f", chunk {source.chunk}.{source.index}"
+    chunk = "" if source.chunk is None else f", chunk {source.chunk}, action {source.index}"
     held = source.strategy == "hold"
     return Shot(seen, controller.commanded, f"{source.strategy}{chunk}", held)
 
