@@ -105,7 +105,7 @@ def robot(
     ] = 10.0,
     record: Annotated[
         Path | None,
-        typer.Option(help="Film its last minute: FILE.gif, FILE.webp, or FILE.png for a strip."),
+        typer.Option(help="Film its last minute: FILE.gif, .webp or .mp4, or .png for a strip."),
     ] = None,
     hub: Annotated[
         str | None, typer.Option(help="The hub's address; default: the hub of this machine.")
