@@ -106,7 +106,7 @@ def robot(
     ] = 10.0,
     record: Annotated[
         Path | None,
-        typer.Option(help="Film its last minute: FILE.gif, FILE.webp, or FILE.png for a strip."),
+        typer.Option(help="Film its last minute: FILE.gif, .webp or .mp4, or .png for a strip."),
     ] = None,
     hub: Hub = None,
     pair: Pair = None,

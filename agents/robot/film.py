@@ -1,14 +1,15 @@
 """A robot at work as a film or as a strip of pictures: what happened, to be looked at afterwards.
 
-Wants the extra ``record``. Drawn is what the robot senses: its joints, the things around it, how it
-was commanded, and when it held. Sampled from outside: the control loop knows nothing of it.
+Wants the extra ``record``, and ``video`` for MP4. Drawn is what the robot senses: its joints, the
+things around it, how it was commanded, and when it held. Sampled from outside: the control loop
+knows nothing of it.
 """
 
 from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,8 +21,10 @@ from constellation.errors import ConfigError
 
 from .agent import Assembly
 from .ports import Array, Observation, RobotSpec
+from .sims.extra import needs
 
-KINDS = (".gif", ".png", ".webp")
+_VIDEO = ".mp4"
+KINDS = (".gif", _VIDEO, ".png", ".webp")
 PER_SECOND = 10
 # Seconds that are kept: of a robot that works for days, the last.
 KEPT_S = 60
@@ -53,8 +56,11 @@ def checked(path: Path) -> None:
     """Refuses files that no film can be written to, before anything moves.
 
     Raises:
-        ConfigError: its name ends otherwise, or its folder does not exist.
+        ConfigError: its name ends otherwise, its folder does not exist, or a package is missing.
     """
+    if path.suffix.lower() == _VIDEO:
+        with needs("av", "record,video"):
+            import av  # noqa: F401
     if path.suffix.lower() not in KINDS:
         raise ConfigError(
             f"No film is written to {path.name!r}.", remedy=f"End its name in {', '.join(KINDS)}."
@@ -68,7 +74,7 @@ def recorded(assembly: Assembly, path: Path) -> Iterator[None]:
     """Watches while the context is open, and writes the film when it is left.
 
     Args:
-        path: ``.gif`` or ``.webp`` for a film, ``.png`` for a strip of pictures.
+        path: ``.gif``, ``.mp4`` or ``.webp`` for a film, ``.png`` for a strip of pictures.
 
     Raises:
         ConfigError: see `checked`.
@@ -101,7 +107,7 @@ def taken(assembly: Assembly) -> Shot | None:
     if seen is None or not record:
         return None
     source = record[-1].source
-    chunk = "" if source.chunk is None else f", chunk {source.chunk}.{source.index}"
+    chunk = "" if source.chunk is None else f", chunk {source.chunk}, action {source.index}"
     held = source.strategy == "hold"
     return Shot(seen, controller.commanded, f"{source.strategy}{chunk}", held)
 
@@ -115,10 +121,26 @@ def written(spec: RobotSpec, shots: Sequence[Shot], path: Path) -> None:
             strip.paste(drawn(spec, shots[: index + 1]), (place * SIZE[0], 0))
         strip.save(path)
         return
-    first, *others = (drawn(spec, shots[: index + 1]) for index in range(len(shots)))
+    pictures = (drawn(spec, shots[: index + 1]) for index in range(len(shots)))
+    if path.suffix.lower() == _VIDEO:
+        _encode(pictures, path)
+        return
+    first, *others = pictures
     first.save(
         path, save_all=True, append_images=others, duration=round(1_000 / PER_SECOND), loop=0
     )
+
+
+def _encode(pictures: Iterable[Image.Image], path: Path) -> None:
+    """Writes pictures of one size to an MP4, as H.264."""
+    import av
+
+    with av.open(str(path), "w") as file:
+        stream = file.add_stream("libx264", rate=PER_SECOND)
+        stream.width, stream.height, stream.pix_fmt = *SIZE, "yuv420p"
+        for picture in pictures:
+            file.mux(stream.encode(av.VideoFrame.from_image(picture)))
+        file.mux(stream.encode())
 
 
 def drawn(spec: RobotSpec, shots: Sequence[Shot]) -> Image.Image:

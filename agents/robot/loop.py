@@ -33,6 +33,7 @@ log = logging.getLogger("constellation.robot")
 _TURN_S = 0.0005
 # The same reason to hold is told once in so many seconds.
 _TELL_AGAIN_S = 5.0
+_GOES_ON = ""
 # As many steps of the past tell how late the loop is.
 _REMEMBERED = 2_000
 
@@ -164,7 +165,10 @@ class Loop:
             self._do(self.controller.handle(Observed(observation), now), now)
         # The answer of a policy that is faster than this line serves this step.
         self._take_all(now)
+        held = self.controller.halted is not None
         self._do(self.controller.handle(Tick(), now), now)
+        if held and self.controller.halted is None and self._is_news(_GOES_ON, now):
+            log.info("The robot goes on.")
         if self._watchers:
             controller = self.controller
             step = Step(controller.state, controller.prompt, controller.seen, controller.record[-1])

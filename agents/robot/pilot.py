@@ -269,4 +269,9 @@ class Pilot:
         if seen is None or name not in seen.values:
             return None
         value = float(np.asarray(seen.values[name]).reshape(-1)[0])
-        return value if math.isfinite(value) else None
+        return _readable(value) if math.isfinite(value) else None
+
+
+def _readable(value: float) -> float:
+    """Without the digits that float32 made up."""
+    return float(f"{value:.6g}")

@@ -77,7 +77,7 @@ def _position(said: str) -> Array:
 
 
 def _where(pilot: Pilot) -> Place:
-    return {"position": pilot.controller.commanded.tolist()}
+    return {"position": [round(each, 6) for each in pilot.controller.commanded.tolist()]}
 
 
 # ── driven by the policy ────────────────────────────────────────────────────────────────────────

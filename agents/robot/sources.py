@@ -11,8 +11,8 @@ from ..loading import load_module
 from .policies.local import local_policy
 from .policies.remote import RemotePolicy
 from .ports import Policy, Robot
-from .sims.foreign import foreign, is_foreign
-from .sims.robot import simulated
+from .sims.foreign import EXAMPLES, foreign, is_foreign
+from .sims.robot import WORLDS, simulated
 
 LOCAL = "local"
 LEROBOT = "lerobot:"
@@ -79,6 +79,11 @@ def from_world(
             )
         stranger, own = foreign(name, seed, endless=True)
         return stranger, own if policy == LOCAL else _served(policy, stranger, api_key)
+    if name not in WORLDS:
+        raise ConfigError(
+            f"There is no simulated world {name!r}.",
+            remedy=f"Take one of {', '.join((*WORLDS, *EXAMPLES))}.",
+        )
     robot = simulated(name, seed, endless=True, camera=camera)
     where, _, kind = policy.partition(":")
     if where != LOCAL:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import logging
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
+from typing import TextIO
 
 import numpy as np
 from rich.console import Console
@@ -29,7 +32,8 @@ def describe(assembly: Assembly) -> Table:
         table.add_row("task", controller.prompt)
     table.add_row("strategy", f"{assembly.choice.strategy.name}: {assembly.choice.why}")
     table.add_row("rate", _rate(spec.rate_hz, tuple(loop.lateness)))
-    table.add_row("delay", f"{controller.planned} steps planned")
+    steps = "1 step" if controller.planned == 1 else f"{controller.planned} steps"
+    table.add_row("delay", f"{steps} planned")
     last = record[-1].source if record else None
     if last is not None and last.chunk is not None:
         table.add_row("chunk", f"{last.chunk}, action {last.index}")
@@ -50,10 +54,33 @@ def watched(assembly: Assembly, console: Console) -> Iterator[None]:
     if not console.is_terminal:
         yield
         return
-    with Live(
-        get_renderable=partial(describe, assembly), console=console, refresh_per_second=_PER_SECOND
+    shown, direct = partial(describe, assembly), sys.stderr
+    with (
+        Live(get_renderable=shown, console=console, refresh_per_second=_PER_SECOND),
+        _logs_above(direct),
     ):
         yield
+
+
+@contextmanager
+def _logs_above(direct: TextIO) -> Iterator[None]:
+    """Log lines are written above the view; in its place they would be drawn over.
+
+    Args:
+        direct: the error output as it was before the view took its place.
+    """
+    moved = [
+        each
+        for each in logging.getLogger().handlers
+        if isinstance(each, logging.StreamHandler) and each.stream is direct
+    ]
+    for each in moved:
+        each.setStream(sys.stderr)
+    try:
+        yield
+    finally:
+        for each in moved:
+            each.setStream(direct)
 
 
 def _state(state: str, halted: str | None) -> Text:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Iterable, Sequence
 from importlib.util import find_spec
 
@@ -12,12 +13,15 @@ from agents.robot.sims.robot import WORLDS
 from agents.robot.sims.world import RATE_HZ
 from bench.harness import Options, Report, figure, quantile
 
+from .busy_hub import lateness_on_a_hub
+from .fleet import fleet
 from .foreign import play_foreign
 from .grid import Cell, Way, play_all
 from .link import cut_links
 from .live import lateness, over_sockets
 from .play import Delay, Played
 from .serving import served
+from .sharing import training_speed
 from .statistics import mean_of
 
 FUTURE = "future-state-dynamics"
@@ -41,7 +45,7 @@ TRAININGS = (
     Way(FUTURE, Kind.FLOW),
 )
 ALL_WAYS = tuple(dict.fromkeys((*WAYS, *TRAININGS)))
-DELAYS = (*(Delay(steps) for steps in range(0, 13, 2)), Delay(8, 0.4))
+DELAYS = (*(Delay(steps) for steps in range(13)), Delay(8, 0.4))
 QUICK_DELAYS = (Delay(0), Delay(8))
 FAST = (Way("synchronous"), Way("aligned"), Way(FUTURE))
 ROBOTS = (1, 2, 4, 8, 16, 32, 64)
@@ -62,6 +66,8 @@ def run(options: Options) -> Report:
         "time": _time,
         "link": _link,
         "serving": _serving,
+        "fleet": _fleet,
+        "sharing": _sharing,
         "sockets": _sockets,
         "jitter": _jitter,
     }
@@ -293,6 +299,52 @@ def _serving(report: Report, options: Options) -> None:
     )
 
 
+def _fleet(report: Report, options: Options) -> None:
+    seconds = options.size(20, 2)
+    table = report.table(
+        f"The same over real sockets, {seconds} s",
+        "robots",
+        "missed %, one at a time",
+        "missed %, batches",
+        "answers/s, one",
+        "answers/s, batches",
+        "mean batch",
+        "p95 ms, batches",
+    )
+    report.data["fleet"] = {}
+    for robots in (1, 8) if options.quick else ROBOTS:
+        one, batched = (fleet(robots, most, seconds=seconds) for most in (1, 16))
+        report.data["fleet"][robots] = {"one": one.missed, "batched": batched.missed}
+        table.add_row(
+            str(robots),
+            *(figure(100 * each.missed) for each in (one, batched)),
+            *(figure(each.per_second) for each in (one, batched)),
+            figure(batched.batch),
+            "none" if batched.p95_s == math.inf else figure(1e3 * batched.p95_s),
+        )
+    report.notes.append(
+        "Server, sockets and batches are real; a batch takes as long as on the GPU by sleeping."
+    )
+
+
+def _sharing(report: Report, options: Options) -> None:
+    shared, rounds = (1, 2, 4, 8), options.size(5, 1)
+    table = report.table(
+        "Training of flows: chunks a second, by states that share an observation",
+        "encoder",
+        "1, plain",
+        *(f"{each} shared" for each in shared[1:]),
+        "× of 4",
+    )
+    report.data["sharing"] = {}
+    for encoder in ((128,), (1024, 1024)):
+        speeds = training_speed(shared, encoder, rounds)
+        name = " × ".join(map(str, encoder))
+        report.data["sharing"][name] = {str(each): speed for each, speed in speeds.items()}
+        table.add_row(name, *map(figure, speeds.values()), figure(speeds[4] / speeds[1]))
+    report.notes.append("Seconds of a processor; the head has 2 × 192 units throughout.")
+
+
 def _sockets(report: Report, options: Options) -> None:
     seconds, robots = options.size(20, 2), options.size(5, 2)
     table = report.table(
@@ -330,6 +382,14 @@ def _jitter(report: Report, options: Options) -> None:
             name = f"{rate:.0f} Hz, {busy} other processes that compute"
             table.add_row(name, *(figure(each) for each in shown))
             report.data["jitter"][name] = shown
+    for rate in (RATE_HZ, 4 * RATE_HZ):
+        for busy in (False, True):
+            found, tasks = lateness_on_a_hub(rate, seconds, busy=busy)
+            late = [1e3 * each for each in found]
+            shown = [quantile(late, q) for q in (0.5, 0.99, 0.999)] + [max(late)]
+            hub = f"a hub with {figure(tasks)} tasks/s" if busy else "a hub that rests"
+            table.add_row(f"{rate:.0f} Hz, {hub}", *(figure(each) for each in shown))
+            report.data["jitter"][f"{rate:.0f} Hz, hub {'busy' if busy else 'at rest'}"] = shown
     report.notes.append("The last 2,000 control steps count.")
 
 

@@ -6,6 +6,7 @@ from ..ports import Policy, Robot
 from .extra import needs
 
 CUP, META_WORLD = "cup", "metaworld"
+EXAMPLES = (CUP, f"{META_WORLD}:reach-v3")
 
 
 def is_foreign(name: str) -> bool:

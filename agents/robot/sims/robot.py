@@ -31,7 +31,7 @@ def world_named(name: str) -> type[World]:
     if name not in WORLDS:
         raise ConfigError(
             f"There is no simulated world {name!r}.",
-            remedy=f"Take one of {', '.join((*WORLDS, 'cup', 'metaworld:reach-v3'))}.",
+            remedy=f"Take one of {', '.join(WORLDS)}.",
         )
     return WORLDS[name]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import subprocess
 import sys
 import time
@@ -271,6 +272,22 @@ async def test_a_cut_link_is_a_hold_and_then_it_goes_on(tmp_path: Path) -> None:
         process.terminate()
         with anyio.fail_after(100):
             assert await process.wait() == 0
+
+
+def test_what_is_logged_stands_above_the_view(capsys: pytest.CaptureFixture[str]) -> None:
+    assembly = assemble(Arm(), Swing())
+    handler = logging.StreamHandler()
+    logging.getLogger().addHandler(handler)
+    shown = StringIO()
+    try:
+        with watched(assembly, Console(force_terminal=True, width=100, file=shown)):
+            logging.getLogger("constellation.robot").warning("It smells of smoke.")
+        logging.getLogger("constellation.robot").warning("It has cooled down.")
+    finally:
+        logging.getLogger().removeHandler(handler)
+
+    assert "It smells of smoke." in shown.getvalue()
+    assert capsys.readouterr().err == "It has cooled down.\n"
 
 
 async def test_the_view_is_for_terminals() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import anyio
@@ -9,7 +10,7 @@ import pytest
 from PIL import Image
 
 from agents.robot.agent import assemble
-from agents.robot.film import SIZE, drawn, recorded, taken
+from agents.robot.film import PER_SECOND, SIZE, checked, drawn, recorded, taken
 from agents.robot.policies.local import local_policy
 from agents.robot.sims.robot import WORLDS, simulated
 from constellation.errors import ConfigError
@@ -26,6 +27,29 @@ def test_a_film_moves(tmp_path: Path) -> None:
     with Image.open(tmp_path / "a.gif") as film:
         assert film.size == SIZE
         assert getattr(film, "n_frames", 1) > 1
+
+
+def test_an_mp4_holds_what_was_seen(tmp_path: Path) -> None:
+    av = pytest.importorskip("av", reason="MP4: the extra video")
+    filmed(tmp_path / "a.mp4", "whack")
+    with av.open(str(tmp_path / "a.mp4")) as film:
+        (stream,) = film.streams.video
+        pictures = [frame.to_image() for frame in film.decode(stream)]
+
+    assert stream.codec_context.name == "h264"
+    assert float(stream.average_rate) == PER_SECOND
+    assert len(pictures) > 1
+    assert pictures[0].size == SIZE
+    # Ink and colours on white, as drawn.
+    low, high = pictures[-1].convert("L").getextrema()
+    assert (low < 100, high > 230) == (True, True)
+
+
+def test_an_mp4_wants_its_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "av", None)
+    with pytest.raises(ConfigError, match="av") as error:
+        checked(tmp_path / "a.mp4")
+    assert "video" in error.value.remedy
 
 
 @pytest.mark.parametrize("world", sorted(WORLDS))

@@ -124,7 +124,8 @@ def test_only_a_hold_that_nobody_wanted_is_a_warning(caplog: pytest.LogCaptureFi
             20: posted(Cancel("its motion is over")),
             40: posted(Begin("play")),
             60: posted(LinkLost()),
-            80: ended,
+            70: posted(LinkBack()),
+            200: ended,
         }
     )
     with caplog.at_level("INFO", "constellation.robot"):
@@ -133,6 +134,7 @@ def test_only_a_hold_that_nobody_wanted_is_a_warning(caplog: pytest.LogCaptureFi
     told = {each.getMessage(): each.levelname for each in caplog.records}
     assert told["The robot holds: its motion is over."] == "INFO"
     assert told["The robot holds: the hub is out of reach."] == "WARNING"
+    assert told["The robot goes on."] == "INFO"
     assert told["The robot holds: the robot is switched off."] == "INFO"
 
 

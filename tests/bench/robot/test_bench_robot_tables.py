@@ -11,9 +11,12 @@ import pytest
 
 from bench.harness import Options
 from bench.robot import run
+from bench.robot.busy_hub import lateness_on_a_hub
+from bench.robot.fleet import fleet
 from bench.robot.link import cut_links
 from bench.robot.live import lateness, over_sockets
 from bench.robot.serving import served
+from bench.robot.sharing import training_speed
 from bench.robot.statistics import mean_of
 
 
@@ -53,6 +56,29 @@ def test_parts_can_be_taken_alone() -> None:
 
 
 @pytest.mark.full
+def test_batches_carry_more_robots_over_real_sockets_too() -> None:
+    """A question takes 48 ms on its own, so 32 robots that ask twice a second are too many."""
+    one, batched = fleet(32, 1, seconds=5), fleet(32, 16, seconds=5)
+    assert one.batch == 1 < batched.batch
+    assert one.missed > batched.missed
+    assert batched.per_second > one.per_second
+
+
+@pytest.mark.full
+def test_a_robot_on_a_busy_hub_is_timed() -> None:
+    late, tasks = lateness_on_a_hub(50.0, 1, busy=True)
+    assert len(late) == 50
+    assert min(late) >= 0
+    assert tasks > 0
+
+
+def test_training_that_shares_observations_is_timed() -> None:
+    speeds = training_speed((1, 4), (16,), 1)
+    assert set(speeds) == {1, 4}
+    assert min(speeds.values()) > 0
+
+
+@pytest.mark.full
 def test_robots_play_over_sockets() -> None:
     found = over_sockets("whack", "future-state-dynamics", 2, seconds=5)
     assert len(found) == 2
@@ -76,4 +102,4 @@ def test_the_whole_bench_runs() -> None:
     found = json.loads(done.stdout)
     success = found["success"]["whack"]
     assert success["future-state-dynamics"]["8"]["mean"] > 3 * success["aligned"]["8"]["mean"]
-    assert {"reactions", "time", "link", "serving", "sockets", "jitter"} <= set(found)
+    assert {"reactions", "time", "link", "serving", "sockets", "fleet", "jitter"} <= set(found)

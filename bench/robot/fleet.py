@@ -1,0 +1,141 @@
+"""One policy server for many robots, over real sockets: in batches, and one question at a time.
+
+The server is the real one, in a process of its own, and so are the questions and the answers. A
+batch takes as long as one GPU took for it (`serving.GPU`): the thread of the policy sleeps so long.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import threading
+import time
+from collections import deque
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from multiprocessing.connection import Connection
+
+import anyio
+import numpy as np
+
+from agents.robot.policies.local import local_policy
+from agents.robot.policies.questions import BatchPolicy, Question
+from agents.robot.policies.remote import RemotePolicy
+from agents.robot.policies.server import Batcher, PolicyServer
+from agents.robot.ports import Array
+from agents.robot.sims.robot import simulated
+from constellation.errors import PolicyUnavailable
+
+from .serving import GPU, PERIOD_S, WITHIN_S, Served
+
+_WORLD = "whack"
+# All robots have connected by then, or the bench fails.
+_CONNECTED_S = 60.0
+
+
+class Costly:
+    """A policy that takes as long as a large one on a GPU.
+
+    Args:
+        policy: has the answers.
+    """
+
+    def __init__(self, policy: BatchPolicy) -> None:
+        self._policy = policy
+        self.spec = policy.spec
+
+    def infer_batch(self, questions: Sequence[Question]) -> Array:
+        """The next actions for several robots at once, (B, H, A)."""
+        began = time.perf_counter()
+        answers: Array = self._policy.infer_batch(questions)
+        time.sleep(max(GPU(len(questions)) - (time.perf_counter() - began), 0.0))
+        return answers
+
+
+def fleet(robots: int, most: int, *, seconds: float) -> Served:
+    """Robots that each ask a period after their last question, as `serving.served` simulates.
+
+    Args:
+        most: questions in one batch; 1 for one at a time.
+        seconds: after all have connected and asked once.
+    """
+    with _server(most) as (address, sizes):
+        taken: list[list[float]] = [[] for _ in range(robots)]
+        begin = threading.Barrier(robots + 1)
+        threads = [
+            threading.Thread(target=_ask, args=(address, seed, taken[seed], begin, seconds))
+            for seed in range(robots)
+        ]
+        for thread in threads:
+            thread.start()
+        begin.wait(_CONNECTED_S)
+        sizes.send("begin")
+        for thread in threads:
+            thread.join()
+        sizes.send("tell")
+        batches = sizes.recv()
+    took = np.array([each for one in taken for each in one])
+    in_time = took <= WITHIN_S
+    return Served(
+        missed=1 - float(in_time.mean()),
+        per_second=float(in_time.sum()) / seconds,
+        batch=float(np.mean(batches)),
+        p95_s=float(np.quantile(took, 0.95, method="higher")),
+    )
+
+
+def _ask(
+    address: str, seed: int, took: list[float], begin: threading.Barrier, seconds: float
+) -> None:
+    """One robot: what each of its questions took, in seconds; one without an answer took for ever.
+
+    It gives up where its answer would be of no use, and asks anew, as in `serving.served`.
+    """
+    policy = RemotePolicy(address)
+    observation = simulated(_WORLD, seed).observe()
+    delay = round(WITHIN_S * policy.spec.rate_hz)
+    policy.infer(observation, observation.state, delay)
+    policy.close()
+    policy = RemotePolicy(address, timeout_s=WITHIN_S)
+    begin.wait(_CONNECTED_S)
+    due = time.monotonic() + float(np.random.default_rng(seed).uniform(0, PERIOD_S))
+    end = time.monotonic() + seconds
+    while due < end:
+        time.sleep(max(due - time.monotonic(), 0.0))
+        asked = time.monotonic()
+        try:
+            policy.infer(observation, observation.state, delay)
+            took.append(time.monotonic() - asked)
+        except PolicyUnavailable:
+            took.append(float("inf"))
+        due = max(asked + PERIOD_S, time.monotonic())
+    policy.close()
+
+
+@contextmanager
+def _server(most: int) -> Iterator[tuple[str, Connection]]:
+    """A policy server in a process of its own: its address, and a line to ask for its batches."""
+    spawning = multiprocessing.get_context("spawn")
+    here, there = spawning.Pipe()
+    process = spawning.Process(target=_serve, args=(most, there), daemon=True)
+    process.start()
+    try:
+        yield f"ws://127.0.0.1:{here.recv()}", here
+    finally:
+        process.kill()
+        process.join()
+
+
+def _serve(most: int, line: Connection) -> None:
+    anyio.run(_serving, most, line)
+
+
+async def _serving(most: int, line: Connection) -> None:
+    policy = local_policy(_WORLD)
+    batcher = Batcher(Costly(policy), GPU, most)
+    async with PolicyServer(batcher, policy.spec).listening("127.0.0.1", 0) as listening:
+        line.send(next(iter(listening.sockets)).getsockname()[1])
+        await anyio.to_thread.run_sync(line.recv)
+        batcher.sizes = deque()
+        await anyio.to_thread.run_sync(line.recv)
+        line.send(list(batcher.sizes))
+        await anyio.sleep_forever()
