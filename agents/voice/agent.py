@@ -21,7 +21,7 @@ from .dialogue import Dialogue
 from .hub import Hub, connected
 from .language import mind_of
 from .live import Talk
-from .models.loading import Loaded, feelings_of, loaded
+from .models.loading import PARTS, Loaded, feelings_of, loaded
 from .overview import Overview
 from .page import Page
 from .pipelines import Pipeline
@@ -71,17 +71,48 @@ def serve(wanted: Wanted, say: Callable[[str], None]) -> None:
         OSError: the port of the Wyoming protocol is taken.
     """
     card = sound_card() if wanted.page is None else None
-    with ExitStack() as stack:
-        shared = stack.enter_context(loaded(lambda name: say(f"Loaded: {name}.")))
-        hands = None if wanted.local is None else stack.enter_context(connected(wanted.local))
-        anyio.run(_serve, wanted, shared, hands, card, say)
+    try:
+        with ExitStack() as stack:
+            hands = None if wanted.local is None else stack.enter_context(connected(wanted.local))
+            anyio.run(_serve, wanted, hands, card, say)
+    except BaseExceptionGroup as group:
+        raise _first(group) from None
 
 
 async def _serve(
+    wanted: Wanted, hands: Hub | None, card: Card | None, say: Callable[[str], None]
+) -> None:
+    async with AsyncExitStack() as stack:
+        tasks = await stack.enter_async_context(anyio.create_task_group())
+        page = None
+        if card is None and wanted.page is not None:
+            page = Page(None, tasks, PARTS)
+            await stack.enter_async_context(page.served(*wanted.page))
+            say(f"Talk to the agent at {page.url}")
+        shared = await _loaded(stack, page, say)
+        await _talk(stack, wanted, shared, hands, card, page, say)
+
+
+async def _loaded(stack: AsyncExitStack, page: Page | None, say: Callable[[str], None]) -> Loaded:
+    """Load the models beside the page, which shows how far it is."""
+
+    def progress(part: str) -> None:
+        say(f"Loaded: {part}.")
+        if page is not None:
+            page.loaded(part)
+
+    models = ExitStack()
+    stack.callback(models.close)
+    return await anyio.to_thread.run_sync(models.enter_context, loaded(progress))
+
+
+async def _talk(
+    stack: AsyncExitStack,
     wanted: Wanted,
     shared: Loaded,
     hands: Hub | None,
     card: Card | None,
+    page: Page | None,
     say: Callable[[str], None],
 ) -> None:
     voice = KeptVoice(wanted.voice)
@@ -112,17 +143,22 @@ async def _serve(
             overview=Overview if hands is None else lambda: hands.overview,
         )
 
-    async with AsyncExitStack() as stack:
-        if wanted.wyoming is not None:
-            await _serve_wyoming(stack, wanted.wyoming, shared, mind(Dialogue(hands)), say)
-        if card is not None:
-            say("Speak. Ctrl-C ends it.")
-            await converse(card, make, say)
-        elif wanted.page is not None:
-            page = Page(make, await stack.enter_async_context(anyio.create_task_group()))
-            await stack.enter_async_context(page.served(*wanted.page))
-            say(f"Talk to the agent at {page.url}")
-            await anyio.sleep_forever()
+    if wanted.wyoming is not None:
+        await _serve_wyoming(stack, wanted.wyoming, shared, mind(Dialogue(hands)), say)
+    if card is not None:
+        say("Speak. Ctrl-C ends it.")
+        await converse(card, make, say)
+    elif page is not None:
+        page.ready(make)
+        await anyio.sleep_forever()
+
+
+def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """The error that ended it all."""
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
 
 
 async def _serve_wyoming(

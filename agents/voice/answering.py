@@ -13,10 +13,13 @@ from .events import (
     CancelGeneration,
     CommitAnswer,
     Generate,
+    Generated,
+    GenerationFailed,
     Instruction,
     RetractTurn,
     Speak,
     StopPlayback,
+    Token,
 )
 from .playback import Playback
 from .utterances import Meaning, is_echo, meaning
@@ -90,6 +93,20 @@ class Answering:
         return True
 
     # ── text ────────────────────────────────────────────────────────────────────────────────────
+
+    def take(self, event: Token | Generated | GenerationFailed) -> Answer | None:
+        """Take in what was generated; return the answer, if anything is still wanted of it."""
+        answer = self.find(event.answer)
+        if answer is None or not answer.generating:
+            return None
+        match event:
+            case Token(_, text):
+                self.write(answer, text)
+            case Generated():
+                self.close(answer)
+            case GenerationFailed():
+                self.fail(answer)
+        return answer
 
     def write(self, answer: Answer, text: str) -> None:
         """There is more text."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+import json
 import secrets
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -22,7 +23,7 @@ from constellation.aip.heartbeat import Heartbeat
 from constellation.aip.limits import Limits
 from constellation.aip.messages import Hello, Message
 from constellation.aip.server import PATH, Peer, serve
-from constellation.errors import AuthenticationError, LimitExceeded
+from constellation.errors import AgentError, AuthenticationError, LimitExceeded
 
 from .live import Talk
 from .ports import Loudspeaker, Screen
@@ -88,21 +89,33 @@ class _Visit:
 class Page:
     """Serves the page to those who know its secret; see `constellation.aip.peer.Application`.
 
+    It can be opened before there is anybody to talk to, and shows what that waits for.
+
     Args:
-        make: makes the talk of a new visitor.
+        make: makes the talk of a new visitor; None as long as parts are to be loaded.
         tasks: outlives the page.
+        parts: the names of what is to be loaded.
 
     Attributes:
         url: where it is, with the secret; once it is served.
     """
 
-    def __init__(self, make: Make, tasks: TaskGroup) -> None:
+    def __init__(self, make: Make | None, tasks: TaskGroup, parts: Sequence[str] = ()) -> None:
         self.url = ""
+        self._loaded = dict.fromkeys(parts, False)
         self._make = make
         self._tasks = tasks
         self._key = _Key()
         self._origin = ""
         self._visits: dict[Peer, _Visit] = {}
+
+    def loaded(self, part: str) -> None:
+        """A part is there; from any thread."""
+        self._loaded[part] = True
+
+    def ready(self, make: Make) -> None:
+        """All parts are there: visitors can talk."""
+        self._make = make
 
     @asynccontextmanager
     async def served(self, host: str, port: int) -> AsyncIterator[None]:
@@ -137,6 +150,9 @@ class Page:
         if path == PATH:
             ours = request.headers.get_all("Origin") == [self._origin]
             return None if ours else _response(HTTPStatus.FORBIDDEN)
+        if path == "/loading":
+            told = {"ready": self._make is not None, "parts": self._loaded}
+            return _response(HTTPStatus.OK, json.dumps(told).encode(), "application/json")
         if path not in _FILES:
             return _response(HTTPStatus.NOT_FOUND)
         name, kind = _FILES[path]
@@ -146,6 +162,11 @@ class Page:
 
     def opened(self, peer: Peer, hello: Hello, resumed: bool) -> None:
         if resumed:
+            return
+        if self._make is None:
+            early = AgentError("The models are being loaded.", remedy="Try again in a moment.")
+            peer.complain(early)
+            peer.close(early.message)
             return
         if len(self._visits) >= _MOST_TALKS and not self._make_room():
             full = LimitExceeded("Too many conversations are open.", remedy="Close one of them.")

@@ -30,24 +30,20 @@ from constellation.errors import InvalidTransition
 
 from .answering import Answering
 from .answers import Answer
-from .bargein import Evidence, Profile
-from .endpointing import Endpointer, Floor, Turn
+from .endpointing import Floor, Turn
 from .events import (
     Announce,
     CancelGeneration,
     CommitTurn,
-    DropTurn,
     Duck,
     EndJudged,
     Event,
-    Examine,
     Frame,
     Generated,
     GenerationFailed,
     HangUp,
     Instruction,
     Mute,
-    OpenTurn,
     Pause,
     Play,
     Played,
@@ -60,6 +56,7 @@ from .events import (
     ToolStarted,
     Transcript,
 )
+from .person import Person
 from .phases import TRANSITIONS, Phase
 from .playback import Playback
 from .rules import Rules
@@ -76,15 +73,12 @@ class TurnTaking:
     def __init__(self, rules: Rules | None = None) -> None:
         self.phase = Phase.LISTENING
         self._rules = rules or Rules()
-        self._evidence = Evidence()
-        self._turn: Turn | None = None
-        self._muted = False
-        self._turns = 0
         self._since = 0.0
         self._doubted = 0.0
         self._calm = 0.0
         self._alarms = 0
         self._out: list[Instruction] = []
+        self._person = Person(self._out, self._rules)
         self._agent = Answering(self._out, self._rules.excuse)
 
     def handle(self, event: Event, now: float) -> list[Instruction]:
@@ -104,45 +98,39 @@ class TurnTaking:
 
     def deadline(self) -> float | None:
         """When to send `Tick`; None while nothing is waited for but a voice."""
-        rules = self._rules
-        if self._turn is not None and self.phase is Phase.HEARING:
-            endpointer = self._turn.endpointer
-            end = endpointer.deadline()
-            return end if self._agent.present is None else min(end, endpointer.late)
+        rules, turn, answer = self._rules, self._person.turn, self._agent.present
+        if turn is not None and self.phase is Phase.HEARING:
+            end = turn.endpointer.deadline()
+            return end if answer is None else min(end, turn.endpointer.late)
         if self.phase is Phase.THINKING:
             return self._since + rules.think_s
         if self.phase is Phase.WORKING:
             return self._since + rules.tool_s
-        if self._agent.present is not None and self.phase is Phase.SPEAKING:
+        if answer is not None and self.phase is Phase.SPEAKING:
             stalled = self._since + rules.stall_s
-            if self._agent.present.playback is Playback.DUCKED:
+            if answer.playback is Playback.DUCKED:
                 return min(stalled, self._doubted + rules.doubt_s)
-            return stalled if self._turn is None else min(stalled, self._turn.endpointer.lost)
+            return stalled if turn is None else min(stalled, turn.endpointer.lost)
         return None
 
     # ── the microphone ──────────────────────────────────────────────────────────────────────────
 
     def _frame(self, frame: Frame, now: float) -> None:
-        profile = self._rules.profile(self.phase)
-        heard = Frame(0.0, 0.0) if self._muted else frame
-        self._evidence.hear(heard, profile, now)
-        if self._turn is not None:
-            evidence = self._evidence
-            self._turn.weigh(evidence.highest, evidence.belief, settled=evidence.settled)
-        if self._turn is not None and self.phase is Phase.HEARING:
-            if self._evidence.speaking:
-                self._turn.endpointer.voice(now)
-            self._follow(self._turn, now)
+        person = self._person
+        person.hear(frame, self._rules.profile(self.phase), now)
+        if person.turn is not None and self.phase is Phase.HEARING:
+            if person.evidence.speaking:
+                person.turn.endpointer.voice(now)
+            self._follow(person.turn, now)
         elif self._agent.present is not None and self.phase is Phase.SPEAKING:
             self._hear_over(self._agent.present, now)
-        elif self._evidence.primary:
-            turn = self._turn or self._open(now)
-            turn.endpointer.voice(now)
+        elif person.evidence.primary:
+            person.open(now).endpointer.voice(now)
             self._move("voice", now)
 
     def _hear_over(self, answer: Answer, now: float) -> None:
         """A frame of the microphone while the agent speaks."""
-        evidence = self._evidence
+        evidence = self._person.evidence
         if evidence.primary:
             self._interrupt(answer, now)
         elif answer.playback is Playback.DUCKED:
@@ -152,14 +140,13 @@ class TurnTaking:
             answer.move("duck")
             self._out.append(Duck(answer.number))
             self._doubted = now
-            if self._turn is None:
-                self._open(now)
+            self._person.open(now)
 
     def _interrupt(self, answer: Answer, now: float) -> None:
         if answer.audible:
             answer.move("pause")
             self._out.append(Pause(answer.number))
-        turn = self._turn or self._open(now)
+        turn = self._person.open(now)
         if not turn.endpointer.known:
             turn.endpointer.voice(now)
         self._move("voice", now)
@@ -171,15 +158,13 @@ class TurnTaking:
         self._out.append(Restore(answer.number))
         self._calm = now + min(rules.calm_s * 2**self._alarms, rules.calmest_s)
         self._alarms += 1
-        if self._turn is not None:
-            self._turn.endpointer.examine(now)
-            self._examine(self._turn)
+        self._person.look_again(now)
 
     def _weigh(self, turn: Turn, answer: Answer, event: Transcript, now: float) -> None:
         """Words are there, said while the agent speaks or before it does."""
         current = turn.endpointer.answers(event.examination)
         matters = self._agent.matters(event.text, answer)
-        if matters and self._is_believed(turn, self._rules.speaking):
+        if self._takes_floor(turn, answer, event.text):
             self._interrupt(answer, now)
             self._follow(turn, now)
             return
@@ -188,18 +173,10 @@ class TurnTaking:
         if answer.playback is Playback.DUCKED and not matters:
             self._come_back(answer, now)
         if current:
-            self._drop_turn()
-
-    def _open(self, now: float) -> Turn:
-        since = self._evidence.since
-        begun = now if since is None else since
-        self._turns += 1
-        self._turn = Turn(self._turns, Endpointer(self._rules.endpoints, now))
-        self._out.append(OpenTurn(self._turns, begun - self._rules.preroll_s))
-        return self._turn
+            self._person.drop()
 
     def _mute(self, event: Mute, now: float) -> None:
-        self._muted = event.muted
+        self._person.muted = event.muted
         answer = self._agent.present
         if event.muted and answer is not None and answer.playback is Playback.DUCKED:
             self._come_back(answer, now)
@@ -207,8 +184,8 @@ class TurnTaking:
     # ── a person's turn ─────────────────────────────────────────────────────────────────────────
 
     def _transcribed(self, event: Transcript, now: float) -> None:
-        turn, answer = self._turn, self._agent.present
-        if turn is None or turn.number != event.turn:
+        turn, answer = self._person.of(event.turn), self._agent.present
+        if turn is None:
             return
         turn.endpointer.transcript(event.text, event.examination)
         if self.phase is Phase.HEARING:
@@ -217,25 +194,20 @@ class TurnTaking:
             self._weigh(turn, answer, event, now)
 
     def _judged(self, event: EndJudged, now: float) -> None:
-        turn = self._turn
-        if turn is None or turn.number != event.turn or self.phase is not Phase.HEARING:
-            return
-        turn.endpointer.judged(event.probability, event.examination)
-        self._follow(turn, now)
+        turn = self._person.of(event.turn)
+        if turn is not None and self.phase is Phase.HEARING:
+            turn.endpointer.judged(event.probability, event.examination)
+            self._follow(turn, now)
 
     def _follow(self, turn: Turn, now: float) -> None:
         """See what the turn has come to."""
         endpointer = turn.endpointer
         endpointer.tick(now)
-        self._examine(turn)
+        self._person.examine(turn)
         if endpointer.state is Floor.SPEAKING:
             self._agent.cancel_preemptive()
         held = self._agent.present
-        if (
-            held is not None
-            and self._agent.matters(endpointer.text, held)
-            and self._is_believed(turn, self._rules.speaking)
-        ):
+        if held is not None and self._takes_floor(turn, held, endpointer.text):
             turn.before = self._agent.yield_to(endpointer.text, held)
             held = None
         if endpointer.state is Floor.OVER or (held is not None and endpointer.answered):
@@ -246,42 +218,24 @@ class TurnTaking:
             endpointer.state is Floor.PAUSING
             and endpointer.answered
             and endpointer.probability >= self._rules.preempt
-            and self._is_said(turn)
+            and self._person.is_said(turn, beside=held is not None)
         ):
             self._agent.preempt(turn.number, turn.text)
 
-    def _examine(self, turn: Turn) -> None:
-        if turn.endpointer.examination > turn.examined:
-            turn.examined = turn.endpointer.examination
-            self._out.append(Examine(turn.number, turn.examined))
-
-    def _is_said(self, turn: Turn) -> bool:
-        """Whether it is something, and the primary speaker's."""
-        if meaning(turn.text) is Meaning.NOTHING:
-            return False
-        return bool(turn.before) or self._is_believed(turn, self._rules.listening)
-
-    def _is_believed(self, turn: Turn, profile: Profile) -> bool:
-        """Whether it is the primary speaker's.
-
-        A command is obeyed sooner; a word or two are too little to lose an answer for.
-        """
-        if meaning(turn.endpointer.text) is Meaning.COMMAND:
-            return turn.highest >= profile.with_words
-        enough = turn.settled or self._agent.present is None
-        return enough and turn.belief >= profile.belief
+    def _takes_floor(self, turn: Turn, answer: Answer, text: str) -> bool:
+        """Whether words of a turn take the floor from an answer."""
+        believed = self._person.is_believed(turn, self._rules.speaking, beside=True)
+        return believed and self._agent.matters(text, answer)
 
     def _end_turn(self, turn: Turn, now: float) -> None:
-        if turn.endpointer.heard(now):
-            # It was ended though the voice goes on: only another voice is one again.
-            self._evidence.dismiss()
-        if self._agent.present is not None or not self._is_said(turn):
+        self._person.ended(turn, now)
+        if self._agent.present is not None or not self._person.is_said(turn, beside=False):
             self._agent.cancel_preemptive()
-            self._drop_turn()
+            self._person.drop()
             self._give_back(now)
             return
         self._agent.settle()
-        self._turn = None
+        self._person.turn = None
         self._out.append(CommitTurn(turn.number, turn.text))
         answer = self._agent.answer(turn.number, turn.text)
         self._move("commit", now)
@@ -302,28 +256,12 @@ class TurnTaking:
             self._move("work on" if answer.tools else "think on", now)
             self._get_on(answer, now)
 
-    def _drop_turn(self) -> None:
-        if self._turn is not None:
-            self._out.append(DropTurn(self._turn.number))
-            self._turn = None
-
     # ── the agent's answer ──────────────────────────────────────────────────────────────────────
 
-    def _token(self, event: Token, now: float) -> None:
-        answer = self._agent.find(event.answer)
-        if answer is not None and answer.generating:
-            self._agent.write(answer, event.text)
-
-    def _generated(self, event: Generated, now: float) -> None:
-        answer = self._agent.find(event.answer)
-        if answer is not None and answer.generating:
-            self._agent.close(answer)
+    def _written(self, event: Token | Generated | GenerationFailed, now: float) -> None:
+        answer = self._agent.take(event)
+        if answer is not None and isinstance(event, Generated):
             self._get_on(answer, now)
-
-    def _failed(self, event: GenerationFailed, now: float) -> None:
-        answer = self._agent.find(event.answer)
-        if answer is not None and answer.generating:
-            self._agent.fail(answer)
 
     def _tool_started(self, event: ToolStarted, now: float) -> None:
         answer = self._agent.present
@@ -368,10 +306,8 @@ class TurnTaking:
         if self._agent.played(event.answer, event.samples):
             self._since = now
         answer = self._agent.present
-        if answer is not None and answer.audible and not answer.playable:
-            self._run_dry(answer, now)
-
-    def _run_dry(self, answer: Answer, now: float) -> None:
+        if answer is None or not answer.audible or answer.playable:
+            return
         if answer.complete:
             self._finish("done", now)
             return
@@ -389,10 +325,10 @@ class TurnTaking:
 
     def _hear_out(self, now: float) -> bool:
         """The agent is silent: see whether the person has begun to speak beside its last words."""
-        if self._turn is not None and self._turn.highest >= self._rules.listening.primary:
+        if self._person.has_begun():
             self._move("voice", now)
             return True
-        self._drop_turn()
+        self._person.drop()
         return False
 
     # ── time and the end ────────────────────────────────────────────────────────────────────────
@@ -401,7 +337,7 @@ class TurnTaking:
         deadline = self.deadline()
         if deadline is None or now < deadline:
             return
-        turn, answer = self._turn, self._agent.present
+        turn, answer = self._person.turn, self._agent.present
         if self.phase is Phase.HEARING and turn is not None:
             self._follow(turn, now)
         elif answer is not None and self.phase is Phase.SPEAKING:
@@ -410,7 +346,7 @@ class TurnTaking:
             elif answer.playback is Playback.DUCKED:
                 self._come_back(answer, now)
             else:
-                self._drop_turn()
+                self._person.drop()
         elif answer is not None:
             self._wait_no_longer(answer, now)
 
@@ -435,7 +371,7 @@ class TurnTaking:
         if self._agent.present is not None:
             self._agent.give_up(self._agent.present)
         self._agent.settle()
-        self._drop_turn()
+        self._person.drop()
         self._move("hang up", now)
 
     def _move(self, event: str, now: float) -> None:
@@ -450,9 +386,9 @@ _HANDLERS: dict[type, Callable[[TurnTaking, Any, float], None]] = {
     Frame: TurnTaking._frame,
     Transcript: TurnTaking._transcribed,
     EndJudged: TurnTaking._judged,
-    Token: TurnTaking._token,
-    Generated: TurnTaking._generated,
-    GenerationFailed: TurnTaking._failed,
+    Token: TurnTaking._written,
+    Generated: TurnTaking._written,
+    GenerationFailed: TurnTaking._written,
     Synthesised: TurnTaking._synthesised,
     Played: TurnTaking._played,
     ToolStarted: TurnTaking._tool_started,

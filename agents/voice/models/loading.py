@@ -19,6 +19,15 @@ from .smart_turn import SmartTurn
 
 T = TypeVar("T")
 
+PARTS = (
+    "speech synthesis",
+    "personalised voice activity detection",
+    "speech recognition",
+    "ends of turns",
+    "a first sentence",
+)
+"""What is loaded, by the names that `loaded` tells."""
+
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
@@ -33,7 +42,7 @@ def loaded(progress: Callable[[str], None] = lambda name: None) -> Iterator[Load
     """The models of this machine for as long as the context is open. Loading blocks.
 
     Args:
-        progress: called with the name of each that is loaded, in its thread.
+        progress: called with the name of each of `PARTS` as it is loaded, in its thread.
 
     Raises:
         ConfigError: a package is missing; the message says which.
@@ -45,15 +54,16 @@ def loaded(progress: Callable[[str], None] = lambda name: None) -> Iterator[Load
         return model
 
     with ThreadPoolExecutor() as pool:
-        speaking = pool.submit(load, "speech synthesis", Piper)
-        detecting = pool.submit(load, "personalised voice activity detection", Model)
-        recognising = pool.submit(load, "speech recognition", Moonshine)
-        ending = pool.submit(load, "ends of turns", SmartTurn)
+        speaking = pool.submit(load, PARTS[0], Piper)
+        detecting = pool.submit(load, PARTS[1], Model)
+        recognising = pool.submit(load, PARTS[2], Moonshine)
+        ending = pool.submit(load, PARTS[3], SmartTurn)
     speaker = speaking.result()
     try:
         models = Models(recognising.result(), ending.result(), speaker)
         # The first sentence takes several times as long as the others.
         speaker.say("Hello.")
+        progress(PARTS[4])
         yield Loaded(detecting.result(), models)
     finally:
         speaker.close()

@@ -61,6 +61,16 @@ export function starting() {
   state("Connecting.", "off");
 }
 
+// Which parts of the agent are loaded, by name; the conversation waits for all of them.
+export function loading({ ready, parts }) {
+  const names = Object.keys(parts);
+  const missing = names.filter((name) => !parts[name]);
+  find("loading").hidden = ready;
+  find("loaded").max = names.length;
+  find("loaded").value = names.length - missing.length;
+  show("missing", `Loading ${missing.join(", ")}. You can press the button already.`);
+}
+
 export function begin() {
   texts.clear();
   live();

@@ -5,6 +5,7 @@ import * as shown from "./shown.js";
 
 const RATE_HZ = 16000;
 const MICROPHONE_MS = 3000;
+const LOOK_MS = 250;
 
 let session = null;
 let stream = null;
@@ -13,6 +14,21 @@ let speaker = null;
 let microphone = null;
 let played = null;
 let asked = 0;
+
+// ── before it ───────────────────────────────────────────────────────────────────────────────────
+
+// Until the agent has loaded its models.
+async function loaded() {
+  for (;;) {
+    const found = await (await fetch("loading")).json();
+    shown.loading(found);
+    if (found.ready) return;
+    await new Promise((done) => setTimeout(done, LOOK_MS));
+  }
+}
+
+const ready = loaded();
+ready.catch(() => shown.trouble("The agent is gone. Start it again."));
 
 // ── the session ─────────────────────────────────────────────────────────────────────────────────
 
@@ -96,20 +112,26 @@ function report({ answer, samples }) {
 async function start() {
   shown.starting();
   const wanted = { channelCount: 1, echoCancellation: true, autoGainControl: true };
+  let capture;
   try {
     stream = await navigator.mediaDevices.getUserMedia({ audio: wanted });
     audio = new AudioContext({ sampleRate: RATE_HZ, latencyHint: "interactive" });
     await audio.audioWorklet.addModule("audio.js");
-    const capture = new AudioWorkletNode(audio, "microphone", { numberOfOutputs: 0 });
+    capture = new AudioWorkletNode(audio, "microphone", { numberOfOutputs: 0 });
     speaker = new AudioWorkletNode(audio, "loudspeaker", { numberOfInputs: 0 });
     capture.port.onmessage = ({ data }) => microphone?.put(new Uint8Array(data), clock());
     speaker.port.onmessage = ({ data }) => report(data);
     speaker.connect(audio.destination);
-    connect();
-    audio.createMediaStreamSource(stream).connect(capture);
   } catch (error) {
-    shown.ended(`the microphone cannot be used: ${error.message}`);
+    return shown.ended(`the microphone cannot be used: ${error.message}`);
   }
+  try {
+    await ready;
+  } catch {
+    return ended(0, "the agent is gone. Start it again.");
+  }
+  connect();
+  audio.createMediaStreamSource(stream).connect(capture);
 }
 
 addEventListener("pagehide", () => session?.close("the page was closed"));

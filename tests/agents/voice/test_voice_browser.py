@@ -50,19 +50,25 @@ class Visit:
     """Attributes:
     page: as playwright has it.
     cut: breaks the page's connection off.
+    load: has a part of the agent be there.
     sockets: the websockets that the page opened.
     """
 
     page: Any
     cut: Callable[[], None]
+    load: Callable[[str], None]
     sockets: list[Any] = field(default_factory=list)
 
 
 @asynccontextmanager
 async def opened(
-    recording: Samples, folder: Path, *, only_me: bool = False
+    recording: Samples, folder: Path, *, only_me: bool = False, parts: tuple[str, ...] = ()
 ) -> AsyncIterator[Visit]:
-    """The page, with the recording as its microphone and the agent behind it."""
+    """The page, with the recording as its microphone and the agent behind it.
+
+    Args:
+        parts: what the agent still has to load.
+    """
     microphone = folder / "microphone.wav"
     write_wav(microphone, recording)
     model, models = Model(), Models(Loudness(), AlwaysComplete(), Tones())
@@ -77,7 +83,12 @@ async def opened(
         )
 
     async with anyio.create_task_group() as tasks:
-        served = Page(make, tasks)
+        served = Page(None if parts else make, tasks, parts)
+
+        def load(part: str) -> None:
+            served.loaded(part)
+            if all(served._loaded.values()):
+                served.ready(make)
 
         def cut() -> None:
             for peer in served._visits:
@@ -88,7 +99,7 @@ async def opened(
             served.served("127.0.0.1", 0),
             browsing(served.url, microphone=microphone) as page,
         ):
-            visit = Visit(page, cut)
+            visit = Visit(page, cut, load)
             page.on("websocket", lambda socket: visit.sockets.append(socket))
             await page.focus("#start")
             await page.keyboard.press("Enter")
@@ -124,6 +135,26 @@ async def test_conversation_with_a_television_a_lost_link_and_an_interruption(
             r"\d+ in the agent, \d+ on the link, \d+ in your sound device",
             await page.inner_text("#shares"),
         )
+
+
+async def test_page_is_there_before_the_agent_is(tmp_path: Path) -> None:
+    recording = np.concatenate([silence(3.0), ME.says(1.2, 1), silence(9.0)])
+    async with opened(recording, tmp_path, parts=("an ear", "a mouth")) as visit:
+        page = visit.page
+        loading = page.locator("#loading")
+        await loading.filter(has_text="Loading an ear, a mouth.").wait_for()
+        assert await page.inner_text("#state") == "Connecting."
+        visit.load("an ear")
+        await loading.filter(has_text="Loading a mouth.").wait_for()
+        bar = page.get_by_role("progressbar", name="Loading")
+        assert await bar.get_attribute("value") == "1"
+        assert await bar.get_attribute("max") == "2"
+        assert visit.sockets == []
+        visit.load("a mouth")
+        await loading.wait_for(state="hidden")
+        await page.locator("#state", has_text="Listening.").wait_for()
+        await page.locator("#said li").nth(1).wait_for(timeout=30_000)
+        assert len(visit.sockets) == 1
 
 
 async def test_page_for_everyone(tmp_path: Path) -> None:

@@ -365,8 +365,8 @@ async def test_enrolment_by_words(browser: Browser, tmp_path: Path) -> None:
         # Not before the agent has asked for it.
         await browser.quiet_until(link, "enrolling")
         assert browser.said()[-1][0] == "agent"
-        await browser.speak(link, ME.says(16.0, seed=3))
-        await browser.wait_for("enrolled")
+        await browser.speak(link, ME.says(6.0, seed=3))
+        await browser.quiet_until(link, "enrolled")
         assert kept.load() is not None
         await browser.speak(link, silence(0.5))
         await browser.speak(link, EVERYONE)
@@ -450,6 +450,22 @@ async def test_files_are_served_and_nothing_else(browser: Browser) -> None:
         assert (await client.get("/page.py")).status_code == 404
         rebound = await client.get("/", headers={"Host": "example.org"})
         assert rebound.status_code == 403
+
+
+async def test_page_tells_what_is_loaded_and_nobody_talks_before() -> None:
+    async with anyio.create_task_group() as tasks:
+        page = Page(None, tasks, ("an ear", "a mouth"))
+        async with page.served("127.0.0.1", 0):
+            early = Browser(page.url)
+            async with httpx.AsyncClient(base_url=early.origin) as client:
+                page.loaded("an ear")
+                found = (await client.get("/loading")).json()
+                assert found == {"ready": False, "parts": {"an ear": True, "a mouth": False}}
+                async with early.linked() as link:
+                    await link.wait_closed()
+                assert link.close_code == CloseCode.BYE
+                page.ready(_nobody)
+                assert (await client.get("/loading")).json()["ready"]
 
 
 async def test_port_that_is_taken_is_told(browser: Browser) -> None:

@@ -1,0 +1,106 @@
+"""The person's side of a conversation: whose voice is heard, and the turn that is open. Pure.
+
+There is at most one turn (`turn`): what is said while it is not known yet whether it is something.
+"""
+
+from __future__ import annotations
+
+from .bargein import Evidence, Profile
+from .endpointing import Endpointer, Turn
+from .events import DropTurn, Examine, Frame, Instruction, OpenTurn
+from .rules import Rules
+from .utterances import Meaning, meaning
+
+
+class Person:
+    """What the person says, as far as it is known.
+
+    Args:
+        out: takes the instructions.
+
+    Attributes:
+        turn: the one that is open; None if there is none.
+        evidence: what the last frames of the microphone say.
+        muted: whether the microphone is off.
+    """
+
+    def __init__(self, out: list[Instruction], rules: Rules) -> None:
+        self.turn: Turn | None = None
+        self.evidence = Evidence()
+        self.muted = False
+        self._count = 0
+        self._out = out
+        self._rules = rules
+
+    def hear(self, frame: Frame, profile: Profile, now: float) -> None:
+        """Take in a frame of the microphone."""
+        evidence = self.evidence
+        evidence.hear(Frame(0.0, 0.0) if self.muted else frame, profile, now)
+        if self.turn is not None:
+            self.turn.weigh(evidence.highest, evidence.belief, settled=evidence.settled)
+
+    # ── beginnings and ends of a turn ───────────────────────────────────────────────────────────
+
+    def open(self, now: float) -> Turn:
+        """The turn that is open, or a new one, from the start of the voice on."""
+        if self.turn is not None:
+            return self.turn
+        since = self.evidence.since
+        begun = now if since is None else since
+        self._count += 1
+        self.turn = Turn(self._count, Endpointer(self._rules.endpoints, now))
+        self._out.append(OpenTurn(self._count, begun - self._rules.preroll_s))
+        return self.turn
+
+    def of(self, number: int) -> Turn | None:
+        """The open turn, if it is of that number."""
+        return self.turn if self.turn is not None and self.turn.number == number else None
+
+    def ended(self, turn: Turn, now: float) -> None:
+        """The turn is over."""
+        if turn.endpointer.heard(now):
+            # It was ended though the voice goes on: only another voice is one again.
+            self.evidence.dismiss()
+
+    def drop(self) -> None:
+        """It was nothing."""
+        if self.turn is not None:
+            self._out.append(DropTurn(self.turn.number))
+            self.turn = None
+
+    def examine(self, turn: Turn) -> None:
+        """Have the turn examined, if its end has asked for it."""
+        if turn.endpointer.examination > turn.examined:
+            turn.examined = turn.endpointer.examination
+            self._out.append(Examine(turn.number, turn.examined))
+
+    def look_again(self, now: float) -> None:
+        """Have what was said so far examined without a pause."""
+        if self.turn is not None:
+            self.turn.endpointer.examine(now)
+            self.examine(self.turn)
+
+    # ── what it is worth ────────────────────────────────────────────────────────────────────────
+
+    def has_begun(self) -> bool:
+        """Whether what is open may well be the primary speaker's."""
+        return self.turn is not None and self.turn.highest >= self._rules.listening.primary
+
+    def is_said(self, turn: Turn, *, beside: bool) -> bool:
+        """Whether it is something, and the primary speaker's.
+
+        Args:
+            beside: there is an answer beside it.
+        """
+        if meaning(turn.text) is Meaning.NOTHING:
+            return False
+        return bool(turn.before) or self.is_believed(turn, self._rules.listening, beside=beside)
+
+    def is_believed(self, turn: Turn, profile: Profile, *, beside: bool) -> bool:
+        """Whether it is the primary speaker's.
+
+        A command is obeyed sooner; a word or two are too little to lose an answer for.
+        """
+        if meaning(turn.endpointer.text) is Meaning.COMMAND:
+            return turn.highest >= profile.with_words
+        return (turn.settled or not beside) and turn.belief >= profile.belief
