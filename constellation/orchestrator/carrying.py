@@ -203,5 +203,5 @@ def anew(task: str) -> UpstreamFailed:
 def forgotten(source: str) -> UpstreamFailed:
     return UpstreamFailed(
         f"What {source} put out first is not kept any more.",
-        remedy="Retry that task, and what reads it after it.",
+        remedy="Add a task that does it again, and read that one.",
     )

@@ -80,6 +80,12 @@ class Streaming:
         """After a start: forget what belongs to constellations that have ended."""
         self._spools.keep(self._scheduler.runs)
 
+    def close(self) -> None:
+        """Let go of all files; what is in them stays."""
+        for sources in self._sources.values():
+            for source in sources.values():
+                source.spool.close()
+
     # ── what devices say ────────────────────────────────────────────────────────────────────────
 
     def take(self, peer: StreamPeer, stream: IncomingStream) -> None:
