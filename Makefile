@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo demo-cluster demo-robot demo-voice test test-full check bench bench-robot bench-voice audit fuzz fuzz-hub simulate pictures snapshots lock format clean
+.PHONY: demo demo-cluster demo-robot demo-voice test test-full check bench bench-schedule bench-robot bench-voice audit fuzz fuzz-hub simulate pictures snapshots lock format clean
 
 demo: $(STAMP)
 	$(BIN)/python -m constellation.cli demo
@@ -39,6 +39,10 @@ check: $(STAMP)
 bench: $(STAMP)
 	for name in dispatch graph codec journal sessions recovery edit plan stream tui nebula simulate; do \
 	    $(BIN)/python -m bench $$name $(PEERS) || exit 1; done
+
+# Half an hour; the last one wants torch in this environment.
+bench-schedule: $(STAMP)
+	for name in schedule pipeline gang; do $(BIN)/python -m bench $$name || exit 1; done
 
 bench-robot: $(STAMP)
 	$(BIN)/python -m bench robot

@@ -25,6 +25,7 @@ NO_BENCH = frozenset(
         "gang_skills",
         "harness",
         "ledger_skills",
+        "pipeline_skills",
         "peers",
         "processes",
         "session_holder",

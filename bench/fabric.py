@@ -59,9 +59,11 @@ async def hub_process(settings: Settings, port: int = 0) -> AsyncIterator[Child]
 
 
 @asynccontextmanager
-async def device_process(settings: Settings, name: str, *more: str) -> AsyncIterator[Child]:
-    """An agent with the skills of the benches, connected."""
-    work = ["agent", "--name", name, "--kind", "bench", "--skills", str(SKILLS)]
+async def device_process(
+    settings: Settings, name: str, *more: str, skills: Path = SKILLS
+) -> AsyncIterator[Child]:
+    """An agent with the skills of the benches, or those of a file, connected."""
+    work = ["agent", "--name", name, "--kind", "bench", "--skills", str(skills)]
     async with child(name, [*work, "--drain-timeout", "0", *more], settings) as agent:
         await agent.ready()
         yield agent
@@ -69,7 +71,12 @@ async def device_process(settings: Settings, name: str, *more: str) -> AsyncIter
 
 @asynccontextmanager
 async def measured_fabric(
-    *, devices: int = 2, capacity: int = 256, journal: Journal = "normal", grace_s: float = 60.0
+    *,
+    devices: int = 2,
+    capacity: int = 256,
+    journal: Journal = "normal",
+    grace_s: float = 60.0,
+    skills: Path = SKILLS,
 ) -> AsyncIterator[Measured]:
     """Start a hub and devices; stop them when the context ends."""
     async with AsyncExitStack() as stack:
@@ -77,7 +84,9 @@ async def measured_fabric(
         hub = await stack.enter_async_context(hub_process(settings))
         agents = [
             await stack.enter_async_context(
-                device_process(settings, f"device-{number}", "--capacity", str(capacity))
+                device_process(
+                    settings, f"device-{number}", "--capacity", str(capacity), skills=skills
+                )
             )
             for number in range(devices)
         ]

@@ -1,8 +1,9 @@
 """A dispatching rule that was learned: a graph network says what comes first, and where.
 
-After Wong et al., "Generating Dispatching Rules for the Interrupting Swap-Allowed Blocking Job
-Shop Problem Using Graph Neural Network and Reinforcement Learning" (2023), with tasks that any
-device may run in place of operations that belong to a machine. The network corrects the default
+After Wong, Kim, Park, Park and Law, "Generating Dispatching Rules for the Interrupting Swap-Allowed
+Blocking Job Shop Problem Using Graph Neural Network and Reinforcement Learning" (arXiv:2302.02506,
+2023), with tasks that any device may run in place of operations that belong to a machine, and
+REINFORCE in place of proximal policy optimization. The network corrects the default
 rule: it adds to the logarithm of a job's upward rank, and to that of its expected finish on a
 device. It is told what a hub knows, so durations are those that were seen before, never those that
 will be.

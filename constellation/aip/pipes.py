@@ -11,7 +11,7 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import Any, Literal, Protocol
 from weakref import WeakValueDictionary
 
 from constellation.errors import (
@@ -23,10 +23,7 @@ from constellation.errors import (
 )
 
 from .session import State, StreamClosed, StreamData, StreamOpened
-from .writers import ByteWriter, ItemWriter, Outgoing
-
-if TYPE_CHECKING:
-    from .endpoint import Endpoint
+from .writers import ByteWriter, ItemWriter, Outgoing, StreamHost
 
 Qos = Literal["reliable", "latest", "deadline"]
 
@@ -169,7 +166,7 @@ class Streams:
         takers: called with each stream that the peer opens, by its label; ``""`` for all others.
     """
 
-    def __init__(self, endpoint: Endpoint) -> None:
+    def __init__(self, endpoint: StreamHost) -> None:
         self.takers: dict[str, Callable[[IncomingStream], None]] = {"": _refuse}
         self._endpoint = endpoint
         self._incoming: dict[int, IncomingStream] = {}

@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator
+from typing import Protocol
 
 from constellation.errors import ConstellationError, SessionLost
 
-from .session import State
-
-if TYPE_CHECKING:
-    from .endpoint import Endpoint
+from .session import Session, State
 
 # So much of a stream waits in the session; more is read from its source when some was taken in.
 QUEUE_BYTES = 256 * 1024
+
+
+class StreamHost(Protocol):
+    """What streams need of the end of a session (`constellation.aip.endpoint.Endpoint`)."""
+
+    session: Session
+    losses: int
+
+    def now(self) -> float: ...
+
+    def flush_soon(self) -> None: ...
+
+    async def until(self, condition: Callable[[], bool]) -> None: ...
 
 
 class Outgoing:
@@ -25,7 +35,7 @@ class Outgoing:
         is_closed: True once the peer takes no more of it, for whatever reason.
     """
 
-    def __init__(self, endpoint: Endpoint, number: int) -> None:
+    def __init__(self, endpoint: StreamHost, number: int) -> None:
         self.number = number
         self.refusal: ConstellationError | None = None
         self.is_closed = False

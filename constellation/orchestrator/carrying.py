@@ -6,12 +6,11 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from constellation.aip.items import ITEMS
-from constellation.aip.peer import Peer
-from constellation.aip.pipes import IncomingStream
+from constellation.aip.pipes import IncomingStream, Streams
 from constellation.aip.writers import ByteWriter
 from constellation.errors import ConstellationError, UpstreamFailed, error_from_wire
 
-from .spool import Spool
+from .spool import SpoolPort
 
 if TYPE_CHECKING:
     from .streaming import Streaming
@@ -25,7 +24,7 @@ class Source:
         is_void: its attempt is followed by another: nobody begins to read it.
     """
 
-    def __init__(self, streaming: Streaming, id: str, spool: Spool) -> None:
+    def __init__(self, streaming: Streaming, id: str, spool: SpoolPort) -> None:
         self.id = id
         self.spool = spool
         self.is_void = False
@@ -118,20 +117,20 @@ class Reader:
     """
 
     def __init__(
-        self, streaming: Streaming, id: str, source: Source, peer: Peer, index: int, offset: int
+        self, streaming: Streaming, id: str, source: Source, pipes: Streams, index: int, offset: int
     ) -> None:
         self.id = id
         self._streaming = streaming
         self._source = source
-        self._peer = peer
+        self._pipes = pipes
         self._offset = offset
         self._taken = self._sent_items = index
         self._sent = 0
         self._ends = False
         self._marks: deque[int] = deque()
         meta = {"attempt": id, "source": source.id, "index": index}
-        self._writer: ByteWriter = peer.streams.open_bytes(ITEMS, meta)
-        peer.streams.watch(self._writer, self.moved)
+        self._writer: ByteWriter = pipes.open_bytes(ITEMS, meta)
+        pipes.watch(self._writer, self.moved)
 
     def moved(self) -> None:
         """Its device may have taken something, or closed the stream."""
@@ -176,7 +175,7 @@ class Reader:
             self._ends = True
             self.stop(error_from_wire(flow.error))
 
-    def _block(self, spool: Spool) -> bytes:
+    def _block(self, spool: SpoolPort) -> bytes:
         try:
             # The lines of a block are split at line feeds alone, as JSON escapes all others.
             return spool.read(self._offset)
@@ -187,7 +186,7 @@ class Reader:
 
     def stop(self, error: ConstellationError | None = None) -> None:
         """Send no more."""
-        self._peer.streams.unwatch(self._writer)
+        self._pipes.unwatch(self._writer)
         if not self._writer.is_lost and not self._writer.is_closed:
             self._writer.close(error)
 
@@ -204,5 +203,5 @@ def anew(task: str) -> UpstreamFailed:
 def forgotten(source: str) -> UpstreamFailed:
     return UpstreamFailed(
         f"What {source} put out first is not kept any more.",
-        remedy="Retry that task, and what reads it after it.",
+        remedy="Add a task that does it again, and read that one.",
     )

@@ -57,6 +57,7 @@ from .rates import Rates
 from .revising import Revising
 from .scheduler import Scheduler
 from .sealing import SealBroken, Vault
+from .spool import SpoolFolder
 from .streaming import Streaming
 from .telemetry import Telemetry
 from .traces import Traces, Untraced
@@ -146,7 +147,8 @@ class Hub:
         self._catching_up = False
         self.streaming: Streaming | None = None
         if streams is not None:
-            self.streaming = Streaming(streams, scheduler, self._feed_now, self.live.take)
+            folder = SpoolFolder(streams)
+            self.streaming = Streaming(folder, scheduler, self._feed_now, self.live.take)
         self._requests = RequestDesk(self)
         self._hearing = Hearing(self)
         self._delivery = Delivery(self._send_now, self.start, self.pipeline.flush)

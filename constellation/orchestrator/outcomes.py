@@ -66,8 +66,13 @@ class Outcomes:
             elapsed = now - attempt.started_at
             if taken is None or not 0 <= taken <= elapsed:
                 taken = max(0.0, elapsed)
-            state.estimates.observe(device.durations, attempt.skill, taken)
-            self._supervision.succeeded(device, attempt.skill, taken, now)
+            node = run.constellation.nodes[attempt.task]
+            if node.reads or node.feeds:
+                # It waited for others, so its time is not that of its skill.
+                self._supervision.well(device, now)
+            else:
+                state.estimates.observe(device.durations, attempt.skill, taken)
+                self._supervision.succeeded(device, attempt.skill, taken, now)
             self.end(run, attempt.task, outcome, now, attempt)
         elif outcome.state is TaskState.CANCELED:
             self._ended_there(run, attempt, outcome, now)

@@ -137,6 +137,8 @@ async def open_hub(
                     yield hub
                     hub.auditor.stopped()
             tasks.cancel_scope.cancel()
+        if hub.streaming is not None:
+            hub.streaming.close()
         hub.pipeline.close()
 
 

@@ -8,15 +8,89 @@ from __future__ import annotations
 
 import os
 from collections import deque
+from collections.abc import Collection
 from pathlib import Path
 from shutil import rmtree
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
+from urllib.parse import quote
 
 from constellation.aip.items import MAX_ITEM_BYTES
 from constellation.errors import JournalError, LimitExceeded
 
 SEGMENT_BYTES = 8 * 1024 * 1024
 BLOCK_BYTES = 64 * 1024
+
+
+class SpoolPort(Protocol):
+    """The lines of one stream; see `Spool`."""
+
+    @property
+    def items(self) -> int: ...
+
+    @property
+    def end(self) -> int: ...
+
+    @property
+    def size(self) -> int: ...
+
+    def write(self, data: bytes) -> int: ...
+
+    def forget_partial(self) -> None: ...
+
+    def read(self, offset: int) -> bytes: ...
+
+    def find(self, index: int) -> int: ...
+
+    def trim(self, index: int) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class Spools(Protocol):
+    """Where the lines of all streams are kept; see `SpoolFolder`."""
+
+    def has(self, constellation: str, stream: str) -> bool: ...
+
+    def open(self, constellation: str, stream: str) -> SpoolPort: ...
+
+    def forget(self, constellation: str, stream: str | None = None) -> None: ...
+
+    def keep(self, constellations: Collection[str]) -> None: ...
+
+
+class SpoolFolder:
+    """A folder of spools, by constellation and stream."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    def has(self, constellation: str, stream: str) -> bool:
+        """Whether anything of a stream is kept."""
+        return self._place(constellation, stream).is_dir()
+
+    def open(self, constellation: str, stream: str) -> SpoolPort:
+        """The spool of a stream.
+
+        Raises:
+            JournalError: it cannot be kept.
+        """
+        return Spool(self._place(constellation, stream))
+
+    def forget(self, constellation: str, stream: str | None = None) -> None:
+        """Remove a stream, or all of a constellation."""
+        rmtree(self._place(constellation, stream), ignore_errors=True)
+
+    def keep(self, constellations: Collection[str]) -> None:
+        """Remove all but what these have."""
+        known = {self._place(each).name for each in constellations}
+        if self._root.is_dir():
+            for path in self._root.iterdir():
+                if path.name not in known:
+                    rmtree(path, ignore_errors=True)
+
+    def _place(self, constellation: str, stream: str | None = None) -> Path:
+        folder = self._root / f"c-{quote(constellation, safe='')}"
+        return folder if stream is None else folder / stream
 
 
 class _Segment(NamedTuple):
@@ -149,11 +223,6 @@ class Spool:
         if self._file is not None:
             os.close(self._file)
             self._file = None
-
-    def remove(self) -> None:
-        """Let go of the files, and of what is in them."""
-        self.close()
-        rmtree(self._folder, ignore_errors=True)
 
     def _append(self, lines: bytes) -> None:
         try:

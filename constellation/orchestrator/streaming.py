@@ -7,14 +7,11 @@ it had acknowledged; sources send the rest again, and readers say how far they a
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from pathlib import Path
-from shutil import rmtree
-from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
+from typing import Any, Protocol, runtime_checkable
 
 from constellation.aip.items import EMIT, ITEMS
-from constellation.aip.peer import Peer
 from constellation.aip.pipes import IncomingStream
+from constellation.aip.pipes import Streams as Pipes
 from constellation.errors import (
     ConstellationError,
     LimitExceeded,
@@ -31,18 +28,29 @@ from .events import Event, Fact, StreamBegan
 from .readers import ended_whole
 from .run import Run
 from .scheduler import Scheduler
-from .spool import Spool
+from .spool import Spools
 from .streams import KEPT_BYTES, Grant, Instruction, Pump, Refuse, Streams, Trim
 
-if TYPE_CHECKING:
-    from .ports import PeerPort
+
+@runtime_checkable
+class StreamPeer(Protocol):
+    """A session that streams come and go by."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def role(self) -> str: ...
+
+    @property
+    def streams(self) -> Pipes: ...
 
 
 class Streaming:
     """All streams between the tasks of a hub.
 
     Args:
-        folder: where what is put out is kept.
+        spools: where what is put out is kept.
         scheduler: knows what runs.
         feed: gives an event to the scheduler, and lets its effects out.
         others: takes streams that are none of these.
@@ -54,14 +62,14 @@ class Streaming:
 
     def __init__(
         self,
-        folder: Path,
+        spools: Spools,
         scheduler: Scheduler,
         feed: Callable[[Event], None],
-        others: Callable[[Peer, IncomingStream], None],
+        others: Callable[[Any, IncomingStream], None],
         kept_bytes: int = KEPT_BYTES,
     ) -> None:
         self.machine = Streams(kept_bytes)
-        self._folder = folder
+        self._spools = spools
         self._scheduler = scheduler
         self._feed = feed
         self._others = others
@@ -70,15 +78,17 @@ class Streaming:
 
     def recover(self) -> None:
         """After a start: forget what belongs to constellations that have ended."""
-        known = {_folder_name(each) for each in self._scheduler.runs}
-        if self._folder.is_dir():
-            for path in self._folder.iterdir():
-                if path.name not in known:
-                    rmtree(path, ignore_errors=True)
+        self._spools.keep(self._scheduler.runs)
+
+    def close(self) -> None:
+        """Let go of all files; what is in them stays."""
+        for sources in self._sources.values():
+            for source in sources.values():
+                source.spool.close()
 
     # ── what devices say ────────────────────────────────────────────────────────────────────────
 
-    def take(self, peer: Peer, stream: IncomingStream) -> None:
+    def take(self, peer: StreamPeer, stream: IncomingStream) -> None:
         """A peer opened a stream."""
         if stream.label != EMIT:
             self._others(peer, stream)
@@ -98,13 +108,13 @@ class Streaming:
         except ConstellationError as error:
             stream.refuse(error)
 
-    def read(self, peer: PeerPort, body: Mapping[str, Any]) -> None:
+    def read(self, peer: object, body: Mapping[str, Any]) -> None:
         """A device asks for what another task puts out.
 
         Raises:
             ConstellationError: its attempt reads no such stream.
         """
-        if not isinstance(peer, Peer):
+        if not isinstance(peer, StreamPeer):
             raise PermissionDenied("Streams between tasks do not pass gateways.")
         reader, task, index = body["attempt"], body["task"], body["index"]
         name = self._running(peer, reader)
@@ -117,19 +127,21 @@ class Streaming:
             if body.get("source") not in (None, id):
                 raise anew(task)
             source = self._source(_named(id), id, known=True)
+            self._sync(run)
+            if id not in self.machine.flows:
+                raise anew(task)
             offset = source.spool.find(index)
         except (ConstellationError, LookupError) as error:
             why = error if isinstance(error, ConstellationError) else forgotten(id)
             peer.streams.open_bytes(ITEMS, {"attempt": reader, "source": id}).close(why)
             return
-        self._sync(run)
         if (older := self._readers.pop((reader, id), None)) is not None:
             older.stop()
         self.machine.joins(reader, id)
-        self._readers[reader, id] = Reader(self, reader, source, peer, index, offset)
+        self._readers[reader, id] = Reader(self, reader, source, peer.streams, index, offset)
         self._do(self.machine.opens(reader, id, index))
 
-    def _running(self, peer: PeerPort, attempt: str) -> AttemptName:
+    def _running(self, peer: StreamPeer, attempt: str) -> AttemptName:
         device = self._scheduler.devices.get(peer.name)
         found = None if device is None else device.running.get(attempt)
         if found is None or peer.role != "device":
@@ -145,10 +157,10 @@ class Streaming:
         sources = self._sources.setdefault(name.constellation, {})
         found = sources.get(id)
         if found is None:
-            folder = self._folder / _folder_name(name.constellation) / f"{name.task}-{name.number}"
-            if known and not folder.is_dir():
+            place = name.constellation, _place(name)
+            if known and not self._spools.has(*place):
                 raise forgotten(id)
-            found = sources[id] = Source(self, id, Spool(folder))
+            found = sources[id] = Source(self, id, self._spools.open(*place))
             self.machine.begin(id, found.spool.items, found.spool.size)
             self._sync(self._scheduler.runs[name.constellation])
         return found
@@ -249,7 +261,7 @@ class Streaming:
             source.refuse(TaskCanceled("Its constellation has ended."))
             self.machine.drop(id)
             source.spool.close()
-        rmtree(self._folder / _folder_name(constellation), ignore_errors=True)
+        self._spools.forget(constellation)
 
     def _sync(self, run: Run) -> None:
         """Bring the streams of a constellation in line with what runs."""
@@ -269,7 +281,8 @@ class Streaming:
                 if not self.machine.readers(id):
                     self.machine.drop(id)
                     del sources[id]
-                    source.spool.remove()
+                    source.spool.close()
+                    self._spools.forget(run.id, _place(name))
                 continue
             for reader in reading:
                 self.machine.joins(reader, id)
@@ -320,5 +333,5 @@ def _named(attempt: str) -> AttemptName:
     return name
 
 
-def _folder_name(constellation: str) -> str:
-    return "c-" + quote(constellation, safe="")
+def _place(name: AttemptName) -> str:
+    return f"{name.task}-{name.number}"

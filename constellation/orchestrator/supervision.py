@@ -25,6 +25,11 @@ class Supervision:
             if others is not None and health.compare(duration_s, others) == "doubt":
                 times = 2.0**health.slowness
                 self._move(device, "doubt", f"it is {times:.0f} times slower than others", now)
+        self.well(device, now)
+
+    def well(self, device: Device, now: float) -> None:
+        """A task was done on a device, in a time that says nothing of it."""
+        health = device.health
         if health.failures or health.condition is not Condition.WELL:
             event = health.succeeded()
             if event is not None:

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from bench.schedule.instance import instance
-from bench.schedule.learned import WEIGHTS
+from bench.schedule.learned import WEIGHTS, Learned
 from bench.schedule.network import Weights, embed, fresh, judge, load, means, pull_back
 from bench.schedule.rules import RULES
-from bench.schedule.training import Plan, train, train_to, with_weights
+from bench.schedule.training import Plan, _likelier, train, train_to, validate, with_weights
 from bench.schedule.workloads import WORKLOADS
 
 EDGES = ((0, 1), (0, 2), (1, 3), (2, 3))
@@ -62,6 +62,22 @@ def test_training_follows_from_its_seed_and_keeps_the_best(tmp_path: Path) -> No
     assert said[0] == said[2]
     again = load(tmp_path / "w.npz")
     assert all(np.allclose(again[name], each) for name, each in one.weights.items())
+
+
+def test_a_play_without_any_choice_of_devices_is_learned_from() -> None:
+    """Each job of a chain of one device had that device alone to go to."""
+    found = instance(5, WORKLOADS["fork–join"](5), WORKLOADS["fork–join"](6))
+    weights = some_weights()
+    tried = Learned(weights, found.workload, found.learned, np.random.default_rng(3))
+    assert not tried.asked
+    slopes = _likelier(weights, tried)
+    assert slopes.keys() == weights.keys()
+    assert all(np.isfinite(each).all() for each in slopes.values())
+    assert any(each.any() for each in slopes.values())
+
+
+def test_weights_can_be_judged_by_fresh_instances() -> None:
+    assert 0.5 < validate(load(WEIGHTS), 2) < 2.0
 
 
 def test_weights_are_those_of_the_network() -> None:

@@ -15,6 +15,7 @@ BLOCK = re.compile(r"<!-- python -m bench (\w+).*? -->\n```text\n(.*?)\n```", re
 
 PAGES = {
     "performance.md": "bench",
+    "performance-scheduling.md": "bench-schedule",
     "performance-robot.md": "bench-robot",
     "performance-voice.md": "bench-voice",
 }

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import pytest
-from planted_bugs import BUGS
+from planted_bugs import BUGS as OTHER_BUGS
+from planted_stream_bugs import STREAM_BUGS
 
 from constellation.errors import ConstellationError
 from constellation.testing.simulation import Story, Violation, play, tell
 
+BUGS = {**OTHER_BUGS, **STREAM_BUGS}
 LIVES = 1_500
 # What a bug may show itself by: a judgement, or a machine that refuses to go on.
 SHOWN = (Violation, ConstellationError, KeyError, IndexError, AssertionError)
@@ -30,5 +32,13 @@ def test_a_planted_bug_is_found(name: str) -> None:
     assert found(name) is not None
 
 
+@pytest.mark.parametrize(
+    "name", ["keeps_what_is_sent_again_twice", "waits_for_readers_that_are_gone"]
+)
+def test_a_planted_bug_of_streams_is_found_soon(name: str) -> None:
+    assert found(name) is not None
+
+
 def test_there_are_enough_of_them() -> None:
     assert len(BUGS) >= 20
+    assert len(STREAM_BUGS) >= 5

@@ -139,3 +139,14 @@ def test_a_draft_that_makes_no_sense_says_why(draft: Draft, rule: str) -> None:
         edits_for(drafted(), None, draft)
     assert refused.value.details["rule"] == rule
     assert refused.value.remedy
+
+
+def test_a_line_to_a_task_that_reads_along_has_a_head_of_its_own() -> None:
+    graph = Constellation("c")
+    reading = Task("b", "work", {"x": "${a.items}"})
+    waiting = Task("c", "work", {"x": "${a.output}"})
+    graph.apply(Batch((AddTask(Task("a", "work")), AddTask(reading), AddTask(waiting))), 0.0)
+    layout = lay_out(graph)
+    gutter = Gutter(layout.layers[0])
+    heads = {name: gutter.row(layout.places[name].slot)[-1] for name in "bc"}
+    assert heads == {"b": "»", "c": "▸"}

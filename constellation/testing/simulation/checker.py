@@ -40,11 +40,18 @@ class Checker:
     Attributes:
         started: how many attempts devices began.
         finished: how many outcomes were committed.
+        items: how many items were taken from streams.
     """
 
     def __init__(self) -> None:
         self.started = 0
         self.finished = 0
+        self.items = 0
+        # By reader, what it reads and how many items it has; by source, how many it put out.
+        self._reads: dict[str, tuple[str, int]] = {}
+        self._put: dict[str, int] = {}
+        self._optional: set[str] = set()
+        self._read_to_the_end: list[tuple[str, str]] = []
         self._begun: dict[str, Execution] = {}
         self._made: dict[str, Any] = {}
         # Attempts of each task that may have taken effect, and of which no end is known for sure.
@@ -90,6 +97,33 @@ class Checker:
         """An attempt ended without an effect that matters, unless its code leaves that open."""
         if code not in UNCERTAIN:
             self._unresolved.get(_task(attempt), set()).discard(attempt)
+
+    # ── streams ─────────────────────────────────────────────────────────────────────────────────
+
+    def puts(self, attempt: str, count: int) -> None:
+        """An attempt has put out so many items, and puts out no more."""
+        self._put[attempt] = count
+
+    def takes(self, reader: str, item: str) -> None:
+        """An attempt has taken an item, which names its source and its number."""
+        source, _, number = item.rpartition(":")
+        before, taken = self._reads.get(reader, (source, 0))
+        if source != before:
+            raise Violation(f"{reader} reads {source} after {before}")
+        if int(number) != taken:
+            raise Violation(f"{reader} is given item {number} of {source}, and has {taken}")
+        self._reads[reader] = source, taken + 1
+        self.items += 1
+
+    def reads_all(self, reader: str) -> None:
+        """An attempt has come to the end of what it reads."""
+        source, taken = self._reads.get(reader, ("", 0))
+        if not source or _task(source) in self._optional:
+            # What an optional task put out counts as whole, however it ended.
+            return
+        if self._put.get(source) != taken:
+            raise Violation(f"{reader} has {taken} items of {source}: not all, but the end")
+        self._read_to_the_end.append((reader, source))
 
     # ── what the journal says ───────────────────────────────────────────────────────────────────
 
@@ -163,6 +197,8 @@ class Checker:
         for edit in fact.body["batch"]["edits"]:
             if edit.get("op") == "add_task" and edit["task"].get("gang"):
                 self._gangs[f"{fact.constellation}/{edit['task']['id']}"] = edit["task"]["gang"]
+            if edit.get("op") == "add_task" and edit["task"].get("optional"):
+                self._optional.add(f"{fact.constellation}/{edit['task']['id']}")
             if edit.get("op") == "retry_task":
                 self._retried(fact.constellation, edit["id"])
 
@@ -181,6 +217,9 @@ class Checker:
 
     def check_end(self, graphs: Mapping[str, Mapping[str, Any]]) -> None:
         """Judge the graphs as they ended, as `constellation.graph.export.to_json` gives them."""
+        for reader, source in self._read_to_the_end:
+            if not self._applied[source]:
+                raise Violation(f"{reader} came to the end of {source}, which did not succeed")
         for constellation, graph in graphs.items():
             states = {node["task"]["id"]: node for node in graph["nodes"]}
             for task, node in states.items():

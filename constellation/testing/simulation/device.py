@@ -9,6 +9,8 @@ from typing import Any, Protocol
 from constellation.aip.cards import DeviceCard, SkillCard
 from constellation.aip.codec import MSGPACK
 from constellation.aip.heartbeat import Heartbeat
+from constellation.aip.items import ITEMS
+from constellation.aip.pipes import IncomingStream
 from constellation.aip.session import (
     Deliver,
     Ended,
@@ -22,12 +24,14 @@ from constellation.aip.session import (
 from .checker import Checker, Execution
 from .endpoint import Endpoint
 from .network import End, Wire
+from .streams import Putting, Reading
 from .world import World
 
 HEARTBEAT = Heartbeat(interval_s=2.0, timeout_s=6.0)
 INTERRUPTED = {"code": "task.failed.interrupted", "message": "It may have taken effect."}
 FAILED = {"code": "task.failed", "message": "It went wrong."}
 TIMED_OUT = {"code": "task.timeout", "message": "It took too long."}
+UPSTREAM = {"code": "task.failed.upstream", "message": "What it reads broke off."}
 REFUSED = {"code": "task.rejected.overloaded", "message": "Not now."}
 
 
@@ -78,12 +82,18 @@ class Device(Endpoint):
         self._card = DeviceCard(
             name=name,
             capacity=capacity,
-            skills=(SkillCard(name="work"), SkillCard(name="look", idempotent=True)),
+            skills=(
+                SkillCard(name="work", reads=True),
+                SkillCard(name="look", idempotent=True, reads=True),
+            ),
             labels={"room": name},
         )
         self._life = 0
+        self.streams.takers[ITEMS] = self._offered
         # What a crash takes:
         self._open: dict[str, _Work] = {}
+        self._putting: dict[str, Putting] = {}
+        self._reading: dict[str, Reading] = {}
         self._known: set[str] = set()
         self._held: dict[str, Mapping[str, Any]] = {}
         self._sent: deque[tuple[int, str]] = deque()
@@ -101,6 +111,7 @@ class Device(Endpoint):
         self._life += 1
         self.session = _session()
         self._open, self._known = {}, set()
+        self._putting, self._reading = {}, {}
         self._sent.clear()
         for attempt in sorted(self._stored_begun):
             body = {"attempt": attempt, "state": "failed", "error": INTERRUPTED}
@@ -116,6 +127,7 @@ class Device(Endpoint):
             self.world.tell(f"{self.name} is killed, running {sorted(self._open)}")
             self.alive = False
             self._life += 1
+            self.lose()
             self.abandon()
 
     def _later(self, seconds: float, call: Any, *arguments: Any) -> None:
@@ -162,6 +174,7 @@ class Device(Endpoint):
                     self._take(message.type, message.body)
                 self.session.acknowledge(messages[-1].seq, self.clock())
             case Ended():
+                self.lose()
                 self.leave()
                 self.session = _session()
                 self._sent.clear()
@@ -179,6 +192,18 @@ class Device(Endpoint):
         for attempt, work in self._open.items():
             if work.asked:
                 self._ask(attempt, work.asked)
+        if not resumed:
+            for putting in self._putting.values():
+                putting.reopen()
+            for reading in self._reading.values():
+                reading.ask()
+
+    def _offered(self, stream: IncomingStream) -> None:
+        reading = self._reading.get(str(stream.meta.get("attempt")))
+        if reading is None:
+            stream.refuse()
+        else:
+            reading.come(stream)
 
     # ── work ────────────────────────────────────────────────────────────────────────────────────
 
@@ -224,10 +249,47 @@ class Device(Endpoint):
         lasts, limit_s = float(wishes.get("lasts", 0.1)), body.get("timeout_s")
         if limit_s is not None and lasts > limit_s:
             self._later(limit_s, self._end, attempt, "timeout")
+        elif self._streams_of(attempt, work):
+            pass
         elif wishes.get("asks"):
             self._ask(attempt, f"q-{attempt}")
         else:
             self._later(lasts, self._end, attempt, "failed" if wishes.get("fails") else "completed")
+
+    def _streams_of(self, attempt: str, work: _Work) -> bool:
+        """Begin with what the attempt puts out and reads; False if that is nothing."""
+        context, wishes = work.body["context"], work.body["arguments"]
+        putting = None
+        if "emit" in context and "puts" in wishes:
+            count = None if wishes["puts"] == "all" and "inputs" in context else 5
+            if isinstance(wishes["puts"], int):
+                count = wishes["puts"]
+            lag = context["emit"]["lag"]
+            how = self._end
+            if wishes.get("fails"):
+                how = self._fails
+            putting = Putting(self, self._checker, attempt, lag, count, how)
+            self._putting[attempt] = putting
+        source = wishes.get("reads")
+        if not isinstance(source, dict):
+            return putting is not None
+        passing = None if putting is None or isinstance(wishes["puts"], int) else putting
+        self._reading[attempt] = Reading(
+            self, self._checker, attempt, source["$items"], passing, self._end
+        )
+        return True
+
+    def _fails(self, attempt: str, how: str) -> None:
+        """It puts out everything, and then goes wrong."""
+        self._end(attempt, "failed")
+
+    def later(self, seconds: float, call: Any, *arguments: Any) -> None:
+        """See `_later`."""
+        self._later(seconds, call, *arguments)
+
+    def say(self, type: str, body: Mapping[str, Any]) -> None:
+        """Tell the hub something, whether there is a connection now or not."""
+        self.send(type, body)
 
     def _ask(self, attempt: str, question: str) -> None:
         self._open[attempt].asked = question
@@ -236,6 +298,10 @@ class Device(Endpoint):
 
     def _end(self, attempt: str, how: str) -> None:
         work = self._open.pop(attempt, None)
+        for streams in (self._putting, self._reading):
+            stream = streams.pop(attempt, None)
+            if stream is not None:
+                stream.stop()
         if work is None:
             return
         body: dict[str, Any] = {"attempt": attempt, "state": "completed"}
@@ -245,7 +311,8 @@ class Device(Endpoint):
         elif how == "canceled":
             body |= {"state": "canceled", "error": {"code": "task.canceled", "message": "It was."}}
         else:
-            body |= {"state": "failed", "error": TIMED_OUT if how == "timeout" else FAILED}
+            errors = {"timeout": TIMED_OUT, "upstream": UPSTREAM}
+            body |= {"state": "failed", "error": errors.get(how, FAILED)}
         if how != "completed":
             self._checker.fails(attempt, body["error"]["code"])
         if not work.idempotent:

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from constellation.aip.codec import Frame
+from constellation.aip.pipes import Streams
 from constellation.aip.session import (
     CloseTransport,
     Event,
     FrameReceived,
     Instruction,
     Session,
+    State,
+    StreamClosed,
+    StreamData,
+    StreamOpened,
     Tick,
     TransportClosed,
 )
@@ -30,6 +35,8 @@ class Endpoint:
 
     Attributes:
         wire: the connection; None while there is none.
+        streams: bytes beside the messages, as real endpoints have them.
+        losses: how many sessions were lost.
     """
 
     def __init__(self, world: World, session: Session, side: int, offset_s: float = 0.0) -> None:
@@ -38,11 +45,35 @@ class Endpoint:
         self.side = side
         self.offset_s = offset_s
         self.wire: Wire | None = None
+        self.losses = 0
+        self.streams = Streams(self)
         self._alarm = Alarm(world, self.ring)
 
     def clock(self) -> float:
         """This side's time, seconds."""
         return self.world.now + self.offset_s
+
+    @property
+    def is_open(self) -> bool:
+        """Whether there is a session, connected or not."""
+        return bool(self.session.id) and self.session.state is not State.CLOSED
+
+    def now(self) -> float:
+        """See `clock`."""
+        return self.clock()
+
+    def flush_soon(self) -> None:
+        """Send what waits: here, at once."""
+        self.flush()
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        """Nobody waits here: what may happen next is told by callbacks."""
+        raise RuntimeError("there is no event loop in a simulation")
+
+    def lose(self) -> None:
+        """The session is no more."""
+        self.losses += 1
+        self.streams.lose()
 
     def send(self, type: str, body: Mapping[str, Any]) -> int:
         """Send a numbered message."""
@@ -92,6 +123,7 @@ class Endpoint:
     def feed(self, event: Event) -> None:
         """Give the machine an event, and do what it says."""
         self.obey_all(self.session.handle(event, self.clock()))
+        self.streams.refill()
 
     def obey_all(self, instructions: list[Instruction]) -> None:
         """Do what the machine says, and send what waits."""
@@ -101,7 +133,9 @@ class Endpoint:
 
     def obey(self, instruction: Instruction) -> None:
         """Do one thing that the machine says; subclasses do theirs."""
-        if isinstance(instruction, CloseTransport):
+        if isinstance(instruction, StreamOpened | StreamData | StreamClosed):
+            self.streams.handle(instruction)
+        elif isinstance(instruction, CloseTransport):
             self.flush()
             self.leave()
 

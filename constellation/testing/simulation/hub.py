@@ -15,6 +15,7 @@ from constellation.aip.codec import MSGPACK, Frame
 from constellation.aip.hello import Hello
 from constellation.aip.limits import Limits
 from constellation.aip.messages import Message
+from constellation.aip.pipes import IncomingStream
 from constellation.aip.session import Deliver, Ended, Instruction, Session, State, read_hello
 from constellation.errors import ConstellationError, JournalError, ProtocolError
 from constellation.graph.edits import Batch
@@ -42,6 +43,7 @@ from constellation.orchestrator.events import Instruction as HubInstruction
 from constellation.orchestrator.invariants import check
 from constellation.orchestrator.scheduler import Scheduler
 from constellation.orchestrator.settings import Settings
+from constellation.orchestrator.streaming import Streaming
 
 from .checker import Checker
 from .device import HEARTBEAT
@@ -67,6 +69,8 @@ class Peer(Endpoint):
     def __init__(self, hub: Hub, hello: Hello, session: Session) -> None:
         super().__init__(hub.world, session, 1)
         self.name = hello.name
+        self.role = "device"
+        self.streams.takers[""] = partial(hub.streaming.take, self)
         # What was said, as long as it is not believed.
         self.hello: Hello | None = hello
         self._hub = hub
@@ -99,6 +103,7 @@ class Peer(Endpoint):
             case Deliver(messages):
                 self._hub.received(self, messages)
             case Ended(reason):
+                self.lose()
                 self._hub.closed(self, reason)
             case _:
                 super().obey(instruction)
@@ -139,6 +144,7 @@ class Hub:
 
     Attributes:
         scheduler: the machine, restored from the journal.
+        streaming: what tasks put out for others.
         alive: False once it is dead.
         fuse: how many steps it has to live; None for no end.
     """
@@ -164,6 +170,7 @@ class Hub:
         self._instructions: list[HubInstruction] = []
         self._afterwards: list[Callable[[], None]] = []
         self._events = 0
+        self.streaming = Streaming(journal.spools, self.scheduler, self.take, _refuse)
         self._alarm = Alarm(world, lambda: self.guarded(partial(self.take, Tick())))
 
     def start(self) -> None:
@@ -171,6 +178,7 @@ class Hub:
         for name in self.journal.open_constellations():
             self.journal.replay(name, self.scheduler)
         self._sort(self.scheduler.recover(self.world.now))
+        self.streaming.recover()
         self.guarded(self.flush)
 
     def crash(self) -> None:
@@ -246,6 +254,7 @@ class Hub:
             for each in instructions:
                 self._act(each)
                 self._step()
+            self.streaming.published(facts)
             for fact in facts:
                 run = self.scheduler.runs.get(fact.constellation)
                 if fact.kind == "ended" and run is not None and run.ended_at is not None:
@@ -363,8 +372,14 @@ class Hub:
                 self.feed(AttemptRejected(device, body["attempt"], body["error"]))
             elif type == "input_required":
                 self.feed(InputRequired(device, body["attempt"], body["question"]))
+            elif type == "read":
+                self.streaming.read(self._devices[device], body)
         except ConstellationError as error:
             self.world.tell(f"{device} is told: {error.message}")
+
+
+def _refuse(peer: Any, stream: IncomingStream) -> None:
+    stream.refuse()
 
 
 def _finished(device: str, body: Mapping[str, Any]) -> AttemptFinished:

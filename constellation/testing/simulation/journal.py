@@ -12,6 +12,8 @@ from constellation.orchestrator.events import Fact
 from constellation.orchestrator.scheduler import Scheduler
 from constellation.orchestrator.settings import Settings
 
+from .spools import MemorySpools
+
 
 class MemoryJournal:
     """What `constellation.orchestrator.journal` is to a real hub.
@@ -20,10 +22,12 @@ class MemoryJournal:
 
     Attributes:
         full: True while the disk takes nothing.
+        spools: what tasks put out, which is on the same disk and no part of the journal.
     """
 
     def __init__(self, settings: Settings) -> None:
         self.full = False
+        self.spools = MemorySpools()
         self._settings = settings
         self._rows: dict[str, list[bytes]] = {}
         self._snapshots: dict[str, tuple[int, bytes]] = {}

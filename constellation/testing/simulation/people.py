@@ -80,6 +80,34 @@ def new_task(random: Random, id: str, before: list[str]) -> Task:
     )
 
 
+def new_streams(random: Random) -> list[Edit]:
+    """Some tasks of which one reads what the other puts out while it runs."""
+    edits: list[Edit] = []
+    before = ""
+    for number in range(random.randint(2, 4)):
+        idempotent = random.random() < 0.6
+        wishes: dict[str, Any] = {"lasts": 0.5, "puts": random.choice((3, 20, 40))}
+        if before:
+            wishes = {"lasts": 0.5, "reads": f"${{{before}.items}}", "puts": "all"}
+        if random.random() < 0.15:
+            wishes["fails"] = True
+        id = f"s{number}"
+        edits.append(
+            AddTask(
+                Task(
+                    id,
+                    skill="look" if idempotent else "work",
+                    arguments=wishes,
+                    idempotent=idempotent,
+                    optional=random.random() < 0.1,
+                    retry=RetryPolicy(attempts=random.choice((1, 2, 3)), backoff_s=0.5),
+                )
+            )
+        )
+        before = id if not before or random.random() < 0.7 else before
+    return edits
+
+
 def new_batch(random: Random, size: int) -> Batch:
     """A constellation by chance."""
     edits: list[Edit] = []
@@ -112,11 +140,13 @@ class People:
         self._hub = hub
         self._added = 0
         random = world.random
+        # Chance of its own, so that all else is as it would be without streams.
+        others = Random(f"streams {constellations} {busy_s} {random.getstate()[1][:4]}")
         for name in self.names:
             revise_on = frozenset({"failed"}) if random.random() < 0.4 else frozenset[str]()
             submitted = Submitted(
                 name,
-                new_batch(random, random.randint(2, 8)),
+                self._with_streams(others, new_batch(random, random.randint(2, 8))),
                 weight=random.choice((1.0, 3.0)),
                 revise_on=revise_on,
                 revise_within_s=4.0,
@@ -126,6 +156,12 @@ class People:
         for _ in range(random.randint(0, 6)):
             world.after(world.between(0, busy_s), self._change)
         world.after(AGAIN_S, self._look)
+
+    @staticmethod
+    def _with_streams(random: Random, batch: Batch) -> Batch:
+        if random.random() < 0.5:
+            return batch
+        return Batch((*batch.edits, *new_streams(random)))
 
     # ── by themselves ───────────────────────────────────────────────────────────────────────────
 

@@ -29,6 +29,7 @@ class Place:
         layer, slot: where it is, from 0.
         task: the id of the task, or of the one to which the line leads.
         passes: True for a line.
+        reads: True for a task that reads what others put out while they run.
         before, after: what it is joined with in the layers beside it.
     """
 
@@ -36,6 +37,7 @@ class Place:
     task: str
     passes: bool = False
     slot: int = 0
+    reads: bool = False
     before: list[Place] = field(default_factory=list)
     after: list[Place] = field(default_factory=list)
 
@@ -87,7 +89,11 @@ def _layers(graph: Constellation) -> dict[str, Place]:
         if node.member_of is None:
             layer[node.id] = max((_end(graph, layer, name) for name in node.incoming), default=0)
     return {
-        name: Place(layer[name] if node.member_of is None else layer[node.member_of] + 1, name)
+        name: Place(
+            layer[name] if node.member_of is None else layer[node.member_of] + 1,
+            name,
+            reads=node.reads,
+        )
         for name, node in graph.nodes.items()
     }
 

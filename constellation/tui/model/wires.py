@@ -15,6 +15,8 @@ from .layers import Place
 
 UP, DOWN, LEFT, RIGHT = 1, 2, 4, 8
 MAX_CHANNELS = 6
+# Where a line ends: at a task that waits for the end of others, or reads along.
+HEAD, STREAM_HEAD = "▸", "»"
 
 # Box-drawing characters by the arms that they have.
 _ARMS = {
@@ -67,7 +69,7 @@ class Gutter:
 
     def __init__(self, layer: Mapping[int, Place]) -> None:
         buses: dict[int, _Bus] = {}
-        self._heads: set[int] = set()
+        self._heads: dict[int, str] = {}
         for slot, place in layer.items():
             for following in place.after:
                 bus = buses.setdefault(
@@ -75,7 +77,7 @@ class Gutter:
                 )
                 bus.sources.add(slot)
                 if not following.passes:
-                    self._heads.add(following.slot)
+                    self._heads[following.slot] = STREAM_HEAD if following.reads else HEAD
                 bus.top, bus.bottom = min(bus.top, slot), max(bus.bottom, slot)
         self._channels: list[_Channel] = []
         for bus in sorted(buses.values(), key=lambda bus: (bus.top, bus.bottom)):
@@ -114,7 +116,7 @@ class Gutter:
                 _across(arms, number, width - 1)
         line = "".join(_ARMS[each] for each in arms)
         if slot in self._heads:
-            return line + "▸"
+            return line + self._heads[slot]
         return line + ("─" if arms[-1] else " ")
 
     def between(self, slot: int) -> str:
