@@ -9,6 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -69,7 +70,10 @@ Fault = Callable[[Processes, str, int], Awaitable[int]]
 
 
 def run(options: Options) -> Report:
-    """Do harm; ``--set kills=N``, ``--set cuts=N`` and ``--set stops=N`` say how often."""
+    """Do harm; ``--set kills=N``, ``--set cuts=N`` and ``--set stops=N`` say how often.
+
+    ``--set minutes=N`` ends each kind of harm after that time, with what was done by then.
+    """
     return anyio.run(_measure, options)
 
 
@@ -79,15 +83,16 @@ async def _measure(options: Options) -> Report:
 
     kills, cuts, stops = often("kills", 50, 3), often("cuts", 500, 10), often("stops", 6, 1)
     found: dict[str, Toll] = {}
+    suffer = partial(_suffer, within_s=60 * float(options.extra.get("minutes", "inf")))
     if kills:
-        found["hub killed"] = await _suffer(_kill_hub, kills, "ledger.once", GRACE_S)
+        found["hub killed"] = await suffer(_kill_hub, kills, "ledger.once", GRACE_S)
     if cuts:
-        found["link cut"] = await _suffer(_cut_links, cuts, "ledger.once", GRACE_S)
+        found["link cut"] = await suffer(_cut_links, cuts, "ledger.once", GRACE_S)
     if stops:
-        found["device stopped beyond its grace"] = await _suffer(
+        found["device stopped beyond its grace"] = await suffer(
             _stop_device, stops, "ledger.any", SHORT_GRACE_S
         )
-        found["hub stopped"] = await _suffer(_stop_hub, stops, "ledger.once", GRACE_S)
+        found["hub stopped"] = await suffer(_stop_hub, stops, "ledger.once", GRACE_S)
     report = Report()
     table = report.table(
         "Faults on real processes",
@@ -133,7 +138,7 @@ async def _measure(options: Options) -> Report:
     return report
 
 
-async def _suffer(fault: Fault, times: int, skill: str, grace_s: float) -> Toll:
+async def _suffer(fault: Fault, times: int, skill: str, grace_s: float, within_s: float) -> Toll:
     toll = Toll()
     began = time.monotonic()
     with TemporaryDirectory(prefix="constellation-bench-") as folder:
@@ -143,7 +148,7 @@ async def _suffer(fault: Fault, times: int, skill: str, grace_s: float) -> Toll:
             for name in ("one", "two"):
                 await fabric.start_agent(name)
             number = 0
-            while toll.faults < times:
+            while toll.faults < times and time.monotonic() - began < within_s:
                 number += 1
                 ledger = Path(folder) / f"ledger-{number}"
                 edits = layered(ledger, skill, LAYERS, WIDTH, TASK_S)

@@ -12,6 +12,7 @@ import argparse
 import faulthandler
 import gc
 import json
+import logging
 import random
 import signal
 import sys
@@ -25,6 +26,7 @@ from typing import Any
 
 import fuzz_aip
 import fuzz_bridges
+import fuzz_faces
 import psutil
 from fuzz_target import Defect, Target, run_batch
 
@@ -65,7 +67,8 @@ class Hang(BaseException):
 
 def all_targets() -> dict[str, Target]:
     """Every target, by name."""
-    return {each.name: each for each in (*fuzz_aip.targets(), *fuzz_bridges.targets())}
+    parts = (fuzz_aip, fuzz_bridges, fuzz_faces)
+    return {each.name: each for part in parts for each in part.targets()}
 
 
 def chosen(names: str) -> list[Target]:
@@ -218,6 +221,8 @@ def replay(path: Path) -> int:
 def work(arguments: argparse.Namespace, seed: int, inputs: int) -> tuple[dict[str, Tally], float]:
     """Run in this process; return what was tried, and by how many MiB it grew after its start."""
     faulthandler.enable()
+    # Some bridges log each wrong input, which takes longer than reading it.
+    logging.disable(logging.CRITICAL)
     run = Run(chosen(arguments.targets), seed, arguments.ledger)
     run.go(inputs, arguments.seconds)
     return run.tallies, (run.bytes - run.warm_bytes) / 1024**2

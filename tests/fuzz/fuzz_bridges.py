@@ -309,7 +309,8 @@ def chat_body() -> Hit:
     return hit
 
 
-def _chat_seeds() -> list[bytes]:
+def chat_seeds() -> list[bytes]:
+    """Requests of chat frontends."""
     said = [
         {"role": "system", "content": "Be short."},
         {"role": "assistant", "content": "[answers c-1?task=a&question=q&after=3]"},
@@ -332,7 +333,7 @@ ASKED = (b"\n[answers c-1?task=a&question=q&after=3]", b"hello\n[answers c?task=
 def targets() -> list[Target]:
     """All of them for which what they need is installed."""
     texts = (*TEXTS, *BYTES[:4])
-    ufo3, chats = Corpus(_ufo3_seeds(), texts, untouched=3), _chat_seeds()
+    ufo3, chats = Corpus(_ufo3_seeds(), texts, untouched=3), chat_seeds()
     spoiled = partial(documents, ufo3.seeds, 128)
     found = [
         Target("bridge-ufo3-gateway", ufo3, ufo3_gateway, 2.0, fresh=spoiled),

@@ -25,7 +25,7 @@ def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 def test_wrong_inputs_bring_nothing_but_typed_refusals(tmp_path: Path) -> None:
     ledger = tmp_path / "runs.jsonl"
-    done = run(tmp_path, "--inputs", "60000", "--seed", "1", "--ledger", str(ledger))
+    done = run(tmp_path, "--inputs", "30000", "--seed", "1", "--ledger", str(ledger))
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
     rows = [json.loads(line) for line in ledger.read_text().splitlines()]
     assert all(row["good"] for row in rows), "a target whose inputs are all refused finds nothing"
