@@ -58,7 +58,7 @@ def robot(
     sim: Annotated[
         str | None,
         typer.Option(
-            help="A simulated robot instead: whack, track, balance or intercept; cup or metaworld."
+            help="A simulated robot: whack, track, balance or intercept; cup, metaworld or pusht."
         ),
     ] = None,
     policy: Annotated[

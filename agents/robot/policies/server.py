@@ -10,7 +10,7 @@ import hmac
 import logging
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from http import HTTPStatus
@@ -84,6 +84,11 @@ class Batcher:
         finally:
             self._asked.pop(number, None)
             self._queue.drop(number)
+
+    @property
+    def waiting(self) -> int:
+        """Questions that are not in a batch yet."""
+        return 0 if self._queue is None else len(self._queue)
 
     def close(self) -> None:
         """No more questions."""
@@ -188,19 +193,27 @@ class PolicyServer:
         return connection.respond(HTTPStatus.UNAUTHORIZED, "An API key is needed.\n")
 
     async def converse(self, connection: ServerConnection) -> None:
-        """Serves one client: greets it, then answers each question as it comes."""
+        """Serves one client: greets it, then answers each question as it comes.
+
+        A question whose client is gone is dropped: who gave up shall cost the others nothing.
+        """
         total_ms: float | None = None
+        gone = asyncio.ensure_future(connection.wait_closed())
         try:
             await connection.send(self._greeting)
             async for data in connection:
                 began = time.perf_counter()
-                reply = await self._answer(data, total_ms)
+                reply = await _unless(gone, self._answer(data, total_ms))
+                if reply is None:
+                    return
                 await connection.send(reply)
                 total_ms = 1e3 * (time.perf_counter() - began)
         except ConnectionClosed:
             return
         except (PolicyUnavailable, ProtocolError) as error:
             await self._end(connection, str(error))
+        finally:
+            gone.cancel()
 
     async def _answer(self, data: str | bytes, total_ms: float | None) -> bytes:
         message = unpacked(data if isinstance(data, bytes) else data.encode(), self._limits)
@@ -224,3 +237,13 @@ class PolicyServer:
         log.warning("A client of the policy server was sent away: %s", why)
         await connection.send(why)
         await connection.close(CloseCode.INTERNAL_ERROR, "see the last message")
+
+
+async def _unless(gone: asyncio.Future[None], answer: Coroutine[Any, Any, bytes]) -> bytes | None:
+    """What is answered; None, and the answer is not worked on, once the client is gone."""
+    answering = asyncio.ensure_future(answer)
+    try:
+        await asyncio.wait((answering, gone), return_when=asyncio.FIRST_COMPLETED)
+        return answering.result() if answering.done() else None
+    finally:
+        answering.cancel()

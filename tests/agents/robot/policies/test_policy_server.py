@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 
 import anyio
+import anyio.lowlevel
 import anyio.to_thread
 import numpy as np
 import pytest
@@ -126,6 +127,36 @@ async def test_questions_that_come_meanwhile_are_answered_together_and_not_mixed
         assert first.result().tolist() == [[0, 0]]
         assert [each.result()[0, 0] for each in others] == list(range(1, 8))
         assert list(batcher.sizes) == [1, 7]
+
+
+async def test_a_question_whose_client_is_gone_is_not_worked_on() -> None:
+    policy = Gated()
+    async with serving(policy, costs=CHEAP) as (url, batcher):
+
+        def asked(state: float) -> dict[str, object]:
+            return {"observation/state": np.float32([state, 0.0])}
+
+        async with connect(url) as first, connect(url) as last:
+            for client in (first, last):
+                await client.recv()
+            await first.send(packed(asked(1.0)))
+            await anyio.to_thread.run_sync(policy.begun.wait, 10)
+            # While the first is worked on, another one asks, gives up and goes.
+            async with connect(url) as hasty:
+                await hasty.recv()
+                await hasty.send(packed(asked(2.0)))
+                with anyio.fail_after(10):
+                    while batcher.waiting != 1:
+                        await anyio.lowlevel.checkpoint()
+            with anyio.fail_after(10):
+                while batcher.waiting:
+                    await anyio.lowlevel.checkpoint()
+            await last.send(packed(asked(3.0)))
+            policy.gate.set()
+            replies = [unpacked(await client.recv(), WireLimits()) for client in (first, last)]
+
+    assert [reply["actions"].tolist() for reply in replies] == [[[1.0, 0.0]], [[3.0, 0.0]]]
+    assert list(batcher.sizes) == [1, 1]
 
 
 async def test_a_question_without_an_answer_does_not_spoil_others() -> None:

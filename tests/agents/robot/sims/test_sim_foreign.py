@@ -15,15 +15,15 @@ from constellation.errors import ConfigError
 
 
 def test_a_missing_package_is_named_with_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    for package in ("dm_control", "metaworld"):
+    for package in ("dm_control", "gym_pusht", "metaworld"):
         monkeypatch.setitem(sys.modules, package, None)
-    for module in ("cup", "meta_world"):
+    for module in ("cup", "meta_world", "pusht"):
         monkeypatch.delitem(sys.modules, f"agents.robot.sims.{module}", raising=False)
-    for name in ("cup", "metaworld:reach-v3"):
+    for name, extra in (("cup", "sims"), ("metaworld:reach-v3", "sims"), ("pusht", "pusht")):
         assert is_foreign(name)
         with pytest.raises(ConfigError, match="This needs") as refused:
             from_world(name)
-        assert "constellation-fabric[robot,sims]" in str(refused.value.remedy)
+        assert f"constellation-fabric[robot,{extra}]" in str(refused.value.remedy)
     assert not is_foreign("whack")
 
 
@@ -77,3 +77,41 @@ class TestCup:
         kept = play_foreign(*foreign("cup", 0), "future-state", Delay(8), execution=8)
         lost = play_foreign(*foreign("cup", 0), "aligned", Delay(8), execution=8)
         assert kept.score > 0.5 > lost.score
+
+
+@pytest.mark.full
+@pytest.mark.filterwarnings("ignore")
+class TestPushT:
+    @pytest.fixture(autouse=True)
+    def installed(self) -> None:
+        pytest.importorskip("gym_pusht")
+
+    def test_the_finger_moves_as_foreseen(self) -> None:
+        from agents.robot.sims.pusht import PushT
+
+        robot = PushT(0)
+        seen = robot.observe()
+        strides = np.random.default_rng(0).uniform(-12, 12, (8, 2)).cumsum(axis=0)
+        commands = (seen.state[:2] + strides).astype(np.float32)
+        foreseen = robot.predict(seen.state, commands)
+        for command in commands:
+            robot.act(command)
+        np.testing.assert_allclose(robot.observe().state, foreseen, rtol=1e-4)
+
+    def test_the_block_is_brought_near_its_place(self) -> None:
+        from agents.robot.sims.pusht import PushT
+
+        left_alone = PushT(3)
+        left_alone.act(left_alone.observe().state[:2])
+        pushed = play_foreign(*foreign("pusht", 3), "aligned", Delay(0))
+        assert pushed.score > float(left_alone.observe().values["score"][0]) + 0.2
+
+    def test_a_seed_tells_everything(self) -> None:
+        ends = []
+        for seed in (3, 3, 4):
+            robot, policy = foreign("pusht", seed)
+            for _ in range(10):
+                seen = robot.observe()
+                robot.act(policy.infer(seen, seen.state)[0])
+            ends.append(robot.observe().state.tolist())
+        assert ends[0] == ends[1] != ends[2]
