@@ -64,6 +64,16 @@ class Hands(Protocol):
             ConstellationError: it cannot be planned as it stands; nothing was started.
         """
 
+    def amend(self, work: str, request: str) -> str | None:
+        """Have work that runs become what this asks for, if nothing of it was done otherwise yet.
+
+        Returns:
+            A few words that name it; None if it has to be stopped and done anew.
+
+        Raises:
+            ConstellationError: it cannot be planned as it stands; nothing was changed.
+        """
+
     def outcome(self, work: str, within_s: float) -> Outcome | Asked | None:
         """How it ended, or what it asks; None if it goes on for longer than that."""
 
@@ -206,7 +216,7 @@ class Dialogue:
             yield from self._cancel(stop)
 
     def change(self, what: str, request: str) -> Iterator[str | Working]:
-        """Stop work by words of its title, and have something else done instead."""
+        """Have work, by words of its title, become something else, or stop it and do that."""
         stop = to_stop(f"stop {what}", self.working)
         if self._hands is None or stop is None or stop.unclear or len(stop.works) != 1:
             yield f"It is not clear which work is meant. {self._progress(list(self.working))}"
@@ -332,6 +342,11 @@ class Dialogue:
             yield "There is no other one."
 
     def _start_instead(self, hands: Hands, work: str, request: str) -> _Done:
+        title = hands.amend(work, request) if work in self.working else None
+        if title is not None:
+            self._last = work, request
+            self.working[work] = title
+            return self._wait(hands, work)
         self._let_go(hands, work)
         return self._start(hands, request)
 

@@ -14,8 +14,9 @@ from anyio.from_thread import BlockingPortal, start_blocking_portal
 from constellation.aip.client import Link, connect
 from constellation.aip.trust import trusting
 from constellation.config import LocalHub
-from constellation.errors import HubUnreachable
+from constellation.errors import GraphError, HubUnreachable, UnknownConstellationError
 
+from .amending import amendment
 from .dialogue import Asked, Outcome
 from .overview import Overview, watch
 
@@ -40,6 +41,22 @@ class Hub:
         """See `Hands`."""
         answer = self._ask("submit", request=request)
         return answer["constellation"], answer["title"]
+
+    def amend(self, work: str, request: str) -> str | None:
+        """See `Hands`."""
+        plan = self._ask("plan", request=request)
+        shown = self._ask("show", constellation=work, limit=_SHOWN)
+        edits = amendment(shown["graph"], plan["edits"])
+        if edits is None:
+            return None
+        try:
+            if edits:
+                version = shown["graph"]["version"]
+                self._ask("edit", constellation=work, edits=edits, base_version=version)
+        except (GraphError, UnknownConstellationError):
+            # It has gone on, or ended, while this was thought about.
+            return None
+        return str(plan["title"])
 
     def outcome(self, work: str, within_s: float) -> Outcome | Asked | None:
         """See `Hands`."""

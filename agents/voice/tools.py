@@ -39,7 +39,7 @@ TOOLS = [
     _tool("stop", "Stop work that goes on.", work=_WHICH),
     _tool(
         "change",
-        "Stop work that goes on, and have it done in another way or on another device instead.",
+        "Have work that goes on done in another way or on another device instead.",
         work=_WHICH,
         request=_REQUEST,
     ),

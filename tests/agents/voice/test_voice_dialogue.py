@@ -22,6 +22,16 @@ class Fabric:
         self.canceled: list[str] = []
         self.done: dict[str, Outcome | Asked] = {}
         self.replies: list[bool | str] = []
+        self.amended: list[tuple[str, str]] = []
+        self.waits = False
+
+    def amend(self, work: str, request: str) -> str | None:
+        if "nonsense" in request:
+            raise PlanError("I do not understand that.", remedy="Name a device.")
+        if not self.waits:
+            return None
+        self.amended.append((work, request))
+        return request
 
     def submit(self, request: str) -> tuple[str, str]:
         if "nonsense" in request:
@@ -227,6 +237,38 @@ def test_work_is_moved_to_the_machine_that_was_meant(
     assert fabric.canceled == ["c-1"]
     assert fabric.submitted == [request_, becomes]
     assert list(dialogue.working) == ["c-2"]
+
+
+def test_work_that_has_not_begun_is_moved_without_being_stopped(fabric: Fabric) -> None:
+    dialogue = Dialogue(fabric)
+    fabric.waits = True
+    said(dialogue, "a slow copy on desk")
+    told = said(dialogue, "No, the other machine.")
+    assert told == "I am at it: a slow copy on server. I will tell you when it is done."
+    assert fabric.amended == [("c-1", "a slow copy on server")]
+    assert (fabric.submitted, fabric.canceled) == (["a slow copy on desk"], [])
+    assert dialogue.working == {"c-1": "a slow copy on server"}
+    # And back again, from what it has become.
+    said(dialogue, "Not that one, the other machine.")
+    assert fabric.amended[-1] == ("c-1", "a slow copy on desk")
+
+
+def test_question_of_work_is_still_answered_after_a_change(fabric: Fabric) -> None:
+    dialogue = Dialogue(fabric)
+    fabric.waits = True
+    said(dialogue, "a slow copy on desk")
+    fabric.done["c-1"] = Asked("c-1", "t", "q", "May it replace a.txt?", approval=True)
+    assert said(dialogue, "No, the other machine.") == "May it replace a.txt? Yes or no?"
+    assert said(dialogue, "Yes.") == "As you said."
+    assert fabric.replies == [True]
+
+
+def test_change_that_cannot_be_planned_stops_nothing(fabric: Fabric) -> None:
+    dialogue = Dialogue(fabric)
+    said(dialogue, "a slow copy on desk")
+    list(dialogue.change("copy", "nonsense"))
+    assert fabric.canceled == []
+    assert list(dialogue.working) == ["c-1"]
 
 
 def test_machine_that_is_not_clear_is_asked_for(fabric: Fabric) -> None:

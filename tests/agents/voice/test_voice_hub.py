@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from anyio.from_thread import start_blocking_portal
@@ -16,8 +17,13 @@ from constellation.errors import HubUnreachable, PlanError
 
 
 @pytest.fixture(scope="module")
-def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
-    root, state = tmp_path_factory.mktemp("root"), tmp_path_factory.mktemp("state")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("root")
+
+
+@pytest.fixture(scope="module")
+def hub(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
+    state = tmp_path_factory.mktemp("state")
     (root / "hello.txt").write_text("hello from a file")
     settings = load_settings({"state_dir": state})
     with (
@@ -75,6 +81,22 @@ def test_what_takes_longer_is_not_waited_for_and_can_be_stopped(hub: Hub) -> Non
     outcome = hub.outcome(work, 10)
     assert isinstance(outcome, Outcome)
     assert outcome.state == "canceled"
+
+
+def test_work_is_changed_where_it_has_not_begun(hub: Hub, root: Path) -> None:
+    (root / "other.txt").write_text("from another file")
+    work, _ = hub.submit("wait 2 seconds, then read hello.txt")
+    assert hub.amend(work, "wait 2 seconds, then read other.txt") is not None
+    outcome = hub.outcome(work, 20)
+    assert isinstance(outcome, Outcome)
+    assert outcome.output["content"] == "from another file"
+    # What was done cannot be changed, nor what is being done.
+    assert hub.amend(work, "wait 2 seconds, then read hello.txt") is None
+    work, _ = hub.submit("wait 60 seconds, then read hello.txt")
+    assert hub.amend(work, "wait 50 seconds, then read hello.txt") is None
+    with pytest.raises(PlanError):
+        hub.amend(work, "colourless green ideas")
+    hub.cancel(work)
 
 
 def test_devices_are_named(hub: Hub) -> None:

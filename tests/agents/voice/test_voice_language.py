@@ -43,6 +43,9 @@ class Disk:
             return Asked(work, "t", "q", "May it clean the disk?", approval=True)
         return Outcome("completed", {"percent": 51})
 
+    def amend(self, work: str, request: str) -> str | None:
+        return None
+
     def reply(self, asked: Asked, answer: bool | str) -> None:
         self.replies.append(answer)
 
