@@ -318,3 +318,21 @@ async def test_devices_get_at_nothing_else(tmp_path: Path) -> None:
         it.hand.set(allowed=None)
         nodes = await it.ended(name)
         assert nodes["b"]["output"] == sum(range(100))
+
+
+async def test_a_device_that_keeps_to_no_lag_is_refused(tmp_path: Path) -> None:
+    async with fabric(tmp_path) as it:
+        left = await it.device("left", only=["count"])
+        await it.device("right", only=["total"])
+        it.hand.set(allowed=0, may_take=1)
+        name = await it.submit(count(), total())
+        attempt = f"{name}/a/1"
+        await it.hand.until(lambda: attempt in it.hand.emitted)
+        writer = left.link.streams.open_bytes("emit", {"attempt": attempt, "index": 0})
+        for number in range(1_200):
+            writer.put(b"%d\n" % number)
+        await left.link.until(lambda: writer.is_closed)
+        assert writer.refusal is not None
+        assert writer.refusal.code == "protocol.limit"
+        await it.client.request("cancel", {"constellation": name})
+        await it.ended(name)
