@@ -125,6 +125,9 @@ class HubSettings(Section):
         requests_per_s, submits_per_s: how often each credential may ask for anything, and have
             something planned or submitted; ten seconds' worth of it at once.
         grace_s: how long a device that lost its link keeps its tasks and its session.
+        stream_lag: how many items a task may be ahead of those that read what it puts out while it
+            runs; 0 has them wait for its output.
+        stream_kept_bytes: so much of what a task puts out is kept beyond what was read.
         metrics_port: serve metrics for Prometheus there, to this machine alone; 0 takes a free
             port, None serves none.
     """
@@ -139,6 +142,8 @@ class HubSettings(Section):
     requests_per_s: float = Field(default=1_000.0, gt=0)
     submits_per_s: float = Field(default=100.0, gt=0)
     grace_s: float = Field(default=60.0, gt=0)
+    stream_lag: int = Field(default=16, ge=0, le=256)
+    stream_kept_bytes: int = Field(default=64 * 1024 * 1024, ge=1024)
     metrics_port: int | None = Field(default=None, ge=0, le=65_535)
 
 
