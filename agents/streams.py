@@ -268,7 +268,9 @@ class DeviceStreams:
         for inputs in self._inputs.values():
             inputs.lose()
         for emitter in self._emitters:
-            emitter.reopen(link)
+            # If the hub takes no more streams, the next item says so.
+            with suppress(ProtocolError):
+                emitter.reopen(link)
 
     def take(self, stream: IncomingStream) -> None:
         """The hub opened a stream labelled ``items``."""

@@ -128,6 +128,9 @@ class HubSettings(Section):
         artifacts_bytes: how much artifacts take on the disk at most; the least recently used go.
         artifacts_bytes_each: how much of that one credential may fill, by the same rule.
         grace_s: how long a device that lost its link keeps its tasks and its session.
+        stream_lag: how many items a task may be ahead of those that read what it puts out while it
+            runs; 0 has them wait for its output.
+        stream_kept_bytes: so much of what a task puts out is kept beyond what was read.
         metrics_port: serve metrics for Prometheus there, to this machine alone; 0 takes a free
             port, None serves none.
     """
@@ -145,6 +148,8 @@ class HubSettings(Section):
     artifacts_bytes: int = Field(default=10 * 1024**3, ge=1024**2)
     artifacts_bytes_each: int = Field(default=5 * 1024**3, ge=1024**2)
     grace_s: float = Field(default=60.0, gt=0)
+    stream_lag: int = Field(default=16, ge=0, le=256)
+    stream_kept_bytes: int = Field(default=64 * 1024 * 1024, ge=1024)
     metrics_port: int | None = Field(default=None, ge=0, le=65_535)
 
 

@@ -8,12 +8,21 @@ from typing import TYPE_CHECKING
 from constellation.aip.items import ITEMS
 from constellation.aip.pipes import IncomingStream, Streams
 from constellation.aip.writers import ByteWriter
-from constellation.errors import ConstellationError, UpstreamFailed, error_from_wire
+from constellation.errors import (
+    ConstellationError,
+    LimitExceeded,
+    UpstreamFailed,
+    error_from_wire,
+)
 
 from .spool import SpoolPort
 
 if TYPE_CHECKING:
     from .streaming import Streaming
+
+
+# Parts of a stream that are not acknowledged to a source; one that keeps to its lag has fewer.
+MAX_HELD = 1024
 
 
 class Source:
@@ -62,6 +71,11 @@ class Source:
         fresh = self._unknown(data)
         self._index += data.count(b"\n")
         self._held.append((self._index, len(data)))
+        if len(self._held) > MAX_HELD:
+            raise LimitExceeded(
+                f"{self.id} has {len(self._held):,} parts unacknowledged.",
+                remedy="Keep to the lag of the assignment.",
+            )
         before = self.spool.end
         count = self.spool.write(fresh)
         self._streaming.wrote(self, count, self.spool.end - before)

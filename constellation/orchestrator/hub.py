@@ -59,6 +59,7 @@ from .scheduler import Scheduler
 from .sealing import SealBroken, Vault
 from .spool import SpoolFolder
 from .streaming import Streaming
+from .streams import KEPT_BYTES
 from .telemetry import Telemetry
 from .traces import Traces, Untraced
 from .tracing import TracedHub
@@ -86,6 +87,7 @@ class Hub:
         rates: how often each credential may ask.
         secrets_key: the file of the key under which secrets of tasks are sealed.
         streams: the folder of what tasks put out for others; None if nothing flows here.
+        streams_kept_bytes: so much is kept of each beyond what was read.
 
     Attributes:
         url: where it listens, once it does.
@@ -112,6 +114,7 @@ class Hub:
         rates: Rates,
         secrets_key: Path,
         streams: Path | None = None,
+        streams_kept_bytes: int = KEPT_BYTES,
     ) -> None:
         self.scheduler = scheduler
         self.journal = journal
@@ -148,7 +151,9 @@ class Hub:
         self.streaming: Streaming | None = None
         if streams is not None:
             folder = SpoolFolder(streams)
-            self.streaming = Streaming(folder, scheduler, self._feed_now, self.live.take)
+            self.streaming = Streaming(
+                folder, scheduler, self._feed_now, self.live.take, streams_kept_bytes
+            )
         self._requests = RequestDesk(self)
         self._hearing = Hearing(self)
         self._delivery = Delivery(self._send_now, self.start, self.pipeline.flush)

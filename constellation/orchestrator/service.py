@@ -88,7 +88,9 @@ async def open_hub(
         closing(AuditLog(state, time.time(), options.audit_file_bytes)) as audit,
     ):
         hub = Hub(
-            scheduler=Scheduler(settings=Limits(grace_s=options.grace_s)),
+            scheduler=Scheduler(
+                settings=Limits(grace_s=options.grace_s, stream_lag=options.stream_lag)
+            ),
             journal=journal,
             planner=planner or make_planner(settings.planner),
             revise_within_s=settings.planner.revise_within_s,
@@ -99,6 +101,7 @@ async def open_hub(
             secrets_key=state / KEY_FILE,
             rates=Rates(options.requests_per_s, options.submits_per_s),
             streams=state / "streams",
+            streams_kept_bytes=options.stream_kept_bytes,
         )
         hub.access.on_paired = hub.auditor.paired
         hub.pipeline.recover()

@@ -76,6 +76,7 @@ def skills_of(hand: Hand) -> Registry:
     @skill("count", effect="read")
     async def count(to: int, context: Context, size: int = 0) -> str:
         mine = hand.emitted.setdefault(context.attempt, [])
+        hand.moved()
         for number in range(to):
             await hand.until(lambda n=number: hand.allowed is None or n < hand.allowed)
             if number == hand.fails_at and context.attempt.endswith("/1"):

@@ -51,6 +51,25 @@ async def test_a_source_is_never_more_than_its_lag_ahead(tmp_path: Path) -> None
         assert it.hand.ahead == 16
 
 
+@pytest.mark.parametrize("lag", [1, 3])
+async def test_the_lag_is_a_setting(tmp_path: Path, lag: int) -> None:
+    async with fabric(tmp_path, stream_lag=lag) as it:
+        await it.device("desk")
+        name = await it.submit(count(to=50), total())
+        nodes = await it.ended(name)
+        assert nodes["b"]["output"] == sum(range(50))
+        assert 1 <= it.hand.ahead <= lag
+
+
+async def test_where_nothing_flows_readers_wait_for_the_list(tmp_path: Path) -> None:
+    async with fabric(tmp_path, stream_lag=0) as it:
+        await it.device("desk")
+        of_list = {"id": "a", "skill": "list"}
+        nodes = await it.ended(await it.submit(of_list, total(), count("c"), total("d", of="c")))
+        assert nodes["b"]["output"] == 6
+        assert "its output is no list" in nodes["d"]["error"]["message"]
+
+
 async def test_large_items_pass(tmp_path: Path) -> None:
     async with fabric(tmp_path) as it:
         await it.device("left", only=["count"])
@@ -261,9 +280,8 @@ async def test_without_items_the_list_is_read(tmp_path: Path) -> None:
 
 
 async def test_what_nobody_comes_to_read_is_bounded(tmp_path: Path) -> None:
-    async with fabric(tmp_path) as it:
+    async with fabric(tmp_path, stream_kept_bytes=20_000) as it:
         await it.device("desk", only=["count"])
-        it.hub.streaming.machine.kept_bytes = 20_000
         name = await it.submit(count(to=10_000), total())
         nodes = await it.ended(name)
         assert nodes["a"]["error"]["code"] == "protocol.limit"
@@ -272,9 +290,8 @@ async def test_what_nobody_comes_to_read_is_bounded(tmp_path: Path) -> None:
 
 
 async def test_a_long_stream_is_forgotten_behind_its_reader(tmp_path: Path) -> None:
-    async with fabric(tmp_path) as it:
+    async with fabric(tmp_path, stream_kept_bytes=1 << 20) as it:
         await it.device("desk")
-        it.hub.streaming.machine.kept_bytes = 1 << 20
         name = await it.submit(count(to=40, arguments={"size": 700_000}), total())
         await it.hand.until(lambda: len(it.hand.taken.get(f"{name}/b/1", ())) == 40)
         nodes = await it.ended(name)
@@ -318,3 +335,21 @@ async def test_devices_get_at_nothing_else(tmp_path: Path) -> None:
         it.hand.set(allowed=None)
         nodes = await it.ended(name)
         assert nodes["b"]["output"] == sum(range(100))
+
+
+async def test_a_device_that_keeps_to_no_lag_is_refused(tmp_path: Path) -> None:
+    async with fabric(tmp_path) as it:
+        left = await it.device("left", only=["count"])
+        await it.device("right", only=["total"])
+        it.hand.set(allowed=0, may_take=1)
+        name = await it.submit(count(), total())
+        attempt = f"{name}/a/1"
+        await it.hand.until(lambda: attempt in it.hand.emitted)
+        writer = left.link.streams.open_bytes("emit", {"attempt": attempt, "index": 0})
+        for number in range(1_200):
+            writer.put(b"%d\n" % number)
+        await left.link.until(lambda: writer.is_closed)
+        assert writer.refusal is not None
+        assert writer.refusal.code == "protocol.limit"
+        await it.client.request("cancel", {"constellation": name})
+        await it.ended(name)

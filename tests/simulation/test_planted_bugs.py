@@ -33,7 +33,7 @@ def test_a_planted_bug_is_found(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["keeps_what_is_sent_again_twice", "waits_for_readers_that_are_gone"]
+    "name", ["reads_on_from_the_next_attempt", "takes_what_is_complete_for_done"]
 )
 def test_a_planted_bug_of_streams_is_found_soon(name: str) -> None:
     assert found(name) is not None

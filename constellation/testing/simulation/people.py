@@ -86,7 +86,7 @@ def new_streams(random: Random) -> list[Edit]:
     before = ""
     for number in range(random.randint(2, 4)):
         idempotent = random.random() < 0.6
-        wishes: dict[str, Any] = {"lasts": 0.5, "puts": random.choice((3, 20, 40))}
+        wishes: dict[str, Any] = {"lasts": 0.5, "puts": random.choice((3, 12, 24))}
         if before:
             wishes = {"lasts": 0.5, "reads": f"${{{before}.items}}", "puts": "all"}
         if random.random() < 0.15:
@@ -159,7 +159,7 @@ class People:
 
     @staticmethod
     def _with_streams(random: Random, batch: Batch) -> Batch:
-        if random.random() < 0.5:
+        if random.random() < 0.7:
             return batch
         return Batch((*batch.edits, *new_streams(random)))
 
