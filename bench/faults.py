@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import signal
+import sys
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
@@ -63,6 +64,13 @@ class Toll:
                 self.wrong += 1
         ran = ledger_counts(ledger)
         self.repeated += sum(n > 1 for name, n in ran.items() if "once" in name)
+
+    def line(self) -> str:
+        """It in a line, while it goes on."""
+        return (
+            f"{self.took_s:,.0f} s: {self.faults:,} faults, {self.tasks:,} tasks, "
+            f"{self.lost} lost, {self.wrong} mixed up, {self.repeated} run twice"
+        )
 
 
 Fault = Callable[[Processes, str, int], Awaitable[int]]
@@ -156,6 +164,9 @@ async def _suffer(fault: Fault, times: int, skill: str, grace_s: float, within_s
                     await client.ask("submit", edits=edits, id=f"run-{number}")
                 toll.faults += await fault(fabric, f"run-{number}", times - toll.faults)
                 toll.judge(await fabric.ended(f"run-{number}", within_s=300), ledger)
+                toll.took_s = time.monotonic() - began
+                # Hours of it may be broken off: what was done by then is said.
+                sys.stderr.write(toll.line() + "\n")
             toll.hub_bytes = psutil.Process(fabric.hub.process.pid).memory_info().rss
     toll.took_s = time.monotonic() - began
     return toll

@@ -32,7 +32,8 @@ from anyio.from_thread import start_blocking_portal
 
 from constellation import fabric
 from constellation.aip.client import connect
-from constellation.bridges.a2a import Followed, KeptTasks, serve_a2a
+from constellation.bridges.a2a import RPC, Followed, KeptTasks, serve_a2a
+from constellation.bridges.http import MOST_BYTES
 from constellation.cli.embedded import embedded_hub
 from constellation.cli.processes import child
 from constellation.config import LocalHub, load_settings
@@ -173,6 +174,16 @@ async def test_a_wrong_credential_is_refused(hub: LocalHub) -> None:
     async with client_of(hub, token="wrong") as client:
         with pytest.raises(A2AError, match="401"):
             await said(client, "read hello.txt")
+
+
+async def test_a_body_that_is_too_large_is_refused(hub: LocalHub) -> None:
+    headers = {"Authorization": f"Bearer {hub.token.get_secret_value()}", "A2A-Version": "1.0"}
+    async with (
+        serve_a2a(hub.url, "127.0.0.1", 0) as base,
+        httpx.AsyncClient(headers=headers, timeout=60) as http,
+    ):
+        answer = await http.post(f"{base}{RPC}", content=b" " * (MOST_BYTES + 1))
+        assert answer.json()["error"]["message"] == "Payload too large"
 
 
 async def test_the_tasks_of_one_credential_are_hidden_from_another(hub: LocalHub) -> None:

@@ -69,8 +69,8 @@ class World:
             RuntimeError: the loop was told of a fault.
             AssertionError: it says that it met a fault of its own.
         """
-        # The library calls it an internal error if the bytes are no text at all.
-        text = data.decode("utf-8", "replace").encode()
+        # One library calls it an internal error if the bytes are no text, also as UTF-16.
+        text = data.decode("utf-8", "replace").replace("\0", " ").encode()
         status, body = self._portal.call(posted, app, path, text, headers)
         if self._faults:
             context = self._faults.pop()
