@@ -35,7 +35,7 @@ check: $(STAMP)
 	$(BIN)/python tests/supply_chain.py
 
 # All figures of docs/performance.md, in about a quarter of an hour. PEERS=--peers runs Dask and
-# Ray too, if the extra `bench` is installed. Robots take half an hour by themselves.
+# Ray too, if the extra `bench` is installed. Robots take an hour by themselves.
 bench: $(STAMP)
 	for name in dispatch graph codec journal sessions recovery edit plan stream tui nebula simulate; do \
 	    $(BIN)/python -m bench $$name $(PEERS) || exit 1; done

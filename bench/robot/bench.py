@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import logging
-import math
 from collections.abc import Iterable, Sequence
 from importlib.util import find_spec
 
 from agents.robot.policies.inputs import Kind
+from agents.robot.policies.local import weights_of
 from agents.robot.sims.foreign import foreign
 from agents.robot.sims.robot import WORLDS
 from agents.robot.sims.world import RATE_HZ
@@ -61,6 +61,7 @@ def run(options: Options) -> Report:
     report = Report()
     parts = {
         "success": _success,
+        "flows": _flows,
         "positions": _positions,
         "foreign": _foreign,
         "time": _time,
@@ -70,6 +71,7 @@ def run(options: Options) -> Report:
         "sharing": _sharing,
         "sockets": _sockets,
         "jitter": _jitter,
+        "hub": _hub,
     }
     only = options.extra.get("only")
     for name, part in parts.items():
@@ -177,6 +179,42 @@ def _motion(report: Report, grid: Grid) -> None:
                 for name, scale in (("jerk", 1), ("jump", 1), ("held", 100), ("clamped", 100))
             ),
         )
+
+
+def _flows(report: Report, options: Options) -> None:
+    """What it is worth that states may be later than what is seen, to a network and to a flow."""
+    kinds = (Kind.STANDARD, Kind.DELAY, Kind.FLOW_STANDARD, Kind.FLOW)
+    ways = [Way(FUTURE, kind) for kind in kinds]
+    delays = QUICK_DELAYS if options.quick else tuple(Delay(steps) for steps in (0, 4, 8, 12))
+    # Not each world has such a flow.
+    worlds = [
+        name
+        for name in WORLDS
+        if name == options.extra.get("world", name)
+        and weights_of(name, Kind.FLOW_STANDARD).is_file()
+    ]
+    grid = play_all(
+        [Cell(world, way, delay) for world in worlds for way in ways for delay in delays],
+        *_seeds(options),
+    )
+    table = report.table(
+        "Future state, with and without offset augmentation: success in %",
+        "world",
+        "network without",
+        "network with",
+        "flow without",
+        "flow with",
+    )
+    report.data["flows"] = {}
+    for world in worlds:
+        for delay in delays:
+            means = [mean_of(_scores(grid[Cell(world, way, delay)])) for way in ways]
+            row = f"{world}, d={delay}"
+            table.add_row(row, *(each.percent() for each in means))
+            report.data["flows"][row] = {
+                str(kind): each.to_plain() for kind, each in zip(kinds, means, strict=True)
+            }
+    report.notes.append("Those with offset augmentation are told the delay as well.")
 
 
 def _positions(report: Report, options: Options) -> None:
@@ -300,7 +338,7 @@ def _serving(report: Report, options: Options) -> None:
 
 
 def _fleet(report: Report, options: Options) -> None:
-    seconds = options.size(20, 2)
+    seconds = options.size(10, 2)
     table = report.table(
         f"The same over real sockets, {seconds} s",
         "robots",
@@ -320,10 +358,11 @@ def _fleet(report: Report, options: Options) -> None:
             *(figure(100 * each.missed) for each in (one, batched)),
             *(figure(each.per_second) for each in (one, batched)),
             figure(batched.batch),
-            "none" if batched.p95_s == math.inf else figure(1e3 * batched.p95_s),
+            figure(1e3 * batched.p95_s),
         )
     report.notes.append(
-        "Server, sockets and batches are real; a batch takes as long as on the GPU by sleeping."
+        "Server, sockets and batches are real; a batch takes as long as on the GPU by sleeping. "
+        "Robots wait for answers that are late."
     )
 
 
@@ -382,6 +421,20 @@ def _jitter(report: Report, options: Options) -> None:
             name = f"{rate:.0f} Hz, {busy} other processes that compute"
             table.add_row(name, *(figure(each) for each in shown))
             report.data["jitter"][name] = shown
+    report.notes.append("The last 2,000 control steps count.")
+
+
+def _hub(report: Report, options: Options) -> None:
+    seconds = options.size(20, 1)
+    table = report.table(
+        "How late control steps are of a robot that serves a hub, in ms",
+        "",
+        "p50",
+        "p99",
+        "p99.9",
+        "most",
+    )
+    report.data["hub"] = {}
     for rate in (RATE_HZ, 4 * RATE_HZ):
         for busy in (False, True):
             found, tasks = lateness_on_a_hub(rate, seconds, busy=busy)
@@ -389,8 +442,8 @@ def _jitter(report: Report, options: Options) -> None:
             shown = [quantile(late, q) for q in (0.5, 0.99, 0.999)] + [max(late)]
             hub = f"a hub with {figure(tasks)} tasks/s" if busy else "a hub that rests"
             table.add_row(f"{rate:.0f} Hz, {hub}", *(figure(each) for each in shown))
-            report.data["jitter"][f"{rate:.0f} Hz, hub {'busy' if busy else 'at rest'}"] = shown
-    report.notes.append("The last 2,000 control steps count.")
+            report.data["hub"][f"{rate:.0f} Hz, hub {'busy' if busy else 'at rest'}"] = shown
+    report.notes.append("The last 2,000 control steps count, or as many as there are.")
 
 
 def _scores(found: Iterable[Played]) -> list[float]:

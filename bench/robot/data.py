@@ -103,13 +103,23 @@ def samples(
 
 
 def branches(
-    world: World, record: Record, count: int, each: int, rng: np.random.Generator
+    world: World,
+    record: Record,
+    count: int,
+    each: int,
+    rng: np.random.Generator,
+    longest: int = LONGEST,
 ) -> Branches:
-    """Observations, each with several later states and the chunks from there on."""
+    """Observations, each with several later states and the chunks from there on.
+
+    Args:
+        each: of them; at most one more than the longest.
+        longest: how many steps later a state may be; 0 for that of what is seen.
+    """
     steps = len(record.states)
     step = rng.integers(0, steps - LONGEST, count)
     row = rng.choice(record.succeeded, count)
-    delays = np.argsort(rng.random((count, LONGEST + 1)), axis=1)[:, :each]
+    delays = np.argsort(rng.random((count, longest + 1)), axis=1)[:, :each]
     states = record.states[step[:, None] + delays, row[:, None]]
     things = {name: value[step, row] for name, value in record.things.items()}
     shared = {name: value.repeat(each, axis=0) for name, value in things.items()}

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -59,8 +60,10 @@ def train(
     played = WORLDS[world](episodes, rng)
     record = recorded(played, rng)
     to = path or weights_of(world, kind)
-    if kind in (Kind.FLOW, Kind.INPAINT):
+    if kind in (Kind.FLOW, Kind.FLOW_STANDARD, Kind.INPAINT):
         how = training if isinstance(training, FlowTraining) else FlowTraining()
+        if kind is Kind.FLOW_STANDARD:
+            how = replace(how, observations=how.observations * how.branches, branches=1)
         loss = _flow(kind, played, record, how, rng, to)
     else:
         given = training if isinstance(training, Training) else None
@@ -96,7 +99,9 @@ def _flow(
     rng: np.random.Generator,
     path: Path,
 ) -> float:
-    drawn = branches if kind is Kind.FLOW else executed
+    drawn = executed if kind is Kind.INPAINT else branches
+    if kind is Kind.FLOW_STANDARD:
+        drawn = partial(branches, longest=0)
     data = drawn(world, record, training.observations, training.branches, rng)
     fit, loss = FlowFit(data, training, rng), 0.0
     for _ in range(training.epochs):

@@ -23,8 +23,9 @@ class Kind(StrEnum):
     STANDARD: from what is seen, at the state of that moment. OFFSET: the state may be later than
     what is seen (offset augmentation, VLASH, arXiv 2512.01031). DELAY: the same, and it is told by
     how many control steps. PREFIX: it is told the actions that are executed meanwhile instead
-    (training-time real-time chunking). FLOW: as DELAY, by flow matching. INPAINT: by flow matching,
-    of what was executed after what is seen, so that it can be drawn towards a chunk that runs.
+    (training-time real-time chunking). FLOW: as DELAY, by flow matching. FLOW_STANDARD: as
+    STANDARD, by flow matching. INPAINT: by flow matching, of what was executed after what is seen,
+    so that it can be drawn towards a chunk that runs.
     CORRECTED: as DELAY, with a head that corrects single actions by what is seen meanwhile (A2C2,
     arXiv 2509.23224).
     """
@@ -34,6 +35,7 @@ class Kind(StrEnum):
     DELAY = "delay"
     PREFIX = "prefix"
     FLOW = "flow"
+    FLOW_STANDARD = "flow-standard"
     INPAINT = "inpaint"
     CORRECTED = "corrected"
 

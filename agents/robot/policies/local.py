@@ -120,7 +120,7 @@ def local_policy(
             f"There is no policy {kind!r} for the world {world}.", remedy=f"Take one of {fitting}."
         )
     match how := Kind(kind):
-        case Kind.FLOW | Kind.INPAINT:
+        case Kind.FLOW | Kind.FLOW_STANDARD | Kind.INPAINT:
             return flow_policy(world, how, load_flow(path))
         case Kind.CORRECTED:
             return corrected_policy(world, load(path))
@@ -128,13 +128,13 @@ def local_policy(
 
 
 def flow_policy(world: str, kind: Kind, flow: Flow) -> FlowPolicy:
-    """A policy by flow matching, of kind `Kind.FLOW` or `Kind.INPAINT`."""
+    """A policy by flow matching, of one of the kinds that are."""
     model, later = _model(world), kind is Kind.FLOW
     spec = replace(
         _spec(model, f"{world}-{kind}"),
         takes_future_state=later,
         takes_delay=later,
-        inpaints=not later,
+        inpaints=kind is Kind.INPAINT,
     )
     return FlowPolicy(model, flow, spec)
 

@@ -107,6 +107,7 @@ def test_a_policy_declares_how_it_was_trained() -> None:
         Kind.DELAY: (True, True, False, False, False),
         Kind.PREFIX: (False, False, True, False, False),
         Kind.FLOW: (True, True, False, False, False),
+        Kind.FLOW_STANDARD: (False, False, False, False, False),
         Kind.INPAINT: (False, False, False, True, False),
         Kind.CORRECTED: (True, True, False, False, True),
     }
