@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+from dataclasses import replace
 from enum import Enum, auto
 from pathlib import Path
 from zipfile import BadZipFile
@@ -60,16 +61,20 @@ class KeptVoice:
             vector = np.load(io.BytesIO(self._path.read_bytes()), allow_pickle=False)
         except (ValueError, EOFError, BadZipFile) as error:
             raise self._damaged() from error
-        if not isinstance(vector, np.ndarray) or vector.shape != (SIZE,):
+        if not isinstance(vector, np.ndarray) or vector.shape not in ((SIZE,), (SIZE + 1,)):
             raise self._damaged()
-        return Voiceprint(vector.astype(np.float32))
+        voiceprint = Voiceprint(vector[:SIZE].astype(np.float32))
+        # An older file does not say how much of the voice was heard.
+        return (
+            replace(voiceprint, heard_s=float(vector[SIZE])) if vector.size > SIZE else voiceprint
+        )
 
     def keep(self, voiceprint: Voiceprint) -> None:
         """Keep it for the next time."""
         if self._path is None:
             return
         data = io.BytesIO()
-        np.save(data, voiceprint.vector)
+        np.save(data, np.append(voiceprint.vector, np.float32(voiceprint.heard_s)))
         self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         part = self._path.with_suffix(".part")
         part.unlink(missing_ok=True)

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from constellation.errors import AudioError
 
 from .features import BLOCK, Features, FeatureStream
+from .odds import log_odds, probability
 from .sound import RATE_HZ, Samples
 from .strangers import Strangers
 
@@ -28,6 +29,10 @@ SIZE = 256
 COSINE_STEPS = 15  # the model sees the likeness of 300 ms ago too
 WARM_STEPS = 40  # of an enrolment are not used: the encoder has not heard enough
 _SHORTEST_S = 2.0
+# The more of a voice is known, the likelier the model takes it for anybody who is a little like it.
+# That the agent's thresholds mean the same for all, it is taken off (docs/voice-training.md).
+_LITTLE_S, _MUCH_S = 5.0, 10.0
+_SURPLUS_ODDS = 0.385
 _AUDIBLE = 10**-3  # of the loudest block's power: 30 dB below it
 
 # A slow update of the voiceprint, guarded: only sound that was surely the primary speaker's, only
@@ -44,9 +49,17 @@ class Voiceprint:
 
     Attributes:
         vector: (256,) of length one.
+        heard_s: seconds of the voice that it was made from.
     """
 
     vector: NDArray[np.float32]
+    heard_s: float = 5.0
+
+    @property
+    def surplus(self) -> float:
+        """Log-odds by which everybody is likelier taken for this person than from five seconds."""
+        share = (self.heard_s - _LITTLE_S) / (_MUCH_S - _LITTLE_S)
+        return _SURPLUS_ODDS * min(1.0, max(0.0, share))
 
     def likeness(self, other: Voiceprint) -> float:
         """The cosine between two."""
@@ -55,7 +68,8 @@ class Voiceprint:
 
 def mean_of(prints: Sequence[Voiceprint]) -> Voiceprint:
     """The voiceprint of a person who was enrolled several times."""
-    return _print_of(np.sum([each.vector for each in prints], axis=0))
+    vectors = np.sum([each.vector for each in prints], axis=0)
+    return _print_of(vectors, sum(each.heard_s for each in prints))
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +164,8 @@ class Listener:
         primary = self._strangers.weigh(
             judgement.primary, judgement.anyone, embedding, voiceprint.vector
         )
-        return Judgement(judgement.anyone, primary)
+        known = probability(log_odds(primary) - voiceprint.surplus)
+        return Judgement(judgement.anyone, known)
 
     def learn(self) -> bool:
         """At the end of a turn: let the voiceprint follow the voice a little, if it is surely it.
@@ -160,11 +175,11 @@ class Listener:
         sure, self._sure = self._sure, []
         if self.voiceprint is None or len(sure) < _LEARN_STEPS:
             return False
-        heard = _print_of(np.mean(sure, axis=0))
+        heard = _print_of(np.mean(sure, axis=0), len(sure) * BLOCK / RATE_HZ)
         if heard.likeness(self.voiceprint) < _LEARN_COSINE:
             return False
         vector = (1 - _LEARN_RATE) * self.voiceprint.vector + _LEARN_RATE * heard.vector
-        self.voiceprint = _print_of(vector)
+        self.voiceprint = _print_of(vector, self.voiceprint.heard_s)
         return True
 
 
@@ -187,11 +202,13 @@ def enrol(model: Model, sound: Samples) -> Voiceprint:
             f"The recording has only {audible.sum() * BLOCK / RATE_HZ:.1f} s of voice in it.",
             remedy="Record five to fifteen seconds of speech, close to the microphone.",
         )
-    return _print_of(np.array(embeddings[WARM_STEPS:])[audible].mean(axis=0))
+    heard_s = float(audible.sum()) * BLOCK / RATE_HZ
+    return _print_of(np.array(embeddings[WARM_STEPS:])[audible].mean(axis=0), heard_s)
 
 
-def _print_of(vector: NDArray[np.float32]) -> Voiceprint:
-    return Voiceprint((vector / max(float(np.linalg.norm(vector)), 1e-6)).astype(np.float32))
+def _print_of(vector: NDArray[np.float32], heard_s: float) -> Voiceprint:
+    even = (vector / max(float(np.linalg.norm(vector)), 1e-6)).astype(np.float32)
+    return Voiceprint(even, heard_s)
 
 
 _NOBODY = np.zeros(SIZE, np.float32)

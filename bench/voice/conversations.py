@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from time import perf_counter
 
 import numpy as np
 from numpy.typing import NDArray
@@ -66,13 +67,21 @@ class Notes:
         return self.at_s.get(kind, [])
 
 
-def talk(ears: Listener, models: Models, recording: Samples, *, announce: str = "") -> Notes:
+def talk(
+    ears: Listener,
+    models: Models,
+    recording: Samples,
+    *,
+    announce: str = "",
+    clock: Callable[[], float] = perf_counter,
+) -> Notes:
     """Have a conversation with a recording.
 
     Args:
         announce: what the agent says unasked from the start.
+        clock: seconds, by which the models' work is measured.
     """
-    notes, player, desk = Notes(), Player(), Desk()
+    notes, player, desk = Notes(), Player(), Desk(clock)
     conversation = Conversation(ears, models, Brief(), player, desk, told=notes.note)
     if announce:
         conversation.handle(Announce(announce), 0.0)

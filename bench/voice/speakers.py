@@ -18,7 +18,7 @@ from agents.voice.sound import RATE_HZ, Samples, resampled
 from constellation.errors import ConfigError
 
 SOUNDS = Path("/usr/share")
-ENROLMENT_S = 5.0
+ENROLMENT_S = 15.0
 _MOST_S = 150.0
 _BLOCK = RATE_HZ // 50
 # Quieter than this beside the loudest is a pause.
@@ -98,7 +98,7 @@ class Person:
     """Somebody's voice, with the pauses between recordings cut out.
 
     Attributes:
-        enrolment: about five seconds.
+        enrolment: about fifteen seconds, or half of what there is.
         utterances: the rest, each from its first sound to its last.
     """
 
@@ -143,7 +143,8 @@ def _person(name: str, place: Where, sounds: Path) -> Person:
             break
     level = np.sqrt(np.mean(np.concatenate(utterances) ** 2))
     even = [np.asarray(each * (LEVEL / level), np.float32) for each in utterances]
-    enough = int(np.searchsorted(np.cumsum([len(each) for each in even]), ENROLMENT_S * RATE_HZ))
+    lengths = np.cumsum([len(each) for each in even])
+    enough = int(np.searchsorted(lengths, min(ENROLMENT_S * RATE_HZ, lengths[-1] / 2)))
     return Person(name, place.source, np.concatenate(even[: enough + 1]), tuple(even[enough + 1 :]))
 
 

@@ -16,12 +16,14 @@ import numpy as np
 import soundfile
 
 from agents.voice.sound import RATE_HZ, Samples
-from bench.voice.speakers import ENROLMENT_S, LEVEL, Person, Where, people, potato, stamps
+from bench.voice.speakers import LEVEL, Person, Where, people, potato, stamps
 from bench.voice.speakers import asterisk as prompts
 from constellation.errors import ConfigError
 
 from .perturbation import perturbed
 
+# Less than the tables enrol people with: who is known from little is known from more, too.
+ENROLMENT_S = 5.0
 _PIECE_S = 1.0
 _MOST_VIRTUAL_S = 40.0
 

@@ -13,9 +13,8 @@ from numpy.typing import NDArray
 
 from agents.voice.features import BLOCK, MELS, FeatureStream
 from agents.voice.sound import RATE_HZ, Samples
-from bench.voice.speakers import ENROLMENT_S
 
-from .roster import Voice
+from .roster import ENROLMENT_S, Voice
 from .scenes import scene, telephone
 
 Arrays: TypeAlias = dict[str, NDArray[Any]]

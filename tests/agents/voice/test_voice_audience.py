@@ -11,7 +11,7 @@ from agents.voice.audience import KeptVoice
 from agents.voice.pvad import SIZE, Voiceprint
 from constellation.errors import ConfigError
 
-PRINT = Voiceprint(np.full(SIZE, SIZE**-0.5, np.float32))
+PRINT = Voiceprint(np.full(SIZE, SIZE**-0.5, np.float32), 12.5)
 
 
 def test_voice_is_kept_for_its_owner_alone_until_it_is_forgotten(tmp_path: Path) -> None:
@@ -25,6 +25,12 @@ def test_voice_is_kept_for_its_owner_alone_until_it_is_forgotten(tmp_path: Path)
     loaded = KeptVoice(path).load()
     assert loaded is not None
     assert loaded.likeness(PRINT) == pytest.approx(1)
+    assert loaded.heard_s == 12.5
+    # As it was kept before that was known.
+    np.save(path, PRINT.vector)
+    older = KeptVoice(path).load()
+    assert older is not None
+    assert older.likeness(PRINT) == pytest.approx(1)
     kept.forget()
     kept.forget()
     assert kept.load() is None

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from voices import Voice, silence
 
+from agents.voice.odds import log_odds
 from agents.voice.pvad import Judgement, Listener, Model, enrol, mean_of
 from agents.voice.sound import Samples
 from constellation.errors import AudioError
@@ -86,6 +89,26 @@ def test_several_enrolments_make_one_voiceprint(model: Model) -> None:
     assert voiceprint.likeness(enrol(model, HIGH.says(4, seed=1))) < 0.7
 
 
+def test_what_more_of_a_voice_makes_likelier_is_taken_off(model: Model) -> None:
+    little = replace(enrol(model, LOW.says(5, seed=1)), heard_s=5.0)
+    much = replace(little, heard_s=30.0)
+    assert little.surplus == 0.0
+    assert much.surplus == replace(little, heard_s=10.0).surplus > 0.3
+    sound = LOW.says(1, seed=2)
+    both = [Listener(model, each).push(sound)[20:] for each in (little, much)]
+    for one, other in zip(*both, strict=True):
+        assert log_odds(one.primary) - log_odds(other.primary) == pytest.approx(
+            much.surplus, abs=1e-3
+        )
+
+
+def test_enrolment_knows_how_much_it_heard(model: Model) -> None:
+    prints = [enrol(model, LOW.says(seconds, seed=1)) for seconds in (4, 8)]
+    shorter, longer = (each.heard_s for each in prints)
+    assert 2.0 < shorter < 4.0 < longer < 8.0
+    assert mean_of(prints).heard_s == shorter + longer
+
+
 def test_voiceprint_follows_its_voice(model: Model) -> None:
     before = enrol(model, LOW.says(5, seed=1))
     listener = Listener(model, before)
@@ -93,6 +116,7 @@ def test_voiceprint_follows_its_voice(model: Model) -> None:
     assert listener.learn()
     assert listener.voiceprint is not None
     assert 0.99 < listener.voiceprint.likeness(before) < 0.99999
+    assert listener.voiceprint.heard_s == before.heard_s
 
 
 def test_voiceprint_does_not_follow_another(model: Model) -> None:
