@@ -61,8 +61,8 @@ class SiteSkills:
 def together(devices: Iterable[DeviceCard]) -> dict[str, SkillCard]:
     """The skills of devices by name: of several of one name the first, with the strictest effect.
 
-    One that takes other arguments elsewhere is left out there: who asks must know what to give. None
-    reads streams, for those end at the hub that they belong to.
+    One that takes other arguments elsewhere is left out there: who asks must know what to give.
+    None reads streams, for those end at the hub that they belong to.
     """
     found: dict[str, SkillCard] = {}
     for device in devices:
