@@ -188,3 +188,9 @@ def test_skills_of_devices_are_put_together() -> None:
     assert not found["read"].idempotent
     assert found["read"].capacity is None
     assert found["read"].input == read.input
+
+
+def test_streams_do_not_pass_a_site() -> None:
+    reading = SkillCard(name="read", reads=True)
+    found = together([DeviceCard(name="a", skills=(reading,))])
+    assert not found["read"].reads
