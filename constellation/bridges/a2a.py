@@ -225,7 +225,12 @@ class Admission:
             await refusal(scope, receive, send)
             return
         user = SimpleUser(hashlib.sha256(token.encode()).hexdigest())
-        await self._app({**scope, "user": user}, receive, send)
+        try:
+            await self._app({**scope, "user": user}, receive, send)
+        except UnicodeEncodeError:
+            # The library repeats the id of a request in its answer, and cannot if it is no text.
+            refusal = JSONResponse({"error": "The request holds half a character."}, 400)
+            await refusal(scope, receive, send)
 
 
 def agent_card(base: str) -> AgentCard:

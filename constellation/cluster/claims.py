@@ -42,9 +42,13 @@ async def entries(
         ),
     )
     try:
-        pending = (await reader.consumer_info()).num_pending or 0
+        pending, came = (await reader.consumer_info()).num_pending or 0, 0
         while pending:
             for message in await reader.fetch(min(pending, AT_ONCE), timeout=within_s):
+                came += 1
+                if message.metadata.sequence.consumer != came:
+                    # It was lost with a connection, and would not be said again.
+                    raise TimeoutError("an entry did not arrive")
                 pending = message.metadata.num_pending
                 if (message.headers or {}).get(KV_OP) not in (KV_DEL, KV_PURGE):
                     key = message.subject.split(".", 2)[2]

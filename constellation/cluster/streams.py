@@ -28,6 +28,10 @@ FOLLOW_S = 5.0
 AT_ONCE = 500
 
 
+class Missed(Exception):
+    """A message was sent to us and did not arrive: what follows it is of no use."""
+
+
 class Streams:
     """All coroutines belong to the event loop of the connection.
 
@@ -53,6 +57,10 @@ class Streams:
     ) -> AsyncGenerator[tuple[int, str, bytes]]:
         """Messages of a stream up to its end, in pieces, each by a consumer of its own.
 
+        A consumer outlives the connection over which it is asked, and does not say again what was
+        on its way when that broke. It counts what it sends: by that it is seen, and another one
+        reads on behind the last message that came.
+
         Args:
             until: a number in the stream at which to end before that.
         """
@@ -72,29 +80,36 @@ class Streams:
                 partial(self._jetstream.pull_subscribe, subject, stream=stream, config=config),
             )
             try:
-                pending = (await reader.consumer_info()).num_pending or 0
+                pending, came = (await reader.consumer_info()).num_pending or 0, 0
                 while pending or follow:
                     at_once = AT_ONCE if until is None else min(AT_ONCE, until - after)
-                    for message in await self._fetch(reader, min(pending, at_once)):
+                    for message in await self._fetch(reader, min(pending, at_once), came):
+                        came += 1
+                        if message.metadata.sequence.consumer != came:
+                            raise Missed
                         after = message.metadata.sequence.stream
                         if until is not None and after >= until:
                             return
                         pending = message.metadata.num_pending
                         yield after, message.subject, message.data
                 return
-            except (TimeoutError, NatsError):
-                continue  # the node that had the consumer is gone: another one reads on
+            except (TimeoutError, NatsError, Missed):
+                continue  # the node that had the consumer is gone, or a message: another reads on
             finally:
                 await reader.unsubscribe()
 
-    async def _fetch(self, reader: JetStreamContext.PullSubscription, pending: int) -> list[Msg]:
+    async def _fetch(
+        self, reader: JetStreamContext.PullSubscription, pending: int, came: int
+    ) -> list[Msg]:
         if pending:
             return await reader.fetch(min(pending, AT_ONCE), timeout=ANSWER_S)
         while True:
             with suppress(TimeoutError):
                 return await reader.fetch(1, timeout=FOLLOW_S)
-            # Nothing came; see that there is still somebody who would say so.
-            await reader.consumer_info()
+            # Nothing came; see that there is still somebody who would say so, and has not.
+            sent = (await reader.consumer_info()).delivered
+            if sent is not None and (sent.consumer_seq or 0) > came:
+                raise Missed
 
     async def insist(self, what: str, ask: Callable[[], Awaitable[T]]) -> T:
         """Do what may be done twice, again and again while no node answers.

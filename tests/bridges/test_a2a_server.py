@@ -186,6 +186,17 @@ async def test_a_body_that_is_too_large_is_refused(hub: LocalHub) -> None:
         assert answer.json()["error"]["message"] == "Payload too large"
 
 
+async def test_half_a_character_in_an_id_is_refused(hub: LocalHub) -> None:
+    headers = {"Authorization": f"Bearer {hub.token.get_secret_value()}", "A2A-Version": "1.0"}
+    async with (
+        serve_a2a(hub.url, "127.0.0.1", 0) as base,
+        httpx.AsyncClient(headers=headers, timeout=60) as http,
+    ):
+        wrong = b'{"jsonrpc": "2.0", "id": "\\ud800", "params": {}}'
+        answer = await http.post(f"{base}{RPC}", content=wrong)
+        assert answer.status_code == 400
+
+
 async def test_the_tasks_of_one_credential_are_hidden_from_another(hub: LocalHub) -> None:
     token, guest = hub.token.get_secret_value(), await credential_of_guest(hub)
     async with (
