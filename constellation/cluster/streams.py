@@ -64,8 +64,7 @@ class Streams:
         Args:
             until: a number in the stream at which to end before that.
         """
-        info = await self._info(stream)
-        end = info.state.last_seq
+        end = await self._end(stream, subject)
         while follow or after < end:
             config = ConsumerConfig(
                 deliver_policy=DeliverPolicy.BY_START_SEQUENCE,
@@ -92,11 +91,24 @@ class Streams:
                             return
                         pending = message.metadata.num_pending
                         yield after, message.subject, message.data
-                return
+                if "*" in subject or after >= end:
+                    return
+                # The consumer is on a node that has not everything yet: another one reads on.
+                await asyncio.sleep(RETRY_S)
             except (TimeoutError, NatsError, Missed):
                 continue  # the node that had the consumer is gone, or a message: another reads on
             finally:
                 await reader.unsubscribe()
+
+    async def _end(self, stream: str, subject: str) -> int:
+        """Number of the last message; of one constellation, that which the leader says is its."""
+        if "*" in subject:
+            return int((await self._info(stream)).state.last_seq)
+        try:
+            last = await self.insist("read", lambda: self._jetstream.get_last_msg(stream, subject))
+        except NotFoundError:
+            return 0
+        return int(last.seq or 0)
 
     async def _fetch(
         self, reader: JetStreamContext.PullSubscription, pending: int, came: int
