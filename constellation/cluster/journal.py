@@ -236,6 +236,7 @@ class JetStreamJournal:
         purged = self._call(self._endings.purge, constellation)
         if purged:
             self._known.discard(constellation)
+            self._log.last.pop(constellation, None)
             self._call(self._drop_snapshot, constellation)
         return purged
 

@@ -189,7 +189,11 @@ class Log(Streams):
         """
         begun: dict[str, list[Entry]] = {}
         messages = self._messages(
-            self._names.journal, self._names.facts_of(constellation), after, follow=follow
+            self._names.journal,
+            self._names.facts_of(constellation),
+            after,
+            follow=follow,
+            least=self.last.get(constellation, 0),
         )
         async with aclosing(messages):
             async for seq, subject, data in messages:

@@ -54,6 +54,7 @@ class Streams:
         *,
         follow: bool = False,
         until: int | None = None,
+        least: int = 0,
     ) -> AsyncGenerator[tuple[int, str, bytes]]:
         """Messages of a stream up to its end, in pieces, each by a consumer of its own.
 
@@ -63,8 +64,14 @@ class Streams:
 
         Args:
             until: a number in the stream at which to end before that.
+            least: a number up to which there are messages for sure, whatever a node says.
+
+        Raises:
+            JournalError: no node answers, or none has what is there for sure.
         """
-        end = await self._end(stream, subject)
+        loop = asyncio.get_running_loop()
+        patience = loop.time() + self._patience_s
+        end = max(least, await self._end(stream, subject))
         while follow or after < end:
             config = ConsumerConfig(
                 deliver_policy=DeliverPolicy.BY_START_SEQUENCE,
@@ -87,6 +94,7 @@ class Streams:
                         if message.metadata.sequence.consumer != came:
                             raise Missed
                         after = message.metadata.sequence.stream
+                        patience = loop.time() + self._patience_s
                         if until is not None and after >= until:
                             return
                         pending = message.metadata.num_pending
@@ -94,7 +102,10 @@ class Streams:
                 if "*" in subject or after >= end:
                     return
                 # The consumer is on a node that has not everything yet: another one reads on.
+                if loop.time() > patience:
+                    raise self._unreachable("read", TimeoutError("its last messages are missing"))
                 await asyncio.sleep(RETRY_S)
+                end = max(least, await self._end(stream, subject))  # it may have been purged
             except (TimeoutError, NatsError, Missed):
                 continue  # the node that had the consumer is gone, or a message: another reads on
             finally:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from itertools import count
 from pathlib import Path
 
+import anyio
 import pytest
 
 from constellation.cluster import bus
 from constellation.cluster.journal import JetStreamJournal
 from constellation.cluster.log import EXPECTED_LAST
 from constellation.cluster.names import Names
-from constellation.errors import ConfigError, Deposed, HubUnreachable
+from constellation.errors import ConfigError, Deposed, HubUnreachable, JournalError
 from constellation.orchestrator.events import Fact
 from constellation.testing.nats import nats_servers
 
@@ -118,3 +119,31 @@ def test_servers_that_do_not_answer_or_take_too_little_are_named(
         JetStreamJournal(servers.urls, names, writer="w")
     with pytest.raises(ConfigError, match="replicas"):
         JetStreamJournal([nats_url], names, writer="w", replicas=3)
+
+
+def test_an_owner_reads_all_that_it_wrote_or_says_that_it_cannot(
+    nats_url: str, names: Names
+) -> None:
+    """A node may lag behind: half a history would have its reader do again what was done."""
+    owner = JetStreamJournal([nats_url], names, writer="owner", patience_s=0.3)
+    onlooker = JetStreamJournal([nats_url], names, writer="onlooker", patience_s=0.3)
+
+    async def forget_the_last() -> None:
+        async with bus.connected([nats_url], "node") as nats:
+            jetstream = nats.jetstream()
+            last = await jetstream.get_last_msg(names.journal, names.facts_of("a"))
+            assert last.seq is not None
+            await jetstream.delete_msg(names.journal, last.seq)
+
+    try:
+        owner.begin("a", 1)
+        owner.commit([fact(1, "created")])
+        owner.commit([fact(2)])
+        assert [each.body["n"] for _, each in owner.facts("a")] == [1, 2]
+        anyio.run(forget_the_last)
+        with pytest.raises(JournalError, match="missing"):
+            list(owner.facts("a"))
+        assert [each.body["n"] for _, each in onlooker.facts("a")] == [1]
+    finally:
+        owner.close()
+        onlooker.close()
