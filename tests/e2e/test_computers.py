@@ -9,7 +9,7 @@ import pytest
 
 from bench.processes import Processes
 
-pytestmark = [pytest.mark.anyio, pytest.mark.full, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.anyio, pytest.mark.full, pytest.mark.timeout(600)]
 
 
 async def start(processes: Processes, tmp_path: Path, *names: str) -> None:

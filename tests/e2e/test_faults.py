@@ -18,7 +18,7 @@ import pytest
 
 from bench.processes import layered, ledger_counts
 
-pytestmark = [pytest.mark.anyio, pytest.mark.full, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.anyio, pytest.mark.full, pytest.mark.timeout(600)]
 
 
 def names(edits: list[Any]) -> set[str]:

@@ -13,7 +13,7 @@ from constellation.graph.edits import AddTask
 from constellation.graph.plain import edit_to_plain
 from constellation.graph.task import RetryPolicy, Task
 
-pytestmark = [pytest.mark.anyio, pytest.mark.full, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.anyio, pytest.mark.full, pytest.mark.timeout(600)]
 
 SKILLS = Path(__file__).parents[2] / "bench" / "gang_skills.py"
 

@@ -10,7 +10,7 @@ import pytest
 
 from bench.processes import Processes
 
-pytestmark = [pytest.mark.anyio, pytest.mark.full, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.anyio, pytest.mark.full, pytest.mark.timeout(600)]
 
 SKILLS = Path(__file__).parents[2] / "bench" / "pipeline_skills.py"
 COUNT = 600
