@@ -20,7 +20,7 @@ from .grid import Cell, Way, play_all
 from .link import cut_links
 from .live import lateness, over_sockets
 from .play import Delay, Played
-from .serving import served
+from .serving import Served, served
 from .sharing import training_speed
 from .statistics import mean_of
 
@@ -310,28 +310,36 @@ def _link(report: Report, options: Options) -> None:
     report.data["link"] = {name: getattr(cuts, name) for name in type(cuts).__slots__}
 
 
+_SERVED = (
+    "robots",
+    "missed %, one at a time",
+    "missed %, batches",
+    "answers/s, one",
+    "answers/s, batches",
+    "mean batch",
+    "p95 ms, batches",
+)
+
+
+def _compared(one: Served, batched: Served) -> list[str]:
+    return [
+        *(figure(100 * each.missed) for each in (one, batched)),
+        *(figure(each.per_second) for each in (one, batched)),
+        figure(batched.batch),
+        figure(1e3 * batched.p95_s),
+    ]
+
+
 def _serving(report: Report, options: Options) -> None:
     table = report.table(
         "Robots on one policy server that ask every 0.5 s and need the answer in 0.4 s, simulated",
-        "robots",
-        "missed %, one at a time",
-        "missed %, batches",
-        "answers/s, one",
-        "answers/s, batches",
-        "mean batch",
-        "p95 ms, batches",
+        *_SERVED,
     )
     report.data["serving"] = {}
     for robots in ROBOTS:
         one, batched = (served(robots, most, seconds=options.size(120, 10)) for most in (1, 16))
         report.data["serving"][robots] = {"one": one.missed, "batched": batched.missed}
-        table.add_row(
-            str(robots),
-            *(figure(100 * each.missed) for each in (one, batched)),
-            *(figure(each.per_second) for each in (one, batched)),
-            figure(batched.batch),
-            figure(1e3 * batched.p95_s),
-        )
+        table.add_row(str(robots), *_compared(one, batched))
     report.notes.append(
         "The costs of batches are those of a model of π0.5's shape on one H100 with three cameras."
     )
@@ -341,25 +349,13 @@ def _fleet(report: Report, options: Options) -> None:
     seconds = options.size(10, 2)
     table = report.table(
         f"The same over real sockets, {seconds} s",
-        "robots",
-        "missed %, one at a time",
-        "missed %, batches",
-        "answers/s, one",
-        "answers/s, batches",
-        "mean batch",
-        "p95 ms, batches",
+        *_SERVED,
     )
     report.data["fleet"] = {}
     for robots in (1, 8) if options.quick else ROBOTS:
         one, batched = (fleet(robots, most, seconds=seconds) for most in (1, 16))
         report.data["fleet"][robots] = {"one": one.missed, "batched": batched.missed}
-        table.add_row(
-            str(robots),
-            *(figure(100 * each.missed) for each in (one, batched)),
-            *(figure(each.per_second) for each in (one, batched)),
-            figure(batched.batch),
-            figure(1e3 * batched.p95_s),
-        )
+        table.add_row(str(robots), *_compared(one, batched))
     report.notes.append(
         "Server, sockets and batches are real; a batch takes as long as on the GPU by sleeping. "
         "Robots wait for answers that are late."

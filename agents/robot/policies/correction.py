@@ -16,7 +16,7 @@ from ..safety import Vector
 from ..sims.world import Things, World
 from .inputs import HORIZON, LONGEST
 from .network import Network
-from .questions import BatchPolicy, Question, stacked
+from .questions import BatchPolicy, InBatches, Question, stacked
 
 
 def corrected_inputs(
@@ -34,7 +34,7 @@ def corrected_inputs(
     return np.concatenate(columns, axis=1).astype(np.float32)
 
 
-class Corrected:
+class Corrected(InBatches):
     """A policy and its head.
 
     Args:
@@ -49,17 +49,6 @@ class Corrected:
         self._policy = policy
         self._head = head
         self.spec = replace(policy.spec, name=name, corrects=True)
-
-    def infer(
-        self,
-        observation: Observation,
-        state: Array,
-        delay: int | None = None,
-        prefix: Array | None = None,
-    ) -> Array:
-        """The next actions, (H, A)."""
-        actions: Array = self.infer_batch([Question(observation, state, delay, prefix)])[0]
-        return actions
 
     def infer_batch(self, questions: Sequence[Question]) -> Array:
         """The next actions for several robots at once, (B, H, A)."""

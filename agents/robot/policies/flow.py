@@ -17,12 +17,12 @@ from pathlib import Path
 import numpy as np
 
 from ..guidance import Pullback, denoised, weights
-from ..ports import Array, Observation, PolicySpec
+from ..ports import Array, PolicySpec
 from ..safety import Vector
 from ..sims.world import Things, World
 from .inputs import HORIZON, LONGEST
 from .network import Network, load, save
-from .questions import Question, stacked
+from .questions import InBatches, Question, stacked
 
 # Steps from noise to a chunk.
 STEPS = 5
@@ -81,7 +81,7 @@ def sensed(world: World, state: Vector, things: Things) -> Array:
     return world.features(state, things).astype(np.float32)
 
 
-class FlowPolicy:
+class FlowPolicy(InBatches):
     """A flow that was trained on one world.
 
     It starts from the same noise each time: the same question has the same answer.
@@ -97,17 +97,6 @@ class FlowPolicy:
         self.spec = spec
         rng = np.random.default_rng(0)
         self._noise = rng.standard_normal((1, HORIZON, spec.action_dim)).astype(np.float32)
-
-    def infer(
-        self,
-        observation: Observation,
-        state: Array,
-        delay: int | None = None,
-        prefix: Array | None = None,
-    ) -> Array:
-        """The next actions, (H, A)."""
-        actions: Array = self.infer_batch([Question(observation, state, delay, prefix)])[0]
-        return actions
 
     def infer_batch(self, questions: Sequence[Question]) -> Array:
         """The next actions for several robots at once, (B, H, A)."""

@@ -18,12 +18,12 @@ from .correction import Corrected
 from .flow import Flow, FlowPolicy, load_flow
 from .inputs import HORIZON, LONGEST, Kind, inputs
 from .network import Network, load
-from .questions import Question, stacked
+from .questions import InBatches, Question, stacked
 
 WEIGHTS = Path(__file__).parent / "weights"
 
 
-class LocalPolicy:
+class LocalPolicy(InBatches):
     """A network that was trained on one world.
 
     Args:
@@ -43,17 +43,6 @@ class LocalPolicy:
             takes_delay=kind is Kind.DELAY,
             takes_prefix=kind is Kind.PREFIX,
         )
-
-    def infer(
-        self,
-        observation: Observation,
-        state: Array,
-        delay: int | None = None,
-        prefix: Array | None = None,
-    ) -> Array:
-        """The next actions, (H, A)."""
-        actions: Array = self.infer_batch([Question(observation, state, delay, prefix)])[0]
-        return actions
 
     def infer_batch(self, questions: Sequence[Question]) -> Array:
         """The next actions for several robots at once, (B, H, A)."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -33,6 +34,25 @@ class BatchPolicy(Protocol):
     def infer_batch(self, questions: Sequence[Question]) -> Array:
         """The next actions, (B, H, A). May block."""
         ...
+
+
+class InBatches(ABC):
+    """A policy that answers one question as a batch of one."""
+
+    @abstractmethod
+    def infer_batch(self, questions: Sequence[Question]) -> Array:
+        """The next actions for several robots at once, (B, H, A)."""
+
+    def infer(
+        self,
+        observation: Observation,
+        state: Array,
+        delay: int | None = None,
+        prefix: Array | None = None,
+    ) -> Array:
+        """The next actions, (H, A)."""
+        actions: Array = self.infer_batch([Question(observation, state, delay, prefix)])[0]
+        return actions
 
 
 def stacked(questions: Sequence[Question]) -> tuple[Vector, dict[str, Vector], Vector]:
