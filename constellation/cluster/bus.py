@@ -110,7 +110,7 @@ async def prepare(jetstream: JetStreamContext, names: Names, replicas: int) -> N
                     allow_direct=False,
                 )
             )
-        for bucket in (names.leases, names.claims, names.access):
+        for bucket in (names.leases, names.claims, names.resources, names.access):
             await jetstream.create_key_value(
                 KeyValueConfig(bucket=bucket, history=1, replicas=replicas, direct=False)
             )

@@ -36,6 +36,11 @@ class Names:
         return f"{self.fabric}-claims"
 
     @property
+    def resources(self) -> str:
+        """The bucket of who has which exclusive resources, and the subject of its changes."""
+        return f"{self.fabric}-resources"
+
+    @property
     def access(self) -> str:
         """The bucket of credentials."""
         return f"{self.fabric}-access"

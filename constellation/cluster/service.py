@@ -43,6 +43,7 @@ from constellation.tracing import Tracer, tracing
 
 from .access import SharedCredentials, share_secrets_key
 from .artifacts import SharedArtifacts
+from .book import BucketBook
 from .bus import connected, prepare
 from .claims import Claims
 from .gateway import Gateway
@@ -257,7 +258,9 @@ async def _live(
                 journal,
                 claims,
                 tenure,
+                BucketBook(nats, names.resources, options.answer_s),
                 grace_s=settings.hub.grace_s,
+                patience_s=options.lease_s,
                 read_permissions=credentials.step,
             )
             begun(life)
@@ -269,7 +272,7 @@ async def _live(
                     tasks.start_soon(credentials.run)
                     if options.keep_ended_s is not None:
                         retention = Retention(journal, claims, options.keep_ended_s)
-                        life.forgotten = lambda: retention.at_work
+                        life.estate.forgotten = lambda: retention.at_work
                         tasks.start_soon(retention.run)
                     await life.run(tasks)
                     tasks.cancel_scope.cancel()
@@ -294,7 +297,9 @@ async def _make_hub(
     credentials: SharedCredentials,
     tracer: Tracer | None,
 ) -> Hub:
-    scheduler = Scheduler(settings=Limits(grace_s=settings.hub.grace_s, stream_lag=0))
+    scheduler = Scheduler(
+        settings=Limits(grace_s=settings.hub.grace_s, stream_lag=0, shared_resources=True)
+    )
     learned = await to_thread.run_sync(journal.learned)
     if learned is not None:
         scheduler.restore_learned(learned)

@@ -20,6 +20,7 @@ from .readers import need_in, streams_of
 from .ready import Group, Lane, LaneKey
 from .requirements import need_of, why_waiting
 from .run import Run
+from .sharing import Sharing
 from .spending import share
 from .state import State
 
@@ -27,10 +28,11 @@ from .state import State
 class Dispatch:
     """Starts tasks, and ends runs that have nothing left to start."""
 
-    def __init__(self, state: State, outcomes: Outcomes, racing: Racing) -> None:
+    def __init__(self, state: State, outcomes: Outcomes, racing: Racing, sharing: Sharing) -> None:
         self._state = state
         self._outcomes = outcomes
         self._racing = racing
+        self._sharing = sharing
         self._patience = Patience(state)
         self._gangs = Gangs(state, outcomes)
 
@@ -98,7 +100,7 @@ class Dispatch:
         if trouble is not None and trouble.not_before > now:
             state.timers.set(("retry", run.id, task_id), trouble.not_before)
             return
-        group = state.queues.group(need_in(run, node), state.devices)
+        group = state.queues.group(need_in(state, run, node), state.devices)
         urgency = state.placement.urgency(run.priority + task.priority, node.rank)
         state.queues.push(group, run.id, task_id, urgency)
 
@@ -152,6 +154,10 @@ class Dispatch:
                 if not self._gangs.start_first(best[1], best[0][0], now):
                     heapq.heappop(heap)
                     self._explain(group, now)
+                continue
+            if group.need.asker and not self._sharing.may_start(group):
+                heapq.heappop(heap)
+                self._explain(group, now)
                 continue
             if group is not served or group.need.exclusive:
                 # What was found for a group holds until another one is served.
@@ -271,12 +277,12 @@ class Dispatch:
 
     def _is_stranded(self, node: Node, run: Run) -> bool:
         state = self._state
-        group = state.queues.group(need_in(run, node), state.devices)
+        group = state.queues.group(need_in(state, run, node), state.devices)
         return all(device.unavailable() for device in group.candidates.values())
 
     def no_device(self, run: Run, task_id: str) -> NoCapableDevice:
         """The error of a task that no device can run."""
-        need = need_in(run, run.constellation.nodes[task_id])
+        need = need_in(self._state, run, run.constellation.nodes[task_id])
         return NoCapableDevice(
             f"Task {task_id} found no device. {why_waiting(need, self._devices())}",
             remedy="Connect a device that can run it, or change its requirement.",
@@ -292,6 +298,7 @@ class Dispatch:
         state = self._state
         run.ended_at = now
         state.queues.drop(run.id)
+        self._sharing.forget(run.id)
         counts = run.constellation.counts
         body = {
             "state": run.state.value,

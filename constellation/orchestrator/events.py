@@ -271,6 +271,13 @@ class ArtifactsHeld:
     hashes: tuple[str, ...]
 
 
+class ResourcesGranted(NamedTuple):
+    """A constellation may use exclusive resources, as it wanted or as its owner before did."""
+
+    constellation: str
+    resources: tuple[str, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class Tick:
     """Time has passed; sent when `deadline()` is reached."""
@@ -300,6 +307,7 @@ Event = (
     | InputRequired
     | InputAnswered
     | ArtifactsHeld
+    | ResourcesGranted
     | Tick
 )
 
@@ -307,7 +315,7 @@ Event = (
 
 
 class Fact(NamedTuple):
-    """Something that is now so: journaled before anything else is done, and told to observers.
+    """Something that is now so: journaled before anything else is done, then told to observers.
 
     Attributes:
         time: the machine's ``now``, seconds.
@@ -375,4 +383,20 @@ class Revise:
     until: float
 
 
-Instruction = Fact | Assign | CancelAttempt | Answer | Notify | Revise
+class WantResources(NamedTuple):
+    """Ask for exclusive resources that others use too; then `ResourcesGranted`, however late."""
+
+    constellation: str
+    resources: tuple[str, ...]
+
+
+class FreeResources(NamedTuple):
+    """Give granted resources back."""
+
+    constellation: str
+    resources: tuple[str, ...]
+
+
+Instruction = (
+    Fact | Assign | CancelAttempt | Answer | Notify | Revise | WantResources | FreeResources
+)

@@ -43,9 +43,11 @@ from .events import (
     DeviceUpdated,
     Event,
     Fact,
+    FreeResources,
     Instruction,
     Notify,
     Revise,
+    WantResources,
 )
 from .gate import Gate
 from .hearing import Hearing
@@ -98,6 +100,7 @@ class Hub:
         live: what devices show as it happens.
         streaming: what tasks put out for others while they run; None if nothing flows here.
         started_at: Unix seconds.
+        on_resources: told of exclusive resources that are wanted, and of those given back.
     """
 
     def __init__(
@@ -126,6 +129,7 @@ class Hub:
         self.fingerprint = ""
         self.metrics_port: int | None = None
         self.started_at = time.time()
+        self.on_resources: Callable[[WantResources | FreeResources], None] = lambda asked: None
         self.observers = Observers(journal)
         self.telemetry = Telemetry()
         self.live = Live()
@@ -257,6 +261,8 @@ class Hub:
                 self._send(device, "answer", body)
             case Notify():
                 self.notify(instruction)
+            case WantResources() | FreeResources():
+                self.on_resources(instruction)
             case Revise():
                 self.start(self._revising.answer, instruction)
 

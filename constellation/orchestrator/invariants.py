@@ -9,6 +9,7 @@ from constellation.graph.task import ACTIVE, TaskState
 
 from .assigning import devices_for
 from .attempts import Life
+from .device import Device
 from .patience import KEY
 from .readers import need_in
 from .run import Run
@@ -67,8 +68,16 @@ def _resources(state: State) -> Iterator[str]:
                 if resource in holders:
                     yield f"{resource} is held by {holders[resource]} and {attempt.id}"
                 holders[resource] = attempt.id
+        if state.settings.shared_resources:
+            for resource in _in_use(device) - state.granted.keys():
+                yield f"{resource} is in use on {device.name} and was not granted"
     if holders != state.resources:
         yield f"resources are {state.resources}, but held are {holders}"
+
+
+def _in_use(device: Device) -> set[str]:
+    """The exclusive resources that attempts on a device hold."""
+    return {each for attempt in device.running.values() for each in attempt.exclusive}
 
 
 def _counts(run: Run) -> Iterator[str]:
@@ -136,9 +145,15 @@ def _idle(state: State, run: Run) -> Iterator[str]:
         for task in lane.waiting()[:1]:
             node = run.constellation.nodes[task]
             definition = node.task
-            group = state.queues.groups[need_in(run, node)]
+            group = state.queues.groups[need_in(state, run, node)]
             if group is not lane.group:
                 yield f"{run.id}/{task} waits in the queue of another need"
+            need = group.need
+            if need.asker and not state.may_use(need.asker, need.exclusive):
+                asked = (need.asker, need.exclusive) in state.asked
+                if not asked and devices_for(state, group):
+                    yield f"{run.id}/{task} waits for resources that nobody asked for"
+                continue
             if group in state.patient:
                 if KEY not in state.timers:
                     yield f"{run.id}/{task} waits for a better device without end"

@@ -48,10 +48,13 @@ class Readers:
         state.changed[run.id] = run
 
 
-def need_in(run: Run, node: Node) -> Need:
+def need_in(state: State, run: Run, node: Node) -> Need:
     """The need of a task of a run as it stands."""
     streams = bool(node.incoming) and reads_stream(run.constellation.nodes, node)
-    return need_of(node.task, run.trouble.get(node.id) if run.trouble else None, streams)
+    need = need_of(node.task, run.trouble.get(node.id) if run.trouble else None, streams)
+    if need.exclusive and state.settings.shared_resources:
+        return need._replace(asker=run.id)
+    return need
 
 
 def streams_of(run: Run, node: Node, lag: int) -> dict[str, Any]:

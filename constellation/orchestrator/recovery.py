@@ -89,6 +89,8 @@ class Recovery:
         if held is not None:
             held.exclusive += (resource,)
             state.resources[resource] = held.id
+            if state.settings.shared_resources:
+                state.granted[resource] = run.id, held.exclusive
             return
         attempt.exclusive = (resource,)
         attempt.move("stop")

@@ -22,6 +22,8 @@ class Need(NamedTuple):
         shunned: devices on which it failed, to be used only if no other can run it.
         gang: on how many devices it runs at once; 0 if it is no gang.
         streams: whether it reads what others put out while they run.
+        asker: the constellation for which its exclusive resources have to be asked for, since other
+            schedulers use them too; empty if they need not be.
     """
 
     skill: str
@@ -35,6 +37,7 @@ class Need(NamedTuple):
     shunned: tuple[str, ...] = ()
     gang: int = 0
     streams: bool = False
+    asker: str = ""
 
 
 @lru_cache(maxsize=1024)

@@ -347,7 +347,7 @@ class Run:
                 task: {attempt: list(former) for attempt, former in formers.items()}
                 for task, formers in self.former.items()
             },
-            "revisions": list(self.revisions),
+            "revisions": sorted(self.revisions),  # a replay need not keep their order
             "spent_by": {by: list(spent) for by, spent in self.spent_by.items()},
             "stopped": {resource: list(stopped) for resource, stopped in self.stopped.items()},
         }

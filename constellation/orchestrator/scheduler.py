@@ -6,7 +6,8 @@ concern has a module of its own, and they share a `State`:
 
 - `control`: requests of people and planners; `presence`: devices that come and go;
 - `outcomes`: how attempts and tasks end; `supervision`: the health of devices;
-- `readers`: streams between tasks; `dispatch`: ready tasks to devices; `racing`: stragglers;
+- `readers`: streams between tasks; `sharing`: resources that other schedulers use too;
+- `dispatch`: ready tasks to devices; `racing`: stragglers;
 - `recovery`: restart from the journal.
 """
 
@@ -42,6 +43,7 @@ from .events import (
     Planned,
     PlannerPaid,
     Reopened,
+    ResourcesGranted,
     Resumed,
     RevisionClosed,
     StreamBegan,
@@ -56,6 +58,7 @@ from .readers import Readers
 from .recovery import Recovery
 from .run import Run
 from .settings import Settings
+from .sharing import Sharing
 from .state import State
 from .supervision import Supervision
 from .timers import Key
@@ -78,7 +81,8 @@ class Scheduler:
         outcomes = self._outcomes = Outcomes(state, supervision)
         self._racing = Racing(state)
         self._readers = Readers(state)
-        self._dispatch = Dispatch(state, outcomes, self._racing)
+        self._sharing = Sharing(state)
+        self._dispatch = Dispatch(state, outcomes, self._racing, self._sharing)
         self._presence = PresenceDesk(state, outcomes, supervision)
         self._control = Control(state, outcomes, self._dispatch)
         self._recovery = Recovery(state, outcomes, self._dispatch, self._presence, self._control)
@@ -106,6 +110,7 @@ class Scheduler:
             AttemptsFinished: self._all_finished,
             AttemptRejected: outcomes.rejected,
             StreamBegan: self._readers.began,
+            ResourcesGranted: self._sharing.granted,
             Tick: self._tick,
         }
 
@@ -171,6 +176,8 @@ class Scheduler:
                 device = self.state.devices.get(first)
                 if device is not None:
                     self._device_timer(kind, device, rest, now)
+            case "turn":
+                self._sharing.turn_over(first, tuple(rest))
             case "patience":
                 self.state.reconsider()
             case _:

@@ -24,6 +24,9 @@ class Settings:
         race_samples: how many durations of a skill on a device must be known before that.
         race_spread: how many standard deviations above the mean an attempt is called a straggler.
         race_min_s: no attempt is raced before it has run for so long.
+        shared_resources: whether other schedulers may use the same exclusive resources, so that
+            each use has to be asked for.
+        turn_s: a resource that was granted and that no device could use yet is given back then.
         stream_lag: how many items a task may be ahead of the slowest that reads what it puts out;
             0 where nothing can flow: then readers wait for its output.
         gang_port, gang_ports: the members of a gang meet on a port of this range: the first, and
@@ -46,6 +49,8 @@ class Settings:
     race_samples: int = 8
     race_spread: float = 4.0
     race_min_s: float = 1.0
+    shared_resources: bool = False
+    turn_s: float = 5.0
     stream_lag: int = 16
     gang_port: int = 29_500
     gang_ports: int = 2_000

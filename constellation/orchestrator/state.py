@@ -13,10 +13,10 @@ from constellation.aip.cards import DeviceCard
 from constellation.errors import UnknownConstellationError, UnknownDeviceError
 from constellation.graph.task import Task
 
-from .attempts import Attempt
+from .attempts import Attempt, read_attempt_id
 from .device import Device
 from .estimates import Estimates
-from .events import Fact, Instruction, Notify
+from .events import Fact, FreeResources, Instruction, Notify
 from .health import Health
 from .placement import Placement
 from .ready import Group, ReadyQueues
@@ -42,6 +42,9 @@ class State:
         reservation: places that are kept for a gang, see `gangs`.
         gangs: how many were started.
         resources: exclusive resources in use, each with the id of the attempt that holds it.
+        granted: where others use them too, resources that may be used here or are, each with the
+            constellation that may, and all that was asked for with it.
+        asked: what was asked for so and is not granted yet.
         queues, timers, estimates: see their classes.
         learned_health: health of devices from before a restart, until they join.
     """
@@ -58,6 +61,8 @@ class State:
         self.reservation: Reservation | None = None
         self.gangs = 0
         self.resources: dict[str, str] = {}
+        self.granted: dict[str, tuple[str, tuple[str, ...]]] = {}
+        self.asked: set[tuple[str, tuple[str, ...]]] = set()
         self.queues = ReadyQueues()
         self.timers = Timers()
         self.estimates = Estimates()
@@ -145,6 +150,10 @@ class State:
             self.free.pop(device.name, None)
         for resource in attempt.exclusive:
             self.resources[resource] = attempt.id
+        if attempt.exclusive and self.settings.shared_resources:
+            self.timers.drop(("turn", attempt.constellation, *attempt.exclusive))
+            for resource in attempt.exclusive:
+                self.granted[resource] = attempt.constellation, attempt.exclusive
 
     def release(self, device: Device, attempt: Attempt) -> None:
         """An attempt gives its place and its resources back."""
@@ -153,14 +162,29 @@ class State:
         device.release(attempt)
         if device.credit > 0:
             self.free[device.name] = self.freed[device.name] = device
+        freed = []
         for resource in attempt.exclusive:
             # Of two that were taken over from hubs that knew nothing of each other, one holds it.
             if self.resources.get(resource) == attempt.id:
                 del self.resources[resource]
                 self.queues.free(resource)
+                if resource in self.granted and self.granted[resource][0] == attempt.constellation:
+                    del self.granted[resource]
+                    freed.append(resource)
+        if freed:
+            self.act(FreeResources(attempt.constellation, tuple(freed)))
         if attempt.exclusive and attempt.constellation in self.runs:
             # It may have been the last thing that its constellation waited for.
             self.changed[attempt.constellation] = self.runs[attempt.constellation]
+
+    def may_use(self, constellation: str, resources: tuple[str, ...]) -> bool:
+        """Whether a constellation was granted just these resources."""
+        return all(self.granted.get(each) == (constellation, resources) for each in resources)
+
+    def user_of(self, resource: str) -> str | None:
+        """The constellation of which an attempt holds a resource; None if none does."""
+        user = read_attempt_id(self.resources.get(resource, ""))
+        return None if user is None else user.constellation
 
     def is_over(self, run: Run) -> bool:
         """Whether nothing of a run is left to do or to wait for.

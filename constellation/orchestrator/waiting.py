@@ -40,7 +40,7 @@ def reasons(state: State, run: Run, tasks: Iterable[str], now: float) -> dict[st
             whole = run.constellation.progress.gang_of(node)
             if whole is not None:
                 node, trouble = whole, run.trouble.get(whole.id, Trouble())
-            need = need_in(run, node) if whole is None else need_of(node.task, trouble)
+            need = need_in(state, run, node) if whole is None else need_of(node.task, trouble)
             if need not in known:
                 known[need] = _why(state, need)
             found[name] = known[need]
@@ -52,6 +52,8 @@ def _why(state: State, need: Need) -> str:
         holder = read_attempt_id(state.resources.get(resource, ""))
         if holder is not None:
             return f"{resource} is in use by task {holder.task} of {holder.constellation}."
+    if need.asker and not state.may_use(need.asker, need.exclusive):
+        return f"It waits for its turn with {', '.join(need.exclusive)}."
     group = state.queues.groups.get(need)
     if need.gang and group is not None and len(able(group)) >= need.gang:
         count = len(devices_for(state, group))

@@ -184,7 +184,7 @@ async def test_an_owner_that_is_deposed_is_not_heard(cluster: Cluster) -> None:
         older = cluster.lives[cluster.owner(name)]
         epoch = older._journal.epochs[name]
         taker = next(life for life in cluster.lives.values() if life is not older)
-        await taker._take(name, epoch)
+        await taker.estate.take(name, epoch)
         await eventually(lambda: cluster.gateways["g1"].routes.owner(name) == taker.me)
         refused = cluster.gateways["g1"].routes.refused
         older._devices["desk"].send("cancel", {"attempt": next(iter(desk.running))})
@@ -244,7 +244,7 @@ async def test_a_submission_that_somebody_still_plans_is_not_begun_by_another(
     """Its claim is there and nothing of it is in the journal yet."""
     planner, other = cluster.lives.values()
     epoch = await planner._claims.make("mine")
-    assert await other._make_ours("submit", "mine") is None
+    assert await other.estate.make_ours("submit", "mine") is None
     planner._journal.begin("mine", epoch or 0)
     planner._journal.commit([Fact(1.0, "mine", "created", {})])
-    assert await other._make_ours("submit", "mine") is False
+    assert await other.estate.make_ours("submit", "mine") is False
