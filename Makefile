@@ -3,6 +3,11 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+# Tests run in so many processes as there are processors, four at most: of those that want real models
+# or a browser each takes a gigabyte. Each process begins with a stretch of neighbouring tests, so that
+# they share what is dear to set up, and takes from the others once it is done.
+# PARALLEL= runs all in one process.
+PARALLEL ?= --numprocesses logical --maxprocesses 4 --dist worksteal
 
 .PHONY: demo demo-cluster demo-robot demo-voice test test-full check bench bench-schedule bench-robot bench-voice audit fuzz fuzz-hub simulate pictures snapshots lock format clean
 
@@ -22,10 +27,10 @@ demo-robot: $(STAMP)
 	$(BIN)/python examples/robot_demo.py
 
 test: $(STAMP)
-	$(BIN)/python -m pytest -m "not full"
+	$(BIN)/python -m pytest $(PARALLEL) -m "not full"
 
 test-full: $(STAMP) $(VENV)/.models $(VENV)/.openpi
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(PARALLEL)
 
 check: $(STAMP)
 	$(BIN)/ruff check .

@@ -98,6 +98,7 @@ class Skill(Generic[P, R]):
         effect: Effect,
         idempotent: bool | None,
         examples: Sequence[str],
+        emits: bool | None,
         reads: bool | None,
         capacity: int | None,
         timeout_s: float | None,
@@ -123,6 +124,7 @@ class Skill(Generic[P, R]):
                 idempotent=effect == "read" if idempotent is None else idempotent,
                 examples=tuple(examples),
                 streams=self._signature.kind == "stream",
+                emits=self._signature.kind == "stream" if emits is None else emits,
                 reads=bool(self._signature.streams) if reads is None else reads,
                 capacity=capacity,
             )
@@ -230,6 +232,7 @@ def skill(
     effect: Effect = "write",
     idempotent: bool | None = None,
     examples: Sequence[str] = (),
+    emits: bool | None = None,
     reads: bool | None = None,
     capacity: int | None = None,
     timeout_s: float | None = None,
@@ -244,6 +247,8 @@ def skill(
             ``dangerous`` asks a person first unless the device's policy allows it.
         idempotent: True if running it twice does no harm; None means: if its effect is ``read``.
         examples: requests in plain words that it serves; planners find it by them.
+        emits: True if it puts out items for other tasks while it runs, with `Context.emit`, so that
+            planners let them read along; None means: if it is an async generator.
         reads: True if it reads what other tasks put out while they run, with `Context.inputs`; None
             means: if it has a parameter of type ``AsyncIterator``.
         capacity: how many calls the device takes at once; None for the device's own limit.
@@ -267,6 +272,7 @@ def skill(
             effect=effect,
             idempotent=idempotent,
             examples=examples,
+            emits=emits,
             reads=reads,
             capacity=capacity,
             timeout_s=timeout_s,

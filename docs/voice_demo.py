@@ -21,10 +21,12 @@ from constellation.cli.embedded import embedded_hub
 from constellation.config import LocalHub, load_settings
 
 OUT = Path("demo-out")
-ENROLMENT = "This is how I sound, and nobody else may interrupt you while I talk to you about it."
+ENROLMENT = """This is how I sound, and nobody else may interrupt you while I talk to you about it.
+The old man in the harbour mends his nets, and he sings of a ship that never came home.
+How far is it to the next village, and is there a bakery that opens before seven?"""
 # Seconds of quiet before it, who speaks, and what.
 SCRIPT = (
-    (1.0, "person", "Hello, how are you today?"),
+    (1.0, "person", "Good morning, how are you doing today?"),
     (4.5, "person", "What can you do?"),
     (2.0, "television", "And now the weather for tomorrow, with rain in the north."),
     (1.0, "person", "Wait. How much disk space is free?"),
@@ -36,7 +38,7 @@ SCRIPT = (
 
 def spoken() -> tuple[Samples, Samples]:
     """What the microphone hears, and the enrolment."""
-    piper = Piper()
+    piper = Piper(seed=0)
     random = np.random.default_rng(1)
     parts = []
     try:

@@ -62,14 +62,16 @@ def together(devices: Iterable[DeviceCard]) -> dict[str, SkillCard]:
     """The skills of devices by name: of several of one name the first, with the strictest effect.
 
     One that takes other arguments elsewhere is left out there: who asks must know what to give.
-    None reads streams, for those end at the hub that they belong to.
+    None reads streams or puts them out, for those end at the hub that they belong to.
     """
     found: dict[str, SkillCard] = {}
     for device in devices:
         for card in device.skills:
             known = found.get(card.name)
             if known is None:
-                found[card.name] = card.model_copy(update={"capacity": None, "reads": False})
+                found[card.name] = card.model_copy(
+                    update={"capacity": None, "emits": False, "reads": False}
+                )
             elif known.input == card.input:
                 effect = max(known.effect, card.effect, key=_STRICT.index)
                 idempotent = known.idempotent and card.idempotent

@@ -106,7 +106,9 @@ _SMALL_TALK: tuple[tuple[str, str], ...] = (
     (r"(yes|no|okay|ok|sure|right|great|good|fine|never mind)( please)?", "All right."),
 )
 _SMALL = tuple((re.compile(pattern), reply) for pattern, reply in _SMALL_TALK)
-_GREETING = re.compile(r"^(wait|hi|hello|hey|okay|ok|well|so)( there)? ")
+_GREETING = re.compile(
+    r"^(wait|hi|hello|hey|good (morning|evening|afternoon)|okay|ok|well|so)( there)? "
+)
 # "Stop the server" and "wait until it is there" are requests.
 _OPENING = re.compile(
     r"^((stop|wait|hold on)[,.!]+\s+|"

@@ -194,11 +194,15 @@ class Turn:
             and in a second.
         settled: there was voice enough for `belief` to say much.
         before: what the person had said, in a turn that was retracted.
+        begun: when its first sound began, in seconds.
+        doubted: it was taken for a false alarm.
     """
 
-    def __init__(self, number: int, endpointer: Endpointer) -> None:
+    def __init__(self, number: int, endpointer: Endpointer, begun: float) -> None:
         self.number = number
         self.endpointer = endpointer
+        self.begun = begun
+        self.doubted = False
         self.examined = 0
         self.highest = 0.0
         self.belief = 0.0

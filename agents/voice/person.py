@@ -45,12 +45,26 @@ class Person:
         """The turn that is open, or a new one, from the start of the voice on."""
         if self.turn is not None:
             return self.turn
-        since = self.evidence.since
-        begun = now if since is None else since
+        begun = self._voice_began(now)
         self._count += 1
-        self.turn = Turn(self._count, Endpointer(self._rules.endpoints, now))
+        self.turn = Turn(self._count, Endpointer(self._rules.endpoints, now), begun)
         self._out.append(OpenTurn(self._count, begun - self._rules.preroll_s))
         return self.turn
+
+    def doubt(self) -> None:
+        """What is open seems to be nothing, though its words are not known yet."""
+        if self.turn is not None and self.turn.belief < self._rules.speaking.belief:
+            self.turn.doubted = True
+
+    def part(self, now: float) -> None:
+        """The primary speaker begins: what others said just before is no part of it."""
+        turn = self.turn
+        if turn is not None and turn.doubted and self._voice_began(now) > turn.begun:
+            self.drop()
+
+    def _voice_began(self, now: float) -> float:
+        since = self.evidence.since
+        return now if since is None else since
 
     def of(self, number: int) -> Turn | None:
         """The open turn, if it is of that number."""

@@ -132,6 +132,7 @@ class TurnTaking:
         """A frame of the microphone while the agent speaks."""
         evidence = self._person.evidence
         if evidence.primary:
+            self._person.part(now)
             self._interrupt(answer, now)
         elif answer.playback is Playback.DUCKED:
             if not evidence.voice:
@@ -158,6 +159,7 @@ class TurnTaking:
         self._out.append(Restore(answer.number))
         self._calm = now + min(rules.calm_s * 2**self._alarms, rules.calmest_s)
         self._alarms += 1
+        self._person.doubt()
         self._person.look_again(now)
 
     def _weigh(self, turn: Turn, answer: Answer, event: Transcript, now: float) -> None:

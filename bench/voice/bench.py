@@ -103,7 +103,7 @@ def _television(options: Options, report: Report) -> None:
     sounds = Path(options.extra.get("sounds", SOUNDS))
     tested, babble = people(TEST, sounds), people(BABBLE, sounds)
     found: dict[str, Disturbed] = defaultdict(Disturbed)
-    with loaded() as shared:
+    with loaded(seed=0) as shared:
         models = _cached(shared.models)
         for room, notes in disturb(tested[: options.size(12, 2)], babble, shared.detector, models):
             found[room].add(notes)
@@ -137,7 +137,7 @@ def _television(options: Options, report: Report) -> None:
 
 
 def _endings(options: Options, report: Report) -> None:
-    with loaded() as shared:
+    with loaded(seed=0) as shared:
         models = _cached(shared.models)
         verdicts = [
             judge(case, shared.detector, models)
@@ -197,7 +197,7 @@ def _cached(models: Models) -> Models:
 def _echo(options: Options, report: Report) -> None:
     sounds = Path(options.extra.get("sounds", SOUNDS))
     tested = people(TEST, sounds)[: options.size(len(TEST), 2)]
-    with loaded() as shared:
+    with loaded(seed=0) as shared:
         answer = shared.models.speaker.say(STORY).samples
     report.data["echo"] = {}
     for echo_db in (-10.0, 0.0):

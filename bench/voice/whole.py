@@ -18,7 +18,7 @@ from .talks import cost_of_talking
 
 def _ear(options: Options, report: Report) -> None:
     tested = people(TEST, Path(options.extra.get("sounds", SOUNDS)))
-    with loaded() as shared:
+    with loaded(seed=0) as shared:
         models = shared.models
         models = Models(models.recogniser, models.turn_ends, Cached(models.speaker))
         chosen = tested[: options.size(len(TEST), 2)]
@@ -58,7 +58,7 @@ def _hour(options: Options, report: Report) -> None:
 
 
 def _talks(options: Options, report: Report) -> None:
-    with loaded() as shared:
+    with loaded(seed=0) as shared:
         cost = cost_of_talking(shared, options.size(16, 3), options.size(20, 3))
     table = report.table(
         f"A conversation of {cost.seconds:.0f} s with the models that ship", "", ""

@@ -25,6 +25,7 @@ class SkillCard(BaseModel):
         idempotent: True if running it twice does no harm.
         examples: requests in plain words that this skill serves.
         streams: True if it sends output while it runs.
+        emits: True if it puts out items while it runs, for tasks that read along.
         reads: True if it can read what other tasks put out while they run.
         capacity: how many calls it takes at once; None for the device's own limit.
     """
@@ -39,6 +40,7 @@ class SkillCard(BaseModel):
     idempotent: bool = False
     examples: tuple[str, ...] = ()
     streams: bool = False
+    emits: bool = False
     reads: bool = False
     capacity: StrictInt | None = Field(default=None, ge=0)
 

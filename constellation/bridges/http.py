@@ -5,11 +5,13 @@ from __future__ import annotations
 import socket
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
+from hmac import compare_digest
 
 import anyio
 import uvicorn
-from starlette.applications import Starlette
+from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
+from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from constellation.errors import AuthenticationError, ConfigError
@@ -43,6 +45,29 @@ class Bounded:
         await self._app(scope, counted, send)
 
 
+class Guarded:
+    """Lets requests pass that show one credential; others get status 401."""
+
+    def __init__(self, app: ASGIApp, token: str) -> None:
+        self._app = app
+        self._token = token
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Look at the credential of a request."""
+        try:
+            shown = credential(Headers(scope=scope), "Send it as a bearer token.")
+            if not compare_digest(shown.encode(), self._token.encode()):
+                raise AuthenticationError(
+                    "The credential is not the one that this bridge uses for its hub.",
+                    remedy="Send that one as a bearer token.",
+                )
+        except AuthenticationError as error:
+            answer = PlainTextResponse(str(error), 401, {"WWW-Authenticate": "Bearer"})
+            await answer(scope, receive, send)
+        else:
+            await self._app(scope, receive, send)
+
+
 @asynccontextmanager
 async def listening(host: str, port: int) -> AsyncIterator[socket.socket]:
     """A listener for as long as the context is open; port 0 takes a free one.
@@ -62,7 +87,7 @@ async def listening(host: str, port: int) -> AsyncIterator[socket.socket]:
 
 
 @asynccontextmanager
-async def serving(app: Starlette, listener: socket.socket) -> AsyncIterator[None]:
+async def serving(app: ASGIApp, listener: socket.socket) -> AsyncIterator[None]:
     """Serve an application for as long as the context is open."""
     config = uvicorn.Config(
         app, log_level="warning", lifespan="off", timeout_graceful_shutdown=STOP_GRACE_S

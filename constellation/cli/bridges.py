@@ -1,4 +1,4 @@
-"""The commands `mcp` and `bridge`: the fabric for clients of other protocols."""
+"""The command `bridge`: the fabric for clients of other protocols."""
 
 from __future__ import annotations
 
@@ -16,38 +16,48 @@ from .output import Json, emit
 bridge = typer.Typer(no_args_is_help=True, help="Offer the fabric to clients of other protocols.")
 
 
+@bridge.command()
 def mcp(
-    http: Annotated[
-        int | None,
-        typer.Option(metavar="PORT", help="Serve streamable HTTP on this port of 127.0.0.1."),
+    listen: Annotated[
+        str | None,
+        typer.Option(
+            metavar="HOST:PORT", help="Serve streamable HTTP there; port 0 takes a free one."
+        ),
     ] = None,
+    as_json: Json = False,
 ) -> None:
     """Offer the fabric to MCP clients: they see the devices and give them work.
 
-    Without options it speaks over stdin and stdout, as MCP clients start it. It uses the
-    hub that is configured, or the one that runs on this machine.
+    Without --listen it speaks over stdin and stdout, as MCP clients start it. It uses the hub that
+    is configured, or the one that runs on this machine; over HTTP a client sends the credential
+    that this command uses there as its bearer token.
 
     \b
     Examples:
-      constellation mcp
-      constellation mcp --http 8471
+      constellation bridge mcp
+      constellation bridge mcp --listen 127.0.0.1:8471
     """
+    address = None if listen is None else _address(listen)
     try:
-        from constellation.bridges.mcp import mcp_server
+        from constellation.bridges.mcp import mcp_server, serve_mcp
     except ImportError as error:
         raise ConfigError(
             f"This needs the extra 'mcp': {error}.",
             remedy="Install it: pip install 'constellation-fabric[mcp]'.",
         ) from None
+    from constellation.client import find_hub
+    from constellation.config import load_settings
     from constellation.fabric import connect
 
     async def serve() -> None:
         async with connect() as fabric:
-            server = mcp_server(fabric)
-            if http is None:
-                await server.run_stdio_async()
-            else:
-                await server.run_streamable_http_async(host="127.0.0.1", port=http)
+            if address is None:
+                await mcp_server(fabric).run_stdio_async()
+                return
+            _, token = find_hub(load_settings())
+            async with serve_mcp(fabric, token, *address) as url:
+                emit({"url": url}, f"MCP clients find the fabric at {url}.", as_json=as_json)
+                await anyio.sleep_forever()
 
     run_async(serve)
 
@@ -145,6 +155,6 @@ def _address(listen: str) -> tuple[str, int]:
 
 
 def register(app: typer.Typer) -> None:
-    """Add the commands of this file."""
-    app.command(rich_help_panel="Bridges")(mcp)
+    """Add the commands of this file; `mcp` alone, as it was called at first, is `bridge mcp`."""
+    app.command(hidden=True)(mcp)
     app.add_typer(bridge, name="bridge", rich_help_panel="Bridges")

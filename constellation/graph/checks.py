@@ -41,7 +41,11 @@ def check_task(task: Task) -> list[Reference]:
         _check_gang(task)
     found = list(references(task.arguments)) if task.arguments else []
     if task.instruction and "${" in task.instruction:
-        found += references(task.instruction)
+        told = list(references(task.instruction))
+        if any(reference.field == "items" for reference in told):
+            why = "its instruction is items, which come one by one"
+            raise _refused(task, "stream", why, "Let an argument of a skill be the items.")
+        found += told
     if task.for_each is not None:
         found.append(_list_reference(task))
     for reference in found:

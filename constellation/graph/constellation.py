@@ -12,6 +12,7 @@ from typing import Any
 
 from constellation.errors import InvalidTransition, TaskFailed
 
+from . import streams
 from .checks import unknown_task
 from .document import nodes_to_plain, read_document
 from .edits import Applied, Batch
@@ -236,11 +237,7 @@ class Constellation:
         node.question = None
         progress.move(node, SUBMITTED)
         progress.count(node)
-        # What it reads may have begun anew: then it waits for the first item again.
-        ended = list(progress.review(node, now) if node.reads else progress.release(node, now))
-        if node.flowing:
-            ended += progress.dry(node, now)
-        progress.spread(ended, now)
+        progress.spread(streams.requeue(progress, node, now), now)
 
     def flow(self, task_id: str, now: float) -> None:
         """A running task has put out its first item; that it does so again changes nothing.
@@ -251,7 +248,7 @@ class Constellation:
         node = self.node(task_id)
         check_transition(node, "flow")
         if not node.flowing:
-            self.progress.spread(list(self.progress.flow(node, now)), now)
+            self.progress.spread(list(streams.begin(self.progress, node, now)), now)
 
     def restart_gang(self, task_id: str, reason: str, now: float) -> None:
         """All members of a gang begin anew, those that have completed as well.
@@ -292,7 +289,7 @@ class Constellation:
             self.progress.spread([node], now)
         elif node.flowing and outcome.state is not COMPLETED:
             # Whoever has not begun to read waits for what a planner makes of it.
-            self.progress.spread(list(self.progress.dry(node, now)), now)
+            self.progress.spread(list(streams.dry(self.progress, node, now)), now)
 
     def settle(self, task_id: str, now: float) -> None:
         """Decide the dependents of a task finished with ``settle=False``; else do nothing."""

@@ -75,11 +75,3 @@ def _items(source: Node) -> Any:
     if not isinstance(source.output, list | tuple):
         raise LookupError(f"task {source.id} put out no items, and its output is no list")
     return source.output
-
-
-def reads_stream(nodes: Mapping[str, Node], node: Node) -> bool:
-    """Whether a task reads what others put out, or put out, while they run."""
-    return any(
-        dependency.condition == "stream" and nodes[source].flowing
-        for source, dependency in node.incoming.items()
-    )

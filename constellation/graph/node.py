@@ -126,6 +126,20 @@ class Node:
         """True if others read what it puts out while it runs."""
         return any(each.condition == "stream" for each in self.outgoing.values())
 
+    @property
+    def runnable(self) -> bool:
+        """Whether the dependencies of a submitted task let it run, by its counters."""
+        if self.task.join == "all":
+            return not self.open and not self.unmet
+        return self.met > 0 or not self.incoming
+
+    @property
+    def hopeless(self) -> bool:
+        """Whether a submitted task can never run, by its counters."""
+        if self.task.join == "all":
+            return self.unmet > 0
+        return not self.open and not self.met and bool(self.incoming)
+
     def values(self) -> tuple[Any, ...]:
         """All attributes, for `put_back`; the mappings of dependencies are not copied."""
         found: tuple[Any, ...] = _VALUES(self)

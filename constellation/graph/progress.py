@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any, NamedTuple
 
+from . import streams
 from .expressions import evaluate
 from .lookup import element_id, index_of, look_up
 from .node import Node
@@ -136,7 +137,7 @@ class Progress:
         node.open = node.met = node.unmet = 0
         for source_id, dependency in node.incoming.items():
             source = self.nodes[source_id]
-            if source.flowing and dependency.condition == "stream" and _still_counts(source):
+            if source.flowing and streams.is_met(source, dependency):
                 node.met += 1
             elif not source.ended or not source.settled:
                 node.open += 1
@@ -158,7 +159,7 @@ class Progress:
                 if target.state is not SUBMITTED and not target.skipped:
                     continue
                 if source.flowing and dependency.condition == "stream":
-                    ended += self._run_dry(source, target, dependency, now)
+                    ended += streams.end(self, source, target, dependency, now)
                     continue
                 target.open -= 1
                 # The common case is decided without a call.
@@ -173,50 +174,15 @@ class Progress:
                 if not target.ready:
                     ended += self.review(target, now)
 
-    # ── streams ─────────────────────────────────────────────────────────────────────────────────
-
-    def flow(self, node: Node, now: float) -> Ended:
-        """The first item of a task: those that read it may run; return what ended thereby."""
-        node.flowing = True
-        return self._recount_readers(node, now)
-
-    def dry(self, node: Node, now: float) -> Ended:
-        """Nothing more comes from a task's attempt, and whether another follows is not decided."""
-        node.flowing = False
-        return self._recount_readers(node, now)
-
-    def _recount_readers(self, node: Node, now: float) -> Ended:
-        ended: Ended = ()
-        for target_id, dependency in node.outgoing.items():
-            target = self.nodes[target_id]
-            if dependency.condition != "stream":
-                continue
-            if target.state is SUBMITTED or target.skipped:
-                self.count(target)
-            if target.state is not SUBMITTED:
-                continue
-            # What stays ready is told anew: which devices can run it may have changed.
-            self.withdraw(target)
-            ended += self.review(target, now)
-        return ended
-
-    def _run_dry(self, source: Node, target: Node, dependency: Dependency, now: float) -> Ended:
-        """Decide for good a dependency that counted as met while its source ran."""
-        if self.verdict(source, dependency):
-            return ()
-        target.met -= 1
-        target.unmet += 1
-        if target.ready and not runnable(target):
-            self.withdraw(target)
-        return () if target.ready else self.review(target, now)
+    # ── readiness ───────────────────────────────────────────────────────────────────────────────
 
     def review(self, node: Node, now: float) -> Ended:
         """See whether a task has become ready or can never run; return what ended thereby."""
         if node.state is not SUBMITTED:
             return ()
-        if hopeless(node):
+        if node.hopeless:
             return self._skip(node, now)
-        return self.release(node, now) if runnable(node) else ()
+        return self.release(node, now) if node.runnable else ()
 
     def release(self, node: Node, now: float) -> Ended:
         """Make a task ready, a map task by its elements; return what ended thereby."""
@@ -349,25 +315,6 @@ class Progress:
         node.settled = outcome.state not in self.held
         self.changes.ended.append(node.id)
         return (node,) if node.settled else ()
-
-
-def _still_counts(source: Node) -> bool:
-    """Whether an item that a task put out counts, before its end is decided."""
-    return not source.ended or (source.state is COMPLETED and not source.settled)
-
-
-def runnable(node: Node) -> bool:
-    """Whether a submitted task's dependencies let it run, by its counters."""
-    if node.task.join == "all":
-        return not node.open and not node.unmet
-    return node.met > 0 or not node.incoming
-
-
-def hopeless(node: Node) -> bool:
-    """Whether a submitted task can never run, by its counters."""
-    if node.task.join == "all":
-        return node.unmet > 0
-    return not node.open and not node.met and bool(node.incoming)
 
 
 def _scope(source: Node) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import heapq
 from collections.abc import Iterable
 
 from .node import Node
-from .progress import Ended, Progress, hopeless, runnable
+from .progress import Ended, Progress
 from .task import TaskState
 
 
@@ -52,10 +52,10 @@ def _look_again(progress: Progress, node: Node, now: float) -> Ended:
     if node.state is not TaskState.SUBMITTED and not node.skipped:
         return ()
     progress.count(node)
-    revived = node.skipped and not hopeless(node)
+    revived = node.skipped and not node.hopeless
     if revived:
         progress.reopen(node)
-    elif node.skipped or (node.ready and runnable(node)):
+    elif node.skipped or (node.ready and node.runnable):
         return ()
     progress.withdraw(node)
     node.ready_at = None

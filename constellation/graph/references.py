@@ -111,7 +111,10 @@ def references(value: Any) -> Iterator[Reference]:
             if "${" in found:
                 for match in _PATTERN.finditer(found):
                     if match[1] is not None:
-                        yield parse_reference(match[1])
+                        reference = parse_reference(match[1])
+                        if reference.field == "items" and match[0] != found:
+                            raise _inside_text(reference)
+                        yield reference
         elif isinstance(found, Mapping):
             stack.extend((each, depth + 1) for each in reversed(list(found.values())))
         elif isinstance(found, list | tuple):
@@ -142,8 +145,6 @@ def _resolve_text(text: str, lookup: Lookup) -> Any:
         if match[1] is None:
             return "${"
         reference = parse_reference(match[1])
-        if reference.field == "items":
-            raise LookupError(f"${{{reference.text}}}: items come one by one, not inside a text")
         found = lookup(reference)
         return found if isinstance(found, str) else json.dumps(found, ensure_ascii=False)
 
@@ -182,6 +183,14 @@ def _kind(value: Any) -> str:
     if isinstance(value, list | tuple):
         return f"a list of {len(value)}"
     return "nothing" if value is None else f"a value of type {type(value).__name__}"
+
+
+def _inside_text(reference: Reference) -> ReferenceSyntaxError:
+    return ReferenceSyntaxError(
+        f"${{{reference.text}}} stands inside a text, and items come one by one.",
+        remedy=f"Let it be the whole argument, or refer to ${{{reference.task}.output}}.",
+        reference=reference.text,
+    )
 
 
 def _unreadable(text: str) -> ReferenceSyntaxError:

@@ -12,8 +12,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from constellation.errors import UpstreamFailed
-from constellation.graph.lookup import reads_stream
 from constellation.graph.node import Node
+from constellation.graph.streams import reads_stream
 from constellation.graph.task import Outcome, TaskState
 
 from .attempts import Attempt, Life

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from constellation.aip.cards import DeviceCard
+from constellation.aip.cards import DeviceCard, SkillCard
 from constellation.graph.constellation import Constellation
 from constellation.graph.edits import (
     AddDependency,
@@ -25,7 +25,7 @@ from constellation.graph.edits import (
 from constellation.graph.node import Node
 from constellation.graph.plain import task_to_plain
 from constellation.graph.references import references, rename
-from constellation.graph.task import ANY_DEVICE, Dependency, Task, TaskState
+from constellation.graph.task import ANY_DEVICE, ConditionKind, Dependency, Task, TaskState
 
 SPARE = "the plan does without it"
 _FAILED = frozenset({TaskState.FAILED, TaskState.REJECTED})
@@ -34,12 +34,24 @@ _LATE = frozenset({"name", "optional"})
 
 
 def reading(edits: Sequence[Edit], cards: Sequence[DeviceCard]) -> tuple[Edit, ...]:
-    """The part of a plan that only reads and depends on nothing else; it may be run at any time."""
+    """The part of a plan that only reads and depends on nothing else; it may be run at any time.
+
+    What puts out items is left for later until a task is known that reads them: whatever has begun
+    without a reader puts out none.
+    """
     steps = _Steps(edits)
-    found: set[str] = set()
-    for name in steps.in_order():
-        if _only_reads(steps.tasks[name], cards) and steps.sources(name) <= found:
-            found.add(name)
+    late: set[str] = set()
+    while True:
+        found: set[str] = set()
+        for name in steps.in_order():
+            task = steps.tasks[name]
+            if name not in late and _only_reads(task, cards) and steps.sources(name) <= found:
+                found.add(name)
+        read = {source for name in found for source in steps.streams(name)}
+        unread = {name for name in found - read if _emits(steps.tasks[name], cards)}
+        if not unread:
+            break
+        late |= unread
     return tuple(
         edit
         for edit in edits
@@ -154,11 +166,21 @@ class _Steps:
         for name, task in self.tasks.items():
             for reference in references([task.arguments, task.instruction, task.for_each]):
                 if reference.task:
-                    implied = Dependency(reference.task, name)
+                    reads = reference.field == "items"
+                    condition: ConditionKind = "stream" if reads else "success"
+                    implied = Dependency(reference.task, name, condition)
                     self.incoming[name].setdefault(reference.task, implied)
 
     def sources(self, name: str) -> set[str]:
         return {*self.incoming[name]}
+
+    def streams(self, name: str) -> set[str]:
+        """The tasks that it reads while they run."""
+        return {
+            source
+            for source, dependency in self.incoming[name].items()
+            if dependency.condition == "stream"
+        }
 
     def in_order(self) -> list[str]:
         """Each task after those it waits for; what waits for an unknown one is left out."""
@@ -206,10 +228,19 @@ def _amended(node: Node, task: Task) -> Iterator[Edit]:
 
 
 def _only_reads(task: Task, cards: Sequence[DeviceCard]) -> bool:
-    device = task.requirement.device
-    able = [card.skill(task.skill) for card in cards if device in (None, card.name)]
-    skills = [skill for skill in able if skill is not None]
+    skills = _skills(task, cards)
     return bool(skills) and all(each.effect == "read" for each in skills)
+
+
+def _emits(task: Task, cards: Sequence[DeviceCard]) -> bool:
+    return any(each.emits for each in _skills(task, cards))
+
+
+def _skills(task: Task, cards: Sequence[DeviceCard]) -> list[SkillCard]:
+    """The skill of a task, as each device that may run it has it."""
+    device = task.requirement.device
+    able = (card.skill(task.skill) for card in cards if device in (None, card.name))
+    return [skill for skill in able if skill is not None]
 
 
 def _is_same(node: Node, task: Task, incoming: Mapping[str, Dependency]) -> bool:

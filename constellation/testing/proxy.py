@@ -39,6 +39,7 @@ class TcpProxy:
         self._links: set[anyio.CancelScope] = set()
         self._flowing = anyio.Event()
         self._flowing.set()
+        self._taken = anyio.Event()
         self._cut_at: int | None = None
         self._refusing = False
         self.port = 0
@@ -73,9 +74,16 @@ class TcpProxy:
         """Undo `stall`; what was held back passes now."""
         self._flowing.set()
 
+    async def until_accepted(self, count: int) -> None:
+        """Wait until it has taken so many connections."""
+        while self.accepted < count:
+            await self._taken.wait()
+
     async def link(self, near: SocketStream) -> None:
         """Serve one connection to its end."""
         self.accepted += 1
+        self._taken.set()
+        self._taken = anyio.Event()
         with anyio.CancelScope() as scope:
             try:
                 if not self._refusing:

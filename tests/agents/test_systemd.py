@@ -58,7 +58,7 @@ def test_words_reach_the_program_as_they_are() -> None:
 @pytest.mark.parametrize(
     ("microseconds", "pid", "expected"),
     [
-        ("3000000", str(os.getpid()), 3.0),
+        pytest.param("3000000", str(os.getpid()), 3.0, id="ours"),
         ("3000000", "", 3.0),
         ("3000000", "1", None),
         ("", "", None),

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 import socket
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 
 import anyio
 import pytest
 from anyio.abc import SocketAttribute, SocketStream
 
+from constellation.aip import dialing
 from constellation.aip.codec import MSGPACK
 from constellation.aip.dialing import Dialer
 from constellation.aip.limits import Limits
@@ -19,12 +20,26 @@ from constellation.errors import HubUnreachable
 pytestmark = pytest.mark.anyio
 
 
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a machine with much else to do, an answer may be later than a hub's would be."""
+    monkeypatch.setattr(dialing, "DIAL_TIMEOUT_S", 100.0)
+
+
 async def failure(url: str) -> str:
     dialer = Dialer(url, ssl=None, codec=MSGPACK, limits=Limits())
     with pytest.raises(HubUnreachable) as error:
         await dialer.dial(None)
     assert not re.search(r"errno|\[.*\]|_ssl", error.value.message, re.IGNORECASE)
     return error.value.message
+
+
+@contextmanager
+def nobody() -> Iterator[int]:
+    """A port that is taken, so that nobody else listens there, and where nothing does."""
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        yield unused.getsockname()[1]
 
 
 @asynccontextmanager
@@ -46,9 +61,7 @@ async def answering(reply: bytes) -> AsyncIterator[int]:
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
 async def test_nobody_listens(host: str) -> None:
-    with socket.socket() as unused:
-        unused.bind(("127.0.0.1", 0))
-        port = unused.getsockname()[1]
+    with nobody() as port:
         assert f"nothing listens at {host}:{port}." in await failure(f"ws://{host}:{port}")
 
 
@@ -70,12 +83,14 @@ async def test_it_hangs_up() -> None:
 
 
 async def test_of_several_addresses_the_next_is_dialed_when_one_does_not_answer() -> None:
-    async with answering(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n") as port:
-        first, second = "ws://127.0.0.1:1", f"ws://127.0.0.1:{port}"
-        dialer = Dialer(f"{first}, {second}", ssl=None, codec=MSGPACK, limits=Limits())
-        assert dialer.url == f"{first}/aip"
-        with pytest.raises(HubUnreachable, match="nothing listens"):
-            await dialer.dial(None)
-        with pytest.raises(HubUnreachable, match="status 404"):
-            await dialer.dial(None)
-        assert dialer.url == f"{second}/aip"
+    not_found = b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"
+    with nobody() as unused:
+        async with answering(not_found) as port:
+            first, second = f"ws://127.0.0.1:{unused}", f"ws://127.0.0.1:{port}"
+            dialer = Dialer(f"{first}, {second}", ssl=None, codec=MSGPACK, limits=Limits())
+            assert dialer.url == f"{first}/aip"
+            with pytest.raises(HubUnreachable, match="nothing listens"):
+                await dialer.dial(None)
+            with pytest.raises(HubUnreachable, match="status 404"):
+                await dialer.dial(None)
+            assert dialer.url == f"{second}/aip"

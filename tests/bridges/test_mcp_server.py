@@ -10,12 +10,17 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import anyio
+import httpx2
 import pytest
 from anyio.from_thread import start_blocking_portal
 from mcp import Client, MCPError, StdioServerParameters
+from mcp.client.streamable_http import streamable_http_client
 
-from constellation import sync
+from constellation import connect, sync
+from constellation.bridges.mcp import serve_mcp
 from constellation.cli.embedded import embedded_hub
+from constellation.client import find_hub
 from constellation.config import load_settings
 
 pytestmark = pytest.mark.anyio
@@ -38,10 +43,10 @@ def state_dir(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @asynccontextmanager
 async def mcp_client(state_dir: Path) -> AsyncIterator[Client]:
-    """An MCP client that has started `constellation mcp`, as such clients do."""
+    """An MCP client that has started `constellation bridge mcp`, as such clients do."""
     command = StdioServerParameters(
         command=sys.executable,
-        args=["-m", "constellation.cli", "mcp"],
+        args=["-m", "constellation.cli", "bridge", "mcp"],
         env=os.environ | {"CONSTELLATION_STATE_DIR": str(state_dir)},
     )
     async with Client(command) as client:
@@ -58,10 +63,10 @@ async def test_tools_say_what_they_do(state_dir: Path) -> None:
     async with mcp_client(state_dir) as client:
         tools = {tool.name: tool for tool in (await client.list_tools()).tools}
         assert "nstructions" in (client.instructions or "")
-    assert {"devices", "plan", "submit", "wait", "show", "edit", "cancel"} <= tools.keys()
+    assert {"devices", "skills", "plan", "submit", "wait", "show", "edit", "cancel"} <= tools.keys()
     assert all(tool.description for tool in tools.values())
     reads = {name for name, tool in tools.items() if tool.annotations.read_only_hint}
-    assert reads == {"devices", "plan", "wait", "show", "constellations"}
+    assert reads == {"devices", "skills", "plan", "wait", "show", "constellations"}
     assert "approve" not in tools
 
 
@@ -152,3 +157,56 @@ async def test_refusals_are_for_the_model_to_read(state_dir: Path) -> None:
         for uri in ("constellation://c-none", "artifact://" + "0" * 64):
             with pytest.raises(MCPError, match="There is no"):
                 await client.read_resource(uri)
+
+
+async def test_a_model_that_plans_itself_is_told_the_arguments_of_skills(state_dir: Path) -> None:
+    async with mcp_client(state_dir) as client:
+        everything = await call(client, "skills")
+        assert everything.keys() > {"files.read", "system.memory"}
+        told = await call(client, "skills", names=["files.read"])
+        assert told.keys() == {"files.read"}
+        (device,) = told["files.read"]["devices"]
+        assert told["files.read"]["input"]["required"] == ["path"]
+        task = {
+            "id": "look",
+            "skill": "files.read",
+            "arguments": {"path": "hello.txt"},
+            "requirement": {"device": device},
+        }
+        edits = [{"op": "add_task", "task": task}]
+        submitted = await call(client, "submit_tasks", edits=edits, name="look")
+        ended = await call(client, "wait", constellation=submitted["constellation"])
+        assert ended["outputs"]["look"]["content"] == "hello"
+
+
+async def test_over_http_the_credential_of_the_hub_is_asked_for(state_dir: Path) -> None:
+    settings = load_settings({"state_dir": state_dir})
+    hub, token = find_hub(settings)
+    async with (
+        connect(hub, token=token) as fabric,
+        serve_mcp(fabric, token, "127.0.0.1", 0) as url,
+    ):
+        for headers in ({}, {"Authorization": "Bearer wrong"}, {"Authorization": f"Basic {token}"}):
+            async with httpx2.AsyncClient() as stranger:
+                refused = await stranger.post(url, json={}, headers=headers)
+            assert refused.status_code == 401
+            assert "bearer token" in refused.text
+        shown = {"Authorization": f"Bearer {token}"}
+        async with (
+            httpx2.AsyncClient(headers=shown) as http,
+            Client(streamable_http_client(url, http_client=http)) as client,
+        ):
+            (device,) = (await call(client, "devices"))["result"]
+            assert "files.read" in device["skills"]
+
+
+@pytest.mark.parametrize("command", [["bridge", "mcp"], ["mcp"]])
+async def test_it_says_where_it_listens(state_dir: Path, command: list[str]) -> None:
+    words = ["-m", "constellation.cli", *command, "--listen", "127.0.0.1:0", "--json"]
+    environment = os.environ | {"CONSTELLATION_STATE_DIR": str(state_dir)}
+    async with await anyio.open_process([sys.executable, *words], env=environment) as process:
+        assert process.stdout is not None
+        told = json.loads(await process.stdout.receive())
+        process.terminate()
+    assert told["url"].startswith("http://127.0.0.1:")
+    assert told["url"].endswith("/mcp")

@@ -28,7 +28,23 @@ def settings(state: Path, **hub: Any) -> Settings:
     return Settings.model_validate({"state_dir": state, "hub": {"port": 0, **hub}})
 
 
-class Device:
+class Changing:
+    """Lets a test wait for what somebody was told."""
+
+    def __init__(self) -> None:
+        self._changed = anyio.Event()
+
+    def changed(self) -> None:
+        self._changed.set()
+        self._changed = anyio.Event()
+
+    async def until(self, condition: Callable[[], Any]) -> None:
+        with anyio.fail_after(100):
+            while not condition():
+                await self._changed.wait()
+
+
+class Device(Changing):
     """A device that runs nothing: it keeps what it was assigned until the test has it answer.
 
     Like a real one it names in its hello what it runs and what results it holds, and hands in at a
@@ -36,6 +52,7 @@ class Device:
     """
 
     def __init__(self, name: str, capacity: int, at_once: bool) -> None:
+        super().__init__()
         self.card = DeviceCard(name=name, skills=SKILLS, capacity=capacity)
         self.link: Link
         self.assigned: list[dict[str, Any]] = []
@@ -45,7 +62,6 @@ class Device:
         self.other: list[Message] = []
         self._sent: dict[int, str] = {}
         self._at_once = at_once
-        self._changed = anyio.Event()
 
     def inventory(self) -> tuple[Sequence[str], Sequence[str]]:
         return list(self.running), list(self.held)
@@ -68,8 +84,7 @@ class Device:
             else:
                 self.other.append(message)
         self.link.acknowledge(messages[-1].seq)
-        self._changed.set()
-        self._changed = anyio.Event()
+        self.changed()
 
     def finish(self, attempt: str) -> None:
         body = self.running.pop(attempt)
@@ -88,10 +103,11 @@ class Device:
         for seq in [seq for seq in self._sent if seq <= self.link.acknowledged]:
             self.held.pop(self._sent.pop(seq), None)
 
-    async def until(self, condition: Callable[[], Any]) -> None:
+    async def secured(self) -> None:
+        """Wait until a hub has secured all that was handed in, and forget it."""
         with anyio.fail_after(100):
-            while not condition():
-                await self._changed.wait()
+            await self.link.drained()
+        self.forget_secured()
 
 
 class Cluster:
@@ -214,7 +230,7 @@ class Cluster:
 
 
 async def eventually(condition: Callable[[], Any]) -> None:
-    """Wait for something that the cluster brings about by itself."""
+    """Wait for something that the cluster brings about by itself, and tells nobody."""
     with anyio.fail_after(100):
         while not condition():  # noqa: ASYNC110
             await anyio.sleep(0.01)

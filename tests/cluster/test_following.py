@@ -67,6 +67,7 @@ async def test_what_was_on_its_way_when_the_connection_broke_is_read_again(
         accepted = proxy.accepted
 
         async def seen(condition: Callable[[ConsumerInfo], bool]) -> None:
+            # The server tells nobody of this by itself.
             with anyio.fail_after(20):
                 while not any(  # noqa: ASYNC110
                     condition(each)
@@ -82,8 +83,7 @@ async def test_what_was_on_its_way_when_the_connection_broke_is_read_again(
         proxy.refuse()
         with anyio.fail_after(20):
             # It has tried again, so what was held back has gone with the old connection.
-            while proxy.accepted == accepted:  # noqa: ASYNC110
-                await anyio.sleep(0.01)
+            await proxy.until_accepted(accepted + 1)
         proxy.resume()
         proxy.accept()
         for number in range(2, 1 + then):

@@ -8,7 +8,7 @@ from typing import Any
 
 import anyio
 import pytest
-from cluster_kit import eventually
+from cluster_kit import Changing, eventually
 
 from constellation.cluster import mesh as module
 from constellation.cluster.bus import connected
@@ -20,25 +20,33 @@ pytestmark = pytest.mark.anyio
 _FABRICS = count(1)
 
 
-class Node:
+class Node(Changing):
     """Keeps what it is told."""
 
     mesh: Mesh
 
     def __init__(self) -> None:
+        super().__init__()
         self.log: list[Any] = []
 
     def opened_channel(self, peer: str) -> None:
-        self.log.append(("opened", peer))
+        self._keep(("opened", peer))
 
     def heard(self, peer: str, message: list[Any]) -> None:
-        self.log.append(message)
+        self._keep(message)
 
     def lost(self, peer: str) -> None:
-        self.log.append(("lost", peer))
+        self._keep(("lost", peer))
 
     def told(self, peer: str, body: list[Any]) -> None:
-        self.log.append(("told", *body))
+        self._keep(("told", *body))
+
+    def _keep(self, what: Any) -> None:
+        self.log.append(what)
+        self.changed()
+
+    async def has(self, what: Any, times: int = 1) -> None:
+        await self.until(lambda: self.log.count(what) >= times)
 
 
 Nodes = dict[str, Node]
@@ -65,18 +73,15 @@ async def test_gateways_and_orchestrators_hear_one_another_in_order(nodes: Nodes
     for n in range(300):
         nodes["o1"].mesh.say("g1", "n", n, b"\x00" * 3_000)
         nodes["g1"].mesh.say_all("n", n)
-    for name in nodes:
-        wanted = 300
-        await eventually(
-            lambda log=nodes[name].log, wanted=wanted: sum(each[0] == "n" for each in log) == wanted  # type: ignore[misc]
-        )
-        assert [each[1] for each in nodes[name].log if each[0] == "n"] == list(range(300))
+    for node in nodes.values():
+        await node.until(lambda log=node.log: sum(each[0] == "n" for each in log) == 300)  # type: ignore[misc]
+        assert [each[1] for each in node.log if each[0] == "n"] == list(range(300))
 
 
 async def test_all_are_told_what_is_told_to_all(nodes: Nodes) -> None:
     await nodes["g1"].mesh.tell_all("moved", "desk", 1.0)
-    await eventually(lambda: ("told", "moved", "desk", 1.0) in nodes["o1"].log)
-    await eventually(lambda: ("told", "moved", "desk", 1.0) in nodes["o2"].log)
+    for name in ("o1", "o2"):
+        await nodes[name].has(("told", "moved", "desk", 1.0))
 
 
 @pytest.mark.parametrize("forgetful", ["g1", "o1"])
@@ -85,15 +90,16 @@ async def test_a_channel_that_one_end_has_forgotten_is_opened_anew(
 ) -> None:
     other = "o1" if forgetful == "g1" else "g1"
     nodes["o1"].mesh.say("g1", "before")
-    await eventually(lambda: ["before"] in nodes["g1"].log)
+    await nodes["g1"].has(["before"])
     nodes[forgetful].mesh._drop(other)
     nodes[other].mesh.say(forgetful, "lost with it")
-    await eventually(lambda: nodes["o1"].log.count(("opened", "g1")) == 2)
-    await eventually(lambda: nodes["g1"].log.count(("opened", "o1")) == 2)
+    await nodes["o1"].has(("opened", "g1"), times=2)
+    await nodes["g1"].has(("opened", "o1"), times=2)
     assert nodes[other].log[-2:] == [("lost", forgetful), ("opened", forgetful)]
     nodes["g1"].mesh.say("o1", "after")
     nodes["o1"].mesh.say("g1", "after")
-    await eventually(lambda: ["after"] in nodes["g1"].log and ["after"] in nodes["o1"].log)
+    for name in ("g1", "o1"):
+        await nodes[name].has(["after"])
     assert ["lost with it"] not in nodes[forgetful].log
 
 
@@ -105,5 +111,5 @@ async def test_a_node_that_falls_silent_is_given_up_and_one_that_leaves_at_once(
 
     nodes["o1"].mesh._publish = silence  # type: ignore[method-assign]
     await nodes["o2"].mesh.tell_all("leaving")
-    await eventually(lambda: ("lost", "o2") in nodes["g1"].log)
-    await eventually(lambda: ("lost", "o1") in nodes["g1"].log)
+    for name in ("o2", "o1"):
+        await nodes["g1"].has(("lost", name))

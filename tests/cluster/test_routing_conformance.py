@@ -14,7 +14,8 @@ from typing import Any
 
 import anyio
 import pytest
-from cluster_kit import Device, cluster_of, eventually, settings
+from anyio.abc import TaskStatus
+from cluster_kit import Changing, Device, cluster_of, settings
 
 from constellation.aip.client import connect
 from constellation.aip.messages import Hello
@@ -28,7 +29,7 @@ pytestmark = pytest.mark.anyio
 _FABRICS = count(1)
 
 
-class Watched:
+class Watched(Changing):
     """The application of a hub, and what it was told of one device.
 
     Attributes:
@@ -38,6 +39,7 @@ class Watched:
     """
 
     def __init__(self, hub: Hub) -> None:
+        super().__init__()
         self.told: list[str] = []
         self.results: list[str] = []
         self.peer: PeerPort | None = None
@@ -65,6 +67,7 @@ class Watched:
             name = "returned" if rest[1] else f"opened {sorted(hello.running)} {sorted(hello.held)}"
         if not self.told or self.told[-1] != name:
             self.told.append(name)
+        self.changed()
 
 
 class World:
@@ -142,9 +145,10 @@ async def test_a_device_is_told_what_to_do_and_its_results_come_in_order(world: 
         await device.until(lambda: len(device.assigned) == 4)
         attempts = [body["attempt"] for body in device.assigned]
         device.finish_all()
-        await eventually(lambda: len(world.hub.results) == 4)
+        await world.hub.until(lambda: len(world.hub.results) == 4)
         assert world.hub.results == attempts
-        await eventually(lambda: device.forget_secured() or not device.held)
+        await device.secured()
+        assert not device.held
 
 
 async def test_what_is_not_secured_is_not_acknowledged(world: World) -> None:
@@ -153,7 +157,7 @@ async def test_what_is_not_secured_is_not_acknowledged(world: World) -> None:
         await device.until(lambda: len(device.assigned) == 2)
         world.hub.hold = True
         device.finish_all()
-        await eventually(lambda: len(world.hub.results) == 2)
+        await world.hub.until(lambda: len(world.hub.results) == 2)
         await world.ask("status", {})  # there and back again
         device.forget_secured()
         assert len(device.held) == 2
@@ -165,26 +169,23 @@ async def test_a_link_that_is_cut_is_told_and_so_is_its_return(world: World) -> 
         await device.until(lambda: device.running)
         assert device.link._transport is not None
         device.link._transport.end(4004, "cut")
-        await eventually(lambda: "returned" in world.hub.told)
+        await world.hub.until(lambda: "returned" in world.hub.told)
         device.finish_all()
-        await eventually(lambda: world.hub.results)
+        await world.hub.until(lambda: world.hub.results)
         assert world.hub.told == ["opened [] []", "detached", "returned", "received"]
 
 
 async def test_a_fresh_session_says_what_is_there(world: World) -> None:
     """As after a restart of the device, or of whatever held its session."""
-    lives: list[Device] = []
 
-    async def first_life() -> None:
+    async def first_life(*, task_status: TaskStatus[Device]) -> None:
         with suppress(SessionLost):  # the second takes its place
             async with world.device() as device:
-                lives.append(device)
+                task_status.started(device)
                 await anyio.sleep_forever()
 
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(first_life)
-        await eventually(lambda: lives)
-        (first,) = lives
+        first: Device = await tasks.start(first_life)
         await world.submit(3)
         await first.until(lambda: len(first.assigned) == 3)
         running, held, lost = (body["attempt"] for body in first.assigned)
@@ -196,7 +197,7 @@ async def test_a_fresh_session_says_what_is_there(world: World) -> None:
             await second.until(lambda: second.assigned)
             assert second.assigned[0]["attempt"] == lost[:-1] + "2"
             second.finish_all()
-            await eventually(lambda: len(set(world.hub.results)) == 3)
+            await world.hub.until(lambda: len(set(world.hub.results)) == 3)
             assert f"opened {[running]} {[held]}" in world.hub.told
             assert set(world.hub.results) == {running, held, second.assigned[0]["attempt"]}
 
@@ -204,7 +205,7 @@ async def test_a_fresh_session_says_what_is_there(world: World) -> None:
 async def test_a_device_that_says_goodbye_is_gone(world: World) -> None:
     async with world.device():
         await world.ask("status", {})
-    await eventually(lambda: world.hub.told[-1] == "closed")
+    await world.hub.until(lambda: world.hub.told[-1] == "closed")
 
 
 async def test_a_cancel_and_a_complaint_reach_the_device(world: World) -> None:

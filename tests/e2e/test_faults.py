@@ -121,7 +121,9 @@ async def test_what_a_killed_device_had_begun_is_not_begun_again_silently(
         await processes.start_agent("one")
         async with processes.client() as client:
             submitted = await client.ask("submit", edits=edits)
+            await begun(await client.watch(submitted["constellation"], after=0), 3)
         with anyio.fail_after(100):
+            # They have begun, so the lines are all but written.
             while not ledger.exists() or len(ledger.read_text().split()) < 3:
                 await anyio.lowlevel.checkpoint()
         await processes.kill_agent("one")

@@ -27,14 +27,15 @@ def job(size: int, hold: Path) -> dict[str, Any]:
 async def members(processes: Processes, constellation: str, attempt: int) -> dict[int, str]:
     """The device of each rank, once all have begun so many attempts."""
     with anyio.fail_after(100):
-        while True:
-            async with processes.client() as client:
+        async with processes.client() as client:
+            # It changes with what happens, and with nothing else.
+            async for _ in await client.watch(constellation, after=0):
                 shown = await client.ask("show", constellation=constellation)
-            nodes = {node["task"]["id"]: node for node in shown["graph"]["nodes"]}
-            found = [node for id, node in nodes.items() if id != "sum"]
-            if found and all(each.get("attempt") == attempt for each in found):
-                return {each.get("item"): each["device"] for each in found}
-            await anyio.sleep(0.05)
+                nodes = {node["task"]["id"]: node for node in shown["graph"]["nodes"]}
+                found = [node for id, node in nodes.items() if id != "sum"]
+                if found and all(each.get("attempt") == attempt for each in found):
+                    return {each.get("item"): each["device"] for each in found}
+    raise AssertionError("nothing was told any more")
 
 
 @pytest.mark.parametrize("size", [2, 4])

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import anyio
 import pytest
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
+from span_collector import Collector, collecting
 
 pytestmark = pytest.mark.anyio
 
@@ -18,61 +16,12 @@ TRACE = "0af7651916cd43dd8448eb211c80319c"
 ASKER = "b7ad6b7169203331"
 
 
-class Collector(ThreadingHTTPServer):
-    """Takes spans by OTLP over HTTP, as a collector does; and remembers who else asked.
-
-    Attributes:
-        spans: by service, then by name.
-        visits: the ``traceparent`` of each GET.
-    """
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Handler)
-        self.spans: dict[tuple[str, str], Span] = {}
-        self.visits: list[str | None] = []
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_address[1]}"
-
-    def take(self, body: bytes) -> None:
-        for resource in ExportTraceServiceRequest.FromString(body).resource_spans:
-            of = {each.key: each.value.string_value for each in resource.resource.attributes}
-            for scope in resource.scope_spans:
-                for span in scope.spans:
-                    self.spans[of["service.name"], span.name] = span
-
-
-class Handler(BaseHTTPRequestHandler):
-    server: Collector
-
-    def do_POST(self) -> None:
-        self.server.take(self.rfile.read(int(self.headers["content-length"])))
-        self._answer()
-
-    def do_GET(self) -> None:
-        self.server.visits.append(self.headers["traceparent"])
-        self._answer()
-
-    def _answer(self) -> None:
-        self.send_response(200)
-        self.send_header("content-length", "0")
-        self.end_headers()
-
-    def log_message(self, format: str, *args: object) -> None:
-        pass
-
-
 @pytest.fixture
 def collector(monkeypatch: pytest.MonkeyPatch) -> Iterator[Collector]:
-    with Collector() as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
+    with collecting() as server:
         monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", server.url)
         monkeypatch.setenv("TRACEPARENT", f"00-{TRACE}-{ASKER}-01")
         yield server
-        server.shutdown()
-        thread.join()
 
 
 def skill(name: str, **arguments: Any) -> dict[str, Any]:

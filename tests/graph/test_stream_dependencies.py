@@ -19,6 +19,7 @@ from constellation.graph.edits import (
     UpdateTask,
 )
 from constellation.graph.export import from_json, to_json, to_mermaid
+from constellation.graph.references import ReferenceSyntaxError
 from constellation.graph.task import Dependency, Outcome
 
 
@@ -76,11 +77,13 @@ def test_of_an_optional_task_that_failed_there_is_nothing_to_read() -> None:
 
 
 def test_items_stand_alone() -> None:
-    graph = build(task("lines"), task("count", arguments={"of": "all: ${lines.items}"}))
-    graph.start("lines", "d", 1.0)
-    graph.flow("lines", 1.5)
-    with pytest.raises(TaskFailed, match="one by one"):
-        graph.arguments("count")
+    with pytest.raises(ReferenceSyntaxError, match="one by one"):
+        build(task("lines"), task("count", arguments={"of": "all: ${lines.items}"}))
+
+
+def test_items_are_no_instruction() -> None:
+    with pytest.raises(EditConflictError, match="one by one"):
+        build(task("lines"), task("count", instruction="${lines.items}"))
 
 
 def test_a_task_may_have_items_in_its_name() -> None:

@@ -241,3 +241,37 @@ def _work(graph: Constellation, name: str) -> Any:
         (_work(graph, other), each.condition) for other, each in node.incoming.items()
     )
     return node.task.skill, tuple(known.items()), source is not None, waits
+
+
+ROOM = [
+    DeviceCard(
+        name="room",
+        skills=(
+            SkillCard(name="measure", effect="read", emits=True),
+            SkillCard(name="smooth", effect="read", emits=True, reads=True),
+            SkillCard(name="highest", effect="read", reads=True),
+            SkillCard(name="save", effect="write", reads=True),
+        ),
+    )
+]
+
+
+def test_what_puts_out_items_waits_for_whoever_reads_them() -> None:
+    measure = task("a", "measure")
+    smooth = task("b", "smooth", arguments={"x": "${a.items}"})
+    highest = task("c", "highest", arguments={"x": "${b.items}"})
+    save = task("d", "save", arguments={"x": "${b.items}"})
+    assert names(reading([measure], ROOM)) == []
+    assert names(reading([measure, smooth], ROOM)) == []
+    assert names(reading([measure, smooth, save], ROOM)) == []
+    assert names(reading([measure, smooth, highest], ROOM)) == ["a", "b", "c"]
+
+
+def test_what_reads_items_waits_for_the_stream_of_them() -> None:
+    plan = [task("a", "measure"), task("b", "highest", arguments={"x": "${a.items}"})]
+    start, graph = HeadStart(), Constellation("c")
+    apply(graph, start.decide(graph, reading(plan, ROOM)))
+    assert graph.predecessors("b")["a"].condition == "stream"
+    apply(graph, start.settle(graph, plan))
+    assert list(graph.nodes) == ["a", "b"]
+    assert not graph.nodes["b"].task.optional

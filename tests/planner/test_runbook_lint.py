@@ -161,6 +161,32 @@ WITH_DEVICES = {
         """,
         ["3:5 hint step.parallel"],
     ),
+    "results that are not there": (
+        """
+        steps:
+          - {id: a, skill: system.memory, on: desk}
+          - {id: b, run: cat, with: {stdin: "${a.output.percents} ${a.output.percent}"}, on: desk}
+          - {id: c, run: cat, with: {stdin: "${b.items}"}, on: desk}
+        """,
+        ["3:30 warning reference.nowhere", "4:30 warning reference.nowhere"],
+    ),
+    "results of steps on every device and on elements": (
+        """
+        steps:
+          - {id: a, skill: system.memory, on: all}
+          - id: b
+            skill: files.read
+            for_each: [x, y]
+            with: {path: "${item}"}
+            on: desk
+            parallel: true
+          - id: c
+            run: cat
+            with: {stdin: "${a.output.percent} ${b.output[0].path} ${b.output.path}"}
+            on: desk
+        """,
+        [],
+    ),
 }
 
 

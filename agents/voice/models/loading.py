@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from importlib import import_module
 from typing import TypeVar
 
@@ -38,11 +39,14 @@ class Loaded:
 
 
 @contextmanager
-def loaded(progress: Callable[[str], None] = lambda name: None) -> Iterator[Loaded]:
+def loaded(
+    progress: Callable[[str], None] = lambda name: None, seed: int | None = None
+) -> Iterator[Loaded]:
     """The models of this machine for as long as the context is open. Loading blocks.
 
     Args:
         progress: called with the name of each of `PARTS` as it is loaded, in its thread.
+        seed: of the speech synthesis; see `Piper`.
 
     Raises:
         ConfigError: a package is missing; the message says which.
@@ -54,7 +58,7 @@ def loaded(progress: Callable[[str], None] = lambda name: None) -> Iterator[Load
         return model
 
     with ThreadPoolExecutor() as pool:
-        speaking = pool.submit(load, PARTS[0], Piper)
+        speaking = pool.submit(load, PARTS[0], partial(Piper, seed))
         detecting = pool.submit(load, PARTS[1], Model)
         recognising = pool.submit(load, PARTS[2], Moonshine)
         ending = pool.submit(load, PARTS[3], SmartTurn)

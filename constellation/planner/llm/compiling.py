@@ -25,8 +25,11 @@ from constellation.graph.edits import (
     RetryTask,
     UpdateTask,
 )
+from constellation.graph.node import Node
+from constellation.graph.references import references
 from constellation.graph.task import ConditionKind, Dependency, Requirement, Task
 from constellation.llm.reply import UnreadableError
+from constellation.planner.referring import Source, wrong
 
 from .doubt import doubt, steered
 from .proposal import Add, Cancel, Change, Proposal, Remove, Retry, Revision, Step, Wait
@@ -56,8 +59,9 @@ def compile_part(
         UnreadableError: lists what is wrong with the steps, each by itself.
     """
     problems = _of_count(len(steps), max_tasks)
+    sources = _sources(steps, cards)
     for step in steps:
-        problems += _of_step(step, cards)
+        problems += _of_step(step, cards, sources)
     _raise(problems)
     return tuple(_edits_of(steps, [_doubt(step, cards, request) for step in steps]))
 
@@ -86,11 +90,12 @@ def compile_revision(
     """
     added = [change.task for change in revision.changes if isinstance(change, Add)]
     problems = _of_count(len(graph.nodes) + len(added), max_tasks)
+    sources = {**_sources_there(graph, cards), **_sources(added, cards)}
     edits: list[Edit] = []
     for change in revision.changes:
         match change:
             case Add(task=step):
-                problems += _of_step(step, cards)
+                problems += _of_step(step, cards, sources)
             case Remove(id=task):
                 edits.append(RemoveTask(task))
             case Cancel(id=task, subtree=subtree):
@@ -98,7 +103,7 @@ def compile_revision(
             case Retry(id=task):
                 edits.append(RetryTask(task))
             case Change():
-                problems += _of_change(change, cards, graph)
+                problems += _of_change(change, cards, graph, sources)
                 edits.append(_update(change, read))
     _raise(problems)
     edits += _edits_of(added, [read] * len(added))
@@ -125,36 +130,77 @@ def _of_count(count: int, most: int) -> list[str]:
     return [f"The plan has {count} tasks, the most is {most}."] if count > most else []
 
 
-def _of_step(step: Step, cards: Sequence[DeviceCard]) -> list[str]:
-    return [f"Task {step.id}: {problem}" for problem in _problems_of_step(step, cards)]
+def _of_step(step: Step, cards: Sequence[DeviceCard], sources: Mapping[str, Source]) -> list[str]:
+    return [f"Task {step.id}: {problem}" for problem in _problems_of_step(step, cards, sources)]
 
 
-def _of_change(change: Change, cards: Sequence[DeviceCard], graph: Constellation) -> list[str]:
+def _of_change(
+    change: Change,
+    cards: Sequence[DeviceCard],
+    graph: Constellation,
+    sources: Mapping[str, Source],
+) -> list[str]:
     node = graph.nodes.get(change.id)
     if node is None:
         return [f"There is no task {change.id!r}."]
-    step = Step(
-        id=change.id,
-        skill=node.task.skill,
-        device=_device_of(node.task) if change.device is None else change.device,
-        arguments=dict(node.task.arguments if change.arguments is None else change.arguments),
+    changed = {
+        key: value for key in ("device", "arguments") if (value := getattr(change, key)) is not None
+    }
+    return _of_step(_step_of(node).model_copy(update=changed), cards, sources)
+
+
+def _step_of(node: Node) -> Step:
+    task = node.task
+    return Step.model_construct(
+        id=node.id,
+        skill=task.skill,
+        device=_device_of(task),
+        arguments=dict(task.arguments),
+        for_each=task.for_each or "",
     )
-    return _of_step(step, cards)
 
 
-def _problems_of_step(step: Step, cards: Sequence[DeviceCard]) -> Iterator[str]:
+def _sources(steps: Sequence[Step], cards: Sequence[DeviceCard]) -> dict[str, Source]:
+    """What tasks refer to, as far as it is known."""
+    found = ((step, _skill_of(step, cards)) for step in steps)
+    return {step.id: Source(skill, bool(step.for_each)) for step, skill in found if skill}
+
+
+def _sources_there(graph: Constellation, cards: Sequence[DeviceCard]) -> dict[str, Source]:
+    nodes = [node for node in graph.nodes.values() if node.member_of is None]
+    found = _sources([_step_of(node) for node in nodes], cards)
+    late = {node.id for node in nodes if node.started and not (node.flowing or node.feeds)}
+    return {name: each._replace(is_late=name in late) for name, each in found.items()}
+
+
+def _skill_of(step: Step, cards: Sequence[DeviceCard]) -> SkillCard | None:
+    able = (card.skill(step.skill) for card in cards if step.device in ("", card.name))
+    return next(filter(None, able), None)
+
+
+def _problems_of_step(
+    step: Step, cards: Sequence[DeviceCard], sources: Mapping[str, Source]
+) -> Iterator[str]:
     names = [card.name for card in cards]
     if step.device and step.device not in names:
         yield f"there is no device {step.device!r}{_meant(step.device, names)}"
         return
-    able = [card for card in cards if not step.device or card.name == step.device]
-    skill = next(filter(None, (card.skill(step.skill) for card in able)), None)
+    skill = _skill_of(step, cards)
     if skill is None:
         where = step.device or "any device"
+        able = [card for card in cards if step.device in ("", card.name)]
         offered = sorted({each.name for card in able for each in card.skills})
         yield f"{where} has no skill {step.skill!r}{_meant(step.skill, offered)}"
         return
     yield from _problems_of_arguments(step.arguments, skill)
+    try:
+        referred = [*references(step.arguments), *references(step.for_each)]
+    except GraphError as error:
+        yield str(error)
+        return
+    for reference in referred:
+        if (source := sources.get(reference.task)) and (why := wrong(reference, source, skill)):
+            yield f"${{{reference.text}}} leads nowhere: {why}"
 
 
 def _meant(word: str, known: Sequence[str]) -> str:

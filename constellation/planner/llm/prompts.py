@@ -19,7 +19,7 @@ MAX_RESULT_CHARS = 4_000
 MAX_EXAMPLES = 3
 
 
-_RULES = """\
+_GRAPH = """\
 You plan work for a person's devices. You never do it yourself: you answer with one JSON object
 and nothing else.
 
@@ -31,8 +31,15 @@ schema allows. Tasks run at once unless one waits for another:
   (whatever the outcome), or a predicate such as "output.percent > 90".
 - "for_each": "${task.output.list}" runs a task once for each element, ${item} in its arguments.
 - Leave "device" empty if any device with the skill will do. For work on every device, write one
-  task for each.
+  task for each."""
 
+_STREAMS = """\
+- A skill with "emits" puts out items while it runs: of the type of its output, unless its
+  description says otherwise. "${task.items}", alone in an argument of a skill with "reads" that
+  takes a list of such items, gives them as they come, and the two tasks run at the same time. Use
+  it wherever it fits. To others give ${task.output}, which is there in the end."""
+
+_LIMITS = """\
 Use only devices and skills of the catalogue, with their exact names. Do what the person asked and
 no more: never add a step that writes, deletes or runs something they did not ask for. Let what can
 run at once do so. If something cannot be done with these devices, say so in "problems", and plan
@@ -57,7 +64,7 @@ of its device, another device may do it. If nothing can help, change nothing."""
 def to_plan(request: str, cards: Sequence[DeviceCard]) -> list[ChatMessage]:
     """Ask for a plan of a request."""
     return [
-        {"role": "system", "content": f"{_RULES}\n\n{_PLAN}"},
+        {"role": "system", "content": f"{_rules(cards)}\n\n{_PLAN}"},
         as_data({"devices": catalogue(cards)}),
         {"role": "user", "content": f"The person's request:\n{request}"},
     ]
@@ -73,13 +80,20 @@ def to_revise(
         "ended": _task(graph.nodes[task]),
     }
     return [
-        {"role": "system", "content": f"{_RULES}\n\n{_REVISE}"},
+        {"role": "system", "content": f"{_rules(cards)}\n\n{_REVISE}"},
         as_data(data),
         {
             "role": "user",
             "content": f"The person's request:\n{request}\n\nTask {task} has ended.",
         },
     ]
+
+
+def _rules(cards: Sequence[DeviceCard]) -> str:
+    """What holds for every plan; of streams only if these devices could join two skills by one."""
+    skills = [skill for card in cards for skill in card.skills]
+    joinable = any(skill.emits for skill in skills) and any(skill.reads for skill in skills)
+    return f"{_GRAPH}\n{_STREAMS}\n\n{_LIMITS}" if joinable else f"{_GRAPH}\n\n{_LIMITS}"
 
 
 def catalogue(cards: Sequence[DeviceCard]) -> dict[str, Any]:
@@ -107,6 +121,8 @@ def catalogue(cards: Sequence[DeviceCard]) -> dict[str, Any]:
                 "input": skill.input,
                 "output": skill.output,
                 "examples": skill.examples[:MAX_EXAMPLES],
+                **({"emits": True} if skill.emits else {}),
+                **({"reads": True} if skill.reads else {}),
             }
             for name, skill in skills.items()
         },

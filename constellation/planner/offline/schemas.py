@@ -90,7 +90,7 @@ def parameters(skill: SkillCard) -> tuple[Parameter, ...]:
     required = skill.input.get("required")
     names = set(required) if isinstance(required, list) else set()
     found = [
-        _parameter(name, _resolved(schema, skill.input), name in names, skill.input)
+        _parameter(name, resolved(schema, skill.input), name in names, skill.input)
         for name, schema in properties(skill.input).items()
     ]
     return tuple(sorted(found, key=lambda parameter: not parameter.required))
@@ -117,7 +117,7 @@ def _parameter(
         required=required and "default" not in schema,
         content=kind in ("text", "any", "list") and name.lower() in _CONTENT_NAMES,
         schema=schema,
-        items=_resolved(items, root) if isinstance(items, Mapping) else {},
+        items=resolved(items, root) if isinstance(items, Mapping) else {},
         words=tuple(concepts(name)) or (name.lower(),),
     )
 
@@ -188,7 +188,7 @@ def properties(schema: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
     return {str(name): value for name, value in found.items() if isinstance(value, Mapping)}
 
 
-def _resolved(schema: Mapping[str, Any], root: Mapping[str, Any]) -> Mapping[str, Any]:
+def resolved(schema: Mapping[str, Any], root: Mapping[str, Any]) -> Mapping[str, Any]:
     """The schema that a local reference such as ``#/$defs/Disk`` means."""
     reference = schema.get("$ref")
     if not isinstance(reference, str) or not reference.startswith("#/"):
@@ -211,13 +211,13 @@ def _fields(
     schema: Mapping[str, Any], root: Mapping[str, Any], path: str, depth: int
 ) -> Iterator[Field]:
     for name, inner in properties(schema).items():
-        resolved = _resolved(inner, root)
+        found = resolved(inner, root)
         place = f"{path}.{name}" if path else name
-        kind = type_of(resolved)
+        kind = type_of(found)
         if kind == "object" and depth < _DEPTH:
-            yield from _fields(resolved, root, place, depth + 1)
+            yield from _fields(found, root, place, depth + 1)
         elif name.isidentifier():
-            described = f"{place} {resolved.get('description', '')}"
+            described = f"{place} {found.get('description', '')}"
             yield Field(place, kind, frozenset(concepts(described)))
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from constellation.graph.expressions import ExpressionError, compile_predicate
 
 from .expressions import (
+    REFERENCE,
     all_references,
     conjuncts,
     looks_at_result,
@@ -79,6 +80,13 @@ def _check_references(
                     "reference.undefined",
                     f"There is no step {reference.head!r} to take a result from.",
                     did_you_mean(reference.head, ids),
+                )
+            if reference.takes_items and not REFERENCE.fullmatch(node.value):
+                findings.add(
+                    node.mark,
+                    "reference.items",
+                    f"${{{reference.head}.items}} stands inside a text, and items come one by one.",
+                    f"Let it be the whole argument, or take ${{{reference.head}.output}}.",
                 )
 
 

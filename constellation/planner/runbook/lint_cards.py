@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 
 from constellation.aip.cards import DeviceCard, Effect, SkillCard
+from constellation.graph.references import ReferenceSyntaxError, parse_reference
 from constellation.planner.matching import fitting
+from constellation.planner.referring import Source, wrong
 
+from .expressions import all_references
 from .fields import did_you_mean
 from .findings import Findings
 from .model import Runbook, Step
@@ -28,6 +32,7 @@ def lint_cards(runbook: Runbook, cards: Sequence[DeviceCard], findings: Findings
     for step in runbook.steps:
         if step.skill:
             _check_skill(step, cards, findings)
+            _check_references(step, {each.id: each for each in runbook.steps}, cards, findings)
         _check_device(step, cards, findings)
 
 
@@ -66,6 +71,30 @@ def _check_skill(step: Step, cards: Sequence[DeviceCard], findings: Findings) ->
             )
     if skill.effect != "read" and step.retry.attempts > 1:
         _check_retry(step, skill, findings)
+
+
+def _check_references(
+    step: Step, steps: Mapping[str, Step], cards: Sequence[DeviceCard], findings: Findings
+) -> None:
+    """What a step takes of the results of others, which their skills may not give."""
+    reader = skill_of(step, cards)
+    for name, value in step.arguments.items():
+        for text in all_references(value):
+            source = steps.get(text.head)
+            skill = skill_of(source, cards) if source else None
+            # Of a list that is known when it is planned each element has a task of its own.
+            if source is None or source.for_each is not None or skill is None or reader is None:
+                continue
+            with suppress(ReferenceSyntaxError):
+                reference = parse_reference(text.head + text.path)
+                if why := wrong(reference, Source(skill), reader):
+                    findings.add(
+                        step.mark(f"with.{name}"),
+                        "reference.nowhere",
+                        f"${{{reference.text}}} leads nowhere: {why}.",
+                        "Correct the reference.",
+                        "warning",
+                    )
 
 
 def _check_retry(step: Step, skill: SkillCard, findings: Findings) -> None:

@@ -72,6 +72,8 @@ def said(dialogue: Dialogue, prompt: str) -> str:
     [
         ("Hello!", "Hello"),
         ("Hello, how are you today?", "Fine"),
+        ("Good morning, how are you doing today?", "Fine"),
+        ("Good morning!", "Hello"),
         ("Wait, thank you very much.", "You are welcome"),
         ("What can you do?", "I am your voice agent"),
     ],

@@ -160,6 +160,37 @@ def test_voice_ducks_and_comes_back_without_losing_a_word(talk: Talk) -> None:
     assert Pause not in talk.kinds()
 
 
+def test_what_another_said_before_is_no_part_of_a_turn_though_its_words_are_late(
+    talk: Talk,
+) -> None:
+    talk.answer(ANSWER, played=2)
+    talk.hear(0.8, primary=0.1)
+    talk.silence(0.5)
+    of_another = talk.last(Examine)
+    begin = talk.now
+    out = talk.hear(0.8)
+    opened = talk.last(OpenTurn)
+    assert [DropTurn(of_another.turn), opened] == [
+        each for each in out if isinstance(each, DropTurn | OpenTurn)
+    ]
+    assert opened.since == pytest.approx(begin - Rules().preroll_s)
+    talk.send(Transcript(of_another.turn, "And now the weather.", of_another.examination))
+    talk.silence(0.3)
+    talk.transcribe("How full is the disk of the desk?")
+    talk.silence(1.5)
+    assert talk.last(CommitTurn).text == "How full is the disk of the desk?"
+
+
+def test_voice_that_is_known_late_was_the_persons_from_its_start(talk: Talk) -> None:
+    talk.answer(ANSWER, played=2)
+    begin = talk.now
+    talk.hear(1.1, primary=0.3)
+    assert Restore in talk.kinds()
+    talk.hear(0.8)
+    assert DropTurn not in talk.kinds()
+    assert talk.last(OpenTurn).since == pytest.approx(begin - Rules().preroll_s)
+
+
 def test_voice_that_goes_on_is_not_feared_for_ever(talk: Talk) -> None:
     answer = talk.answer(ANSWER, played=1)
     for step in range(2, 20):

@@ -23,7 +23,7 @@ def test_listening_costs_little_and_does_not_grow() -> None:
 @pytest.mark.full
 def test_hesitation_is_not_the_end_of_a_turn() -> None:
     pytest.importorskip("moonshine_voice")
-    with loaded() as shared:
+    with loaded(seed=0) as shared:
         found = [
             judge(each, shared.detector, shared.models)
             for number, each in enumerate(cases(shared.models.speaker))

@@ -13,7 +13,6 @@ import json
 import pickle
 import sys
 import threading
-import time
 from concurrent import futures
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,6 +51,7 @@ class Swinging(Robot):
     def __init__(self, config):
         super().__init__(config)
         self.position, self.sent = [0.25, -0.5], []
+        self.sent_enough = threading.Event()
 
     @property
     def observation_features(self):
@@ -78,6 +78,8 @@ class Swinging(Robot):
     def send_action(self, action):
         self.position = [action["a.pos"], action["b.pos"]]
         self.sent.append(self.position)
+        if len(self.sent) == 60:
+            self.sent_enough.set()
         return action
 
 
@@ -214,9 +216,7 @@ def robot(address):
     receiving.start()
     driving = threading.Thread(target=client.control_loop, args=(config.task,), daemon=True)
     driving.start()
-    until = time.monotonic() + 30
-    while len(client.robot.sent) < 60 and time.monotonic() < until:
-        time.sleep(0.02)
+    client.robot.sent_enough.wait(30)
     client.stop()
     driving.join()
     sys.stdout.write(json.dumps(client.robot.sent))
