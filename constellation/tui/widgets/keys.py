@@ -19,10 +19,12 @@ class Keys(Footer):
     The key of the help, which tells of the others, always stays; that of the palette goes first.
     """
 
+    _room: int | None = None
+
     def compose(self) -> ComposeResult:
         made: list[Widget] = [*super().compose()]
         keys = [each for each in made if isinstance(each, FooterKey)]
-        room = self.app.size.width
+        room = self._room = self.app.size.width
         if sum(map(_width, keys)) > room:
             keys = [each for each in keys if not each.has_class("-command-palette")]
             room -= sum(_width(each) for each in keys if each.key == HELP)
@@ -34,8 +36,9 @@ class Keys(Footer):
                 yield key
 
     async def on_resize(self, event: events.Resize) -> None:
-        """See again what has room."""
-        await self.recompose()
+        """See again what has room, if the screen was made wider or narrower."""
+        if self._room not in (None, self.app.size.width):
+            await self.recompose()
 
 
 def _width(key: FooterKey) -> int:
