@@ -147,6 +147,8 @@ class Agent:
                     self._cancel(message.body)
                 case "answer":
                     self._answer(message.body)
+                case "unread":
+                    self._streams.refused(message.body)
         self._begin()
         self._handover.flush_soon()
 

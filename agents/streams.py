@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -26,6 +26,7 @@ from constellation.errors import (
     RemoteProtocolError,
     SessionLost,
     SkillError,
+    error_from_wire,
 )
 
 
@@ -217,8 +218,12 @@ class Inputs(AsyncIterator[Any]):
 
     def lose(self) -> None:
         """The session on which it was asked for was lost."""
+        self.fail(SessionLost("The session was lost."))
+
+    def fail(self, error: ConstellationError) -> None:
+        """What was asked for does not come."""
         if self._offered is not None and not self._offered.done():
-            self._offered.set_exception(SessionLost("The session was lost."))
+            self._offered.set_exception(error)
 
     def _read(self, line: bytes) -> Any:
         try:
@@ -280,6 +285,12 @@ class DeviceStreams:
         inputs = self._inputs.get((str(reader), task))
         if inputs is None or not inputs.offer(stream):
             stream.refuse()
+
+    def refused(self, body: Mapping[str, Any]) -> None:
+        """The hub says that what was asked for does not come."""
+        inputs = self._inputs.get((body["attempt"], body["task"]))
+        if inputs is not None:
+            inputs.fail(error_from_wire(body["error"]))
 
     def listen(self, link: Link) -> None:
         """From now on this is the connection."""

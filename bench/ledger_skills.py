@@ -31,3 +31,12 @@ async def any_number(ledger: str, name: str, seconds: float) -> dict[str, str]:
     _append(ledger, name)
     await anyio.sleep(seconds)
     return {"name": name}
+
+
+@skill("ledger.alone", effect="write", idempotent=False)
+async def alone(ledger: str, name: str, seconds: float) -> dict[str, str]:
+    """Write into the ledger when it begins and when it ends; must not be repeated."""
+    _append(ledger, f"begin {name}")
+    await anyio.sleep(seconds)
+    _append(ledger, f"end {name}")
+    return {"name": name}

@@ -68,6 +68,11 @@ BODIES: dict[str, dict[str, Any]] = {
     "progress": {"attempt": "c-1/a/1", "fraction": 0.25, "message": "one of four"},
     "output": {"attempt": "c-1/a/1", "index": 0, "channel": "stdout", "data": "grüße\n"},
     "read": {"attempt": "c-1/b/1", "task": "a", "index": 7, "source": "c-1/a/2"},
+    "unread": {
+        "attempt": "c-1/b/1",
+        "task": "a",
+        "error": {"code": "protocol.limit", "message": "Too many streams are open."},
+    },
     "input_required": {
         "attempt": "c-1/a/1",
         "question": {"id": "q1", "kind": "approval", "prompt": "Run `rm x`?"},

@@ -230,6 +230,12 @@ _ALL = [
         {"source": TEXT},
     ),
     _type(
+        "unread",
+        _HUB,
+        "What was asked for with `read` does not come.",
+        {"attempt": TEXT, "task": TEXT, "error": ERROR},
+    ),
+    _type(
         "input_required",
         _DEVICE,
         "An attempt waits for a person's answer.",

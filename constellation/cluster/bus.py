@@ -110,7 +110,13 @@ async def prepare(jetstream: JetStreamContext, names: Names, replicas: int) -> N
                     allow_direct=False,
                 )
             )
-        for bucket in (names.leases, names.claims, names.resources, names.access):
+        for bucket in (
+            names.leases,
+            names.claims,
+            names.resources,
+            names.access,
+            names.holdings,
+        ):
             await jetstream.create_key_value(
                 KeyValueConfig(bucket=bucket, history=1, replicas=replicas, direct=False)
             )

@@ -11,13 +11,14 @@ import secrets
 from collections.abc import Mapping
 from functools import partial
 from itertools import count
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, cast
 
 import anyio
 from anyio.abc import TaskGroup
 from nats.aio.client import Client
 
 from constellation.aip.endpoint import Guard
+from constellation.aip.identity import Identity
 from constellation.aip.scope import NOTHING
 from constellation.errors import (
     ConstellationError,
@@ -57,6 +58,27 @@ _ONCE = frozenset({"edit", "retry", "answer"})
 # How long a request waits for an orchestrator whose matter it is.
 PATIENCE_S = 60.0
 LOOK_AGAIN_S = 0.1
+
+
+class Asker(Protocol):
+    """On whose behalf an orchestrator is asked: a client, or a `Caller` here."""
+
+    @property
+    def session_id(self) -> str: ...
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def identity(self) -> Identity: ...
+
+
+class Caller(NamedTuple):
+    """Somebody for whom the gateway itself wants to know something."""
+
+    session_id: str
+    name: str
+    identity: Identity
 
 
 class Desk:
@@ -161,8 +183,7 @@ class Desk:
             PermissionDenied: it asks about all.
             UnknownConstellationError: it is not its own.
         """
-        scope = self._gateway.access.credentials.scope(peer.identity.name) or NOTHING
-        if scope.constellations == "all" or peer.identity.kind == "admin":
+        if not self.sees_its_own_alone(peer.identity):
             return
         if constellation is None:
             raise PermissionDenied(
@@ -172,6 +193,21 @@ class Desk:
             )
         # Orchestrators show a client what it may know of.
         await self._ask_owner(peer, "show", {"constellation": constellation})
+
+    def sees_its_own_alone(self, identity: Identity) -> bool:
+        """True of a client that knows of its own constellations alone."""
+        scope = self._gateway.access.credentials.scope(identity.name) or NOTHING
+        return identity.kind == "client" and scope.constellations == "own"
+
+    async def open_of(self, identity: Identity) -> list[str]:
+        """The constellations of somebody that have not ended.
+
+        Raises:
+            HubUnreachable: no orchestrator says so.
+        """
+        caller = Caller(f"artifacts of {identity.name}", identity.name, identity)
+        rows = (await self._ask_all(caller, "list", {}))["constellations"]
+        return [row["id"] for row in rows if row["owner"] == identity.name]
 
     # ── orchestrators ───────────────────────────────────────────────────────────────────────────
 
@@ -216,7 +252,7 @@ class Desk:
         self._turn += 1
         return peers[self._turn % len(peers)]
 
-    async def _ask(self, owner: str, peer: Peer, verb: str, params: dict[str, Any]) -> Any:
+    async def _ask(self, owner: str, peer: Asker, verb: str, params: dict[str, Any]) -> Any:
         number = str(next(self._numbers))
         answered = anyio.Event()
         answer: list[Any] = []
@@ -235,7 +271,7 @@ class Desk:
             raise error_from_wire(body["error"])
         return body["result"]
 
-    async def _ask_all(self, peer: Peer, verb: str, params: dict[str, Any]) -> Any:
+    async def _ask_all(self, peer: Asker, verb: str, params: dict[str, Any]) -> Any:
         """Ask every orchestrator, and put together what they say."""
         answers: list[Any] = []
         until = anyio.current_time() + PATIENCE_S

@@ -39,7 +39,8 @@ class Endings(Streams):
         """
         names = self._names
         info = await self._info(names.ended)
-        last, first = info.state.last_seq, info.state.first_seq
+        # An empty stream says that its first message would be number 0.
+        last, first = info.state.last_seq, max(1, info.state.first_seq)
         found: list[Any] = []
         step, looked = max(limit, 1), 0
         before = last + 1

@@ -55,6 +55,11 @@ class Names:
         """The object store of artifacts."""
         return f"{self.fabric}-artifacts"
 
+    @property
+    def holdings(self) -> str:
+        """The bucket of who has put which artifacts."""
+        return f"{self.fabric}-holdings"
+
     def facts_of(self, constellation: str) -> str:
         """The subject of the facts about a constellation; ``*`` for all."""
         return f"{self.fabric}.journal.{constellation}"

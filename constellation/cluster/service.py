@@ -20,6 +20,7 @@ from nats.js import JetStreamContext
 
 from constellation.aip.auth import PairingDesk, StoreAuthenticator
 from constellation.aip.eventloop import calm_collector
+from constellation.aip.identity import Identity
 from constellation.aip.server import serve
 from constellation.config import Settings
 from constellation.errors import HubUnreachable, JournalError
@@ -46,12 +47,14 @@ from .artifacts import SharedArtifacts
 from .book import BucketBook
 from .bus import connected, prepare
 from .claims import Claims
+from .endings import Endings
 from .gateway import Gateway
 from .journal import JetStreamJournal
 from .log import Log
 from .names import Names
 from .orchestrator import Orchestrator
 from .retention import Retention
+from .shelves import Naming, SharedShelf
 from .tenure import BEATS, Tenure
 
 log = logging.getLogger("constellation.cluster")
@@ -123,6 +126,14 @@ async def open_gateway(settings: Settings, options: ClusterOptions) -> AsyncIter
             access.on_paired = auditor.paired
             rates = Rates(hub.requests_per_s, hub.submits_per_s)
             gateway = Gateway(nats, options.names, me, access, auditor, rates, claims, facts)
+            here = ArtifactStore(
+                state / "artifacts",
+                max_bytes=hub.artifacts_bytes,
+                max_bytes_each=hub.artifacts_bytes_each,
+            )
+            artifacts = await SharedArtifacts.open(jetstream, options.names, here)
+            endings = Endings(nats, options.names, options.lease_s)
+            naming = Naming(facts, endings, gateway.desk.open_of)
             listening = serve(
                 gateway,
                 access,
@@ -134,10 +145,7 @@ async def open_gateway(settings: Settings, options: ClusterOptions) -> AsyncIter
                 name=options.name,
                 grace_s=hub.grace_s + 1.0,
                 limits=INTAKE,
-                artifacts=SharedArtifacts(
-                    ArtifactStore(state / "artifacts", max_bytes=hub.artifacts_bytes),
-                    await jetstream.object_store(options.names.artifacts),
-                ),
+                artifacts_of=partial(_shelf, gateway, artifacts, naming),
             )
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(credentials.run)
@@ -158,6 +166,14 @@ async def open_gateway(settings: Settings, options: ClusterOptions) -> AsyncIter
                                 await gateway.mesh.tell_all("leaving")
                                 await nats.flush()
                 tasks.cancel_scope.cancel()
+
+
+def _shelf(
+    gateway: Gateway, artifacts: SharedArtifacts, naming: Naming, identity: Identity
+) -> SharedShelf:
+    """The artifacts as one of those that connect has them."""
+    is_bounded = partial(gateway.desk.sees_its_own_alone, identity)
+    return SharedShelf(artifacts, identity.name, is_bounded, partial(naming.named, identity))
 
 
 async def _fail(error: JournalError) -> None:

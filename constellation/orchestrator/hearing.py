@@ -77,7 +77,9 @@ class Hearing:
                 raise PermissionDenied("Nothing flows between tasks here.")
             streaming.read(peer, body)
         except ConstellationError as error:
-            peer.complain(error)
+            # Whoever asked waits for a stream: it is told by name that none comes.
+            asked = {"attempt": body["attempt"], "task": body["task"]}
+            self._hub.tell(peer, "unread", {**asked, "error": error.to_wire()})
 
     def _update_card(self, peer: PeerPort, plain: Mapping[str, Any]) -> None:
         try:

@@ -294,6 +294,10 @@ class Hub:
         if peer is None:
             return
         self._told[device] = peer
+        self.tell(peer, type, body)
+
+    def tell(self, peer: PeerPort, type: str, body: Mapping[str, Any]) -> None:
+        """Send a message, once there is room for it."""
         self._delivery.send(peer, type, body)
 
     def _send_now(self, peer: PeerPort, type: str, body: Mapping[str, Any]) -> None:

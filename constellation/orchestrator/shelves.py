@@ -113,12 +113,37 @@ def named_by_results(
 
 
 def _gives(facts: Iterable[Fact], digest: str) -> bool:
-    came = False
+    evidence = Evidence(digest)
     for fact in facts:
-        if fact.kind in _ASKED and mentions(fact.body, digest):
-            return False
-        came = came or (fact.kind == _CAME and mentions(fact.body, digest))
-    return came
+        evidence.take(fact)
+        if evidence.was_asked:
+            break
+    return evidence.gives
+
+
+class Evidence:
+    """What the facts of one constellation say of an artifact.
+
+    Attributes:
+        was_asked: its hash stands in what the constellation was asked to do: no more need be read.
+    """
+
+    def __init__(self, digest: str) -> None:
+        self.was_asked = False
+        self._digest = digest
+        self._came = False
+
+    def take(self, fact: Fact) -> None:
+        """Take in the next fact."""
+        if fact.kind in _ASKED:
+            self.was_asked = self.was_asked or mentions(fact.body, self._digest)
+        elif fact.kind == _CAME:
+            self._came = self._came or mentions(fact.body, self._digest)
+
+    @property
+    def gives(self) -> bool:
+        """True if a result names it, and nobody had asked with it."""
+        return self._came and not self.was_asked
 
 
 def mentions(value: Any, digest: str) -> bool:

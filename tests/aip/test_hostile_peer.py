@@ -50,6 +50,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "reject": {"attempt": "a", "error": {"code": "x"}},
     "response": {"id": "1"},
     "result": {"attempt": "a", "state": "failed"},
+    "unread": {"attempt": "a", "task": "t", "error": {"code": "x"}},
     "welcome": {"version": 1, "session": {}, "resumed": False, "received": 0},
 }
 

@@ -122,6 +122,8 @@ class Cluster:
         self._tasks = tasks
         self._lease_s = lease_s
         self._scopes: dict[str, anyio.CancelScope] = {}
+        # Settings of gateways that are added from now on.
+        self.at_gateways: dict[str, Any] = {}
 
     def options(self, name: str) -> ClusterOptions:
         return ClusterOptions([self._url], name, self._fabric, 1, self._lease_s)
@@ -148,7 +150,7 @@ class Cluster:
 
         async def run() -> None:
             with anyio.CancelScope() as self._scopes[name]:
-                state = settings(self._folder / name, grace_s=30.0)
+                state = settings(self._folder / name, grace_s=30.0, **self.at_gateways)
                 async with open_gateway(state, self.options(name)) as self.gateways[name]:
                     begun.set()
                     await anyio.sleep_forever()
@@ -243,9 +245,11 @@ async def cluster_of(
     orchestrators: int = 2,
     gateways: int = 2,
     lease_s: float = 1.0,
+    **at_gateways: Any,
 ) -> AsyncIterator[Cluster]:
     async with AsyncExitStack(), anyio.create_task_group() as tasks:
         cluster = Cluster(url, fabric, folder, tasks, lease_s)
+        cluster.at_gateways = at_gateways
         for n in range(orchestrators):
             await cluster.add_orchestrator(f"o{n + 1}")
         for n in range(gateways):

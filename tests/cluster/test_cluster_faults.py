@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bench.cluster import stop_owners
+from bench.exclusive import harm_owners
 
 pytestmark = [pytest.mark.anyio, pytest.mark.full]
 
@@ -16,3 +17,10 @@ async def test_an_owner_that_stood_still_changes_nothing_any_more() -> None:
     assert toll.accepted == 0
     assert toll.lost == 0
     assert toll.repeated == 0
+
+
+async def test_no_resource_is_used_by_two_while_owners_are_killed_and_stopped() -> None:
+    toll = await harm_owners(4)
+    assert toll.killed == toll.stopped == 2
+    assert toll.tasks > 0
+    assert toll.lost == toll.twice == toll.together == 0

@@ -25,6 +25,7 @@ from agents.streams import DeviceStreams
 from constellation.aip.backoff import Backoff
 from constellation.aip.client import Link, connect
 from constellation.aip.heartbeat import Heartbeat
+from constellation.aip.limits import Limits
 from constellation.config import LocalHub, Settings
 from constellation.orchestrator.hub import Hub
 from constellation.orchestrator.service import open_hub
@@ -148,7 +149,9 @@ class Device:
         )
         self._registry = registry
         self._credential: str | None = None
+        self.limits: Limits | None = None
         self.proxy: TcpProxy | None = None
+        self.streams = DeviceStreams()
         self.link: Link | None = None
         self._stopping = asyncio.Event()
 
@@ -159,7 +162,8 @@ class Device:
             offer = await self._fabric.client.request("pair", {"name": self.name})
             code = offer["code"]
         with Store(self._settings.folder) as store:
-            handover, streams, artifacts = Handover(store), DeviceStreams(), Artifacts()
+            handover, artifacts = Handover(store), Artifacts()
+            streams = self.streams = DeviceStreams()
             agent = Agent(
                 self._registry,
                 handover,
@@ -191,6 +195,7 @@ class Device:
                         card=make_card(self._settings, self._registry),
                         credential=self._credential,
                         pair_code=code,
+                        limits=self.limits,
                         backoff=Backoff(lambda: 0.0, most_s=0.05),
                         heartbeat=Heartbeat(interval_s=1.0, timeout_s=3.0),
                         inventory=agent.inventory,
@@ -264,10 +269,17 @@ class Fabric:
         await self._hub_stack.aclose()
         self._hub_stack = AsyncExitStack()
 
-    async def device(self, name: str, capacity: int = 4, only: Sequence[str] = ()) -> Device:
+    async def device(
+        self,
+        name: str,
+        capacity: int = 4,
+        only: Sequence[str] = (),
+        limits: Limits | None = None,
+    ) -> Device:
         everything = skills_of(self.hand)
         registry = Registry([each for each in everything if not only or each.name in only])
         made = Device(self, name, capacity, registry)
+        made.limits = limits
         await made.start()
         self._devices.append(made)
         return made

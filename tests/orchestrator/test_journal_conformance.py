@@ -116,6 +116,7 @@ def test_a_large_wake_up_is_read_back_whole(opening: Opening) -> None:
 
 def test_what_has_ended_is_listed_and_what_has_not_is_taken_up(opening: Opening) -> None:
     journal = opening()
+    assert journal.summaries(10) == journal.summaries(10, "me") == []
     journal.commit([created("a", 1)])
     journal.commit([created("b", 2), started("b", 3)])
     journal.commit([created("c", 4)])

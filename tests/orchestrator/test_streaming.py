@@ -8,6 +8,9 @@ from typing import Any
 import pytest
 from streaming_kit import fabric
 
+from constellation.aip.limits import Limits
+from constellation.errors import PermissionDenied
+
 pytestmark = pytest.mark.anyio
 
 
@@ -311,6 +314,36 @@ async def test_an_edge_added_to_what_flows(tmp_path: Path) -> None:
         nodes = await it.ended(name)
         assert nodes["late"]["output"] == sum(range(100))
         assert not list((tmp_path / "hub" / "streams").iterdir())
+
+
+async def test_a_reader_for_which_no_stream_is_left_is_told_so_at_once(tmp_path: Path) -> None:
+    async with fabric(tmp_path) as it:
+        await it.device("left", only=["count"])
+        await it.device("right", only=["total"], limits=Limits(max_streams=2))
+        it.hand.allowed = 3
+        name = await it.submit(count(), *(total(f"b{n}") for n in range(4)))
+        await it.hand.until(lambda: len(it.hand.errors) == 2)
+        assert set(it.hand.errors.values()) == {"protocol.limit"}
+        # The others have theirs, and those that were told so hold up nobody.
+        it.hand.set(allowed=None)
+        nodes = await it.ended(name)
+        states = sorted(nodes[f"b{n}"]["state"] for n in range(4))
+        assert states == ["completed", "completed", "failed", "failed"]
+        errors = [nodes[f"b{n}"]["error"] for n in range(4) if "error" in nodes[f"b{n}"]]
+        assert {error["code"] for error in errors} == {"protocol.limit"}
+
+
+async def test_whoever_asks_for_what_it_may_not_read_is_told_so(tmp_path: Path) -> None:
+    async with fabric(tmp_path) as it:
+        desk = await it.device("desk")
+        it.hand.allowed = 3
+        name = await it.submit(count(), total())
+        await it.hand.until(lambda: len(it.hand.taken.get(f"{name}/b/1", ())) == 3)
+        asked = desk.streams.inputs(f"{name}/a/1", "b")
+        with pytest.raises(PermissionDenied):
+            await anext(asked)
+        it.hand.set(allowed=None)
+        assert (await it.ended(name))["b"]["output"] == sum(range(100))
 
 
 async def test_devices_get_at_nothing_else(tmp_path: Path) -> None:
