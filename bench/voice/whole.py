@@ -10,6 +10,7 @@ from bench.harness import Options, Report, figure, quantile
 
 from .conversations import Cached
 from .ear import reactions
+from .firsts import first_turns
 from .hour import an_hour
 from .link import cost_of_the_session
 from .speakers import SOUNDS, TEST, people
@@ -35,6 +36,34 @@ def _ear(options: Options, report: Report) -> None:
     report.notes.append(
         "In the sound that the agent plays, to 100 ms for 'softer'; the sound device comes on top."
     )
+
+
+def _first(options: Options, report: Report) -> None:
+    tested = people(TEST, Path(options.extra.get("sounds", SOUNDS)))[: options.size(len(TEST), 2)]
+    table = report.table(
+        f"The first turn of a stream, in a quiet room: {len(tested)} people",
+        "enrolment s",
+        "turns",
+        "answered %",
+        "turns of others",
+        "answered, wrongly %",
+    )
+    report.data["first"] = {}
+    with loaded(seed=0) as shared:
+        models = shared.models
+        models = Models(models.recogniser, models.turn_ends, Cached(models.speaker))
+        turns = options.size(8, 2)
+        for enrolment_s, found in first_turns(tested, shared.detector, models, turns):
+            own, others = (sum(each) / max(1, len(each)) for each in (found.own, found.others))
+            table.add_row(
+                f"{enrolment_s:.0f}",
+                str(len(found.own)),
+                f"{100 * own:.1f}",
+                str(len(found.others)),
+                f"{100 * others:.1f}",
+            )
+            report.data["first"][f"{enrolment_s:.0f}"] = {"own": own, "others": others}
+    report.notes.append("A turn lasts 1 to 2.5 s; others are of the same source.")
 
 
 def _hour(options: Options, report: Report) -> None:
@@ -89,4 +118,4 @@ def _link(options: Options, report: Report) -> None:
     report.notes.append("In Chromium: every 20 ms of the microphone bring one small message back.")
 
 
-PARTS = {"ear": _ear, "hour": _hour, "talks": _talks, "link": _link}
+PARTS = {"ear": _ear, "first": _first, "hour": _hour, "talks": _talks, "link": _link}

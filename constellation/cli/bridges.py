@@ -13,6 +13,8 @@ from constellation.errors import ConfigError
 from .connection import run_async
 from .output import Json, emit
 
+MAX_PORT = 65_535
+
 bridge = typer.Typer(no_args_is_help=True, help="Offer the fabric to clients of other protocols.")
 
 
@@ -149,7 +151,7 @@ def a2a(
 
 def _address(listen: str) -> tuple[str, int]:
     host, separator, port = listen.rpartition(":")
-    if not separator or not port.isdecimal():
+    if not separator or not port.isdecimal() or int(port) > MAX_PORT:
         raise typer.BadParameter(f"{listen!r} is not HOST:PORT.", param_hint="--listen")
     return host, int(port)
 

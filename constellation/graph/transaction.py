@@ -359,7 +359,7 @@ class Transaction:
                 if not implied:
                     raise EditConflictError(
                         f"Task {name} still refers to ${{{reference.text}}}.",
-                        remedy="Change its arguments in the same batch, before this edit.",
+                        remedy=f"Change the arguments of {name} first, or in the same batch.",
                         task=name,
                         rule="references need a dependency",
                     )

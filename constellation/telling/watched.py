@@ -82,6 +82,7 @@ class Watched:
         self.cost = 0.0
         self.max_cost: float | None = None
         self.is_whole = True
+        self._is_planned = True
         self._ended_as: TaskState | None = None
 
     @property
@@ -109,9 +110,12 @@ class Watched:
             case "created":
                 self.name, self.request = body.get("name", ""), body.get("request", "")
                 self.created_at, self.max_cost = time, body.get("max_cost")
+                self._is_planned = not body.get("planning", False)
                 self.constellation.replay(kind, body, time)
             case "planned":
                 self.name = body["name"]
+                self._is_planned = True
+                yield self._planned(), ""
             case "paused" | "resumed":
                 self.paused = kind == "paused"
                 yield f"{kind.capitalize()}.", "yellow"
@@ -209,14 +213,19 @@ class Watched:
 
     def _edited(self, body: Mapping[str, Any]) -> str:
         edits = body["batch"]["edits"]
-        if body["version"] <= 1:
-            return f"Planned {plural(len(self.constellation.nodes), 'task')}."
+        if body["version"] <= 1 and self._is_planned:
+            return self._planned()
         words = [_edit_in_words(edit) for edit in edits[:SHOWN_EDITS]]
         if len(edits) > SHOWN_EDITS:
             words.append(f"and {len(edits) - SHOWN_EDITS} more")
+        if body["version"] <= 1:
+            return f"Begun while the plan is being written: {', '.join(words)}."
         author = body["batch"].get("author")
         by = f" by {author}" if author else ""
         return f"Edited{by} to version {body['version']}: {', '.join(words)}."
+
+    def _planned(self) -> str:
+        return f"Planned {plural(len(self.constellation.nodes), 'task')}."
 
     def _finished(self, body: Mapping[str, Any], label: str) -> str:
         node = self.constellation.nodes.get(body["task"])
@@ -249,5 +258,10 @@ def _progress(body: Mapping[str, Any]) -> str:
 
 def _edit_in_words(edit: Mapping[str, Any]) -> str:
     op = str(edit["op"])
+    if "dependency" in op:
+        edge = edit.get("dependency") or edit
+        source = edit.get("new_source") or edge["source"]
+        target = edit.get("new_target") or edge["target"]
+        return f"{target}{' no longer' if op == 'remove_dependency' else ''} after {source}"
     subject = edit["task"]["id"] if op == "add_task" else edit.get("id", "")
     return f"{_EDITS[op]} {subject}" if op in _EDITS else op.replace("_", " ")

@@ -23,6 +23,8 @@ STEP_S = 0.1
 STEPS_TO_LISTING = 10
 FACTS_AT_ONCE = 500
 CARDS_AT_ONCE = 20
+# So many facts of the past stand in the journal from the beginning.
+PAST_FACTS = 500
 # A flood of events is taken in such parts, so that keys and paints come between.
 EVENTS_AT_ONCE = 100
 
@@ -100,8 +102,11 @@ class Connection:
         if journal["path"] != self._journal or journal["seq"] < self._seq:
             self.fabric.clear()
             self._journal, self._seq = journal["path"], journal["seq"]
+            after = max(0, self._seq - PAST_FACTS)
+        else:
+            after = self._seq
         # What is told from here on, and what is listed after it, leave no gap between them.
-        events = await hub.watch(after=self._seq)
+        events = await hub.watch(after=after)
         self.fabric.listed((await hub.ask("list", all=True))["constellations"])
         self.hub, self.trouble = hub, None
         async with anyio.create_task_group() as tasks:

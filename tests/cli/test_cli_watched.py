@@ -82,6 +82,26 @@ class TestStory:
         assert watched.name == "Collect"
         assert printed(ending(watched)).startswith("Completed in 2.3 s: 2 completed.")
 
+    def test_what_begins_before_the_plan_is_whole(self) -> None:
+        edge = {"source": "collect", "target": "report", "condition": "success"}
+        added = {"op": "add_dependency", "dependency": edge}
+        removed = {"op": "remove_dependency", "source": "collect", "target": "report"}
+        _, lines = told(
+            [
+                event("created", 100.0, name="Collect", request="collect", planning=True),
+                edited(1, task("collect")),
+                edited(2, task("report"), added),
+                event("planned", 100.0, name="Collect and report"),
+                edited(3, removed),
+            ]
+        )
+        assert lines == [
+            "Begun while the plan is being written: added collect.",
+            "Edited to version 2: added report, report after collect.",
+            "Planned 2 tasks.",
+            "Edited to version 3: report no longer after collect.",
+        ]
+
     def test_a_failure_names_its_reason_and_what_is_skipped(self) -> None:
         error = {"code": "task.failed", "message": "No such file.", "remedy": "Check the path."}
         _, lines = told(

@@ -20,7 +20,8 @@ from constellation.graph.references import references
 from constellation.planner.offline.schemas import parameters
 
 _WORD = re.compile(r"[a-z]+")
-_REFERENCE = re.compile(r"\$\{[^}]*\}")
+# With two dollar signs it is plain text.
+_REFERENCE = re.compile(r"(?<!\$)\$\{[^{}]*\}")
 # What people say for what skills call it.
 _SAID_FOR: Mapping[str, frozenset[str]] = {
     "append": frozenset({"add", "write", "put"}),
@@ -38,6 +39,7 @@ _SAID_FOR: Mapping[str, frozenset[str]] = {
 }
 # Skills that are called by what they do first.
 _VERBS = frozenset({"notify"})
+_SAYS = re.compile(r"\w")
 _ENDINGS = ("", "s", "es", "d", "ed", "ing")
 # What a result can be without deciding what is done: the schema holds it.
 _HARMLESS = frozenset({"number", "boolean", "choice", "hash"})
@@ -78,7 +80,9 @@ def _texts(value: Any) -> Iterator[str]:
     """The literal texts in arguments: what is referred to comes from other tasks, as data."""
     match value:
         case str():
-            yield from (part for part in _REFERENCE.split(value) if part.strip() or not value)
+            parts = _REFERENCE.split(value)
+            # Signs alone, as the % behind a number, say nothing between what is referred to.
+            yield from (part for part in parts if _SAYS.search(part) or len(parts) == 1)
         case Mapping():
             for each in value.values():
                 yield from _texts(each)

@@ -42,6 +42,13 @@ class Question:
         return self.task if node is None else node.task.name or self.task
 
 
+def _brief(event: Event) -> str:
+    """A fact in a few words, for one whose constellation is not known so far."""
+    body = event["body"]
+    words = (body.get(name) for name in ("name", "task", "state", "device", "reason"))
+    return " ".join(str(each) for each in words if each)
+
+
 class Fabric:
     """A hub, seen from outside.
 
@@ -81,7 +88,7 @@ class Fabric:
             run = self._begin(event)
         lines = [] if run is None else run.take(event)
         if "seq" in event:
-            text = lines[0].text if lines else ""
+            text = lines[0].text if lines else _brief(event)
             style = lines[0].style if lines else ""
             kind, time = event["kind"], event["time"]
             self.journal.append(Entry(event["seq"], time, name, kind, text, style))

@@ -34,7 +34,7 @@ from .view import View
 TASKS = (
     Column("", 1),
     Column("Works on", share=2),
-    Column("Constellation", share=2),
+    Column("Constellation", share=2, needs=60),
     Column("Time", 11, justify="right"),
 )
 SKILLS = (Column("Skill", 18), Column("Effect", 11), Column("What it does", share=1, needs=50))
@@ -123,8 +123,8 @@ def _card(row: DeviceRow) -> Iterator[Text]:
     yield Text.assemble(("Load      ", GREY), meter(row.load, 12), busy)
     link = "no session" if row.rtt_s is None else f"{duration(row.rtt_s)} round trip"
     yield Text.assemble(("Link      ", GREY), link)
-    if row.unavailable:
-        yield Text.assemble(("Health    ", GREY), (f"It {clean(row.unavailable)}.", ORANGE))
+    ill = row.unavailable and (f"It {clean(row.unavailable)}.", ORANGE)
+    yield Text.assemble(("Health    ", GREY), ill or ("good", GREEN))
     card = row.card
     if card is None:
         return

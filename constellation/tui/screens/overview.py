@@ -37,6 +37,11 @@ DEVICES = (
     Column("", 5, justify="right"),
     Column("Link", 7, justify="right", needs=36),
 )
+WAITING = "The hub was not reached yet."
+EMPTY = (
+    "Nothing yet. Press / and say what is to be done.",
+    "No device yet. Press P to bring one in.",
+)
 QUESTIONS = (Column("", 1), Column("Task", share=1), Column("Asks", share=3))
 
 
@@ -55,7 +60,6 @@ class Overview(View):
                 RUNS,
                 self._run,
                 lambda run: run.id,
-                empty="Nothing yet. Press / and say what is to be done.",
                 id="runs",
             )
             runs.border_title = "Constellations"
@@ -64,7 +68,6 @@ class Overview(View):
                 DEVICES,
                 _device,
                 lambda row: row.name,
-                empty="No device yet. Press P to bring one in.",
                 id="devices",
             )
             devices.border_title = "Devices"
@@ -83,8 +86,10 @@ class Overview(View):
     def paint(self) -> None:
         super().paint()
         fabric, link = self.face.fabric, self.face.connection
-        self.query_one("#runs", Rows).show(fabric.newest())
-        self.query_one("#devices", Rows).show(list(fabric.devices.rows.values()))
+        runs, devices = self.query_one("#runs", Rows), self.query_one("#devices", Rows)
+        runs.empty, devices.empty = (WAITING, WAITING) if link.hub is None else EMPTY
+        runs.show(fabric.newest())
+        devices.show(sorted(fabric.devices.rows.values(), key=lambda row: row.name))
         questions = list(fabric.questions())
         shown = self.query_one("#questions", Rows)
         shown.display = bool(questions)

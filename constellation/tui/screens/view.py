@@ -8,10 +8,11 @@ from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.screen import ModalScreen, Screen
-from textual.widgets import Footer, Static
+from textual.widgets import Static
 
 from constellation.telling.text import duration
 from constellation.tui.look import ASKING, GREEN, GREY, ORANGE
+from constellation.tui.widgets.keys import Keys
 
 if TYPE_CHECKING:
     from constellation.tui.app import ConstellationApp
@@ -39,7 +40,7 @@ class View(Screen[None]):
     def compose(self) -> ComposeResult:
         yield Static(id="bar")
         yield from self.body()
-        yield Footer()
+        yield Keys()
 
     def body(self) -> ComposeResult:
         """What stands between the first line and the last."""
@@ -56,8 +57,11 @@ class View(Screen[None]):
     def paint(self) -> None:
         """Draw what is known now."""
         bar = self.query_one("#bar", Static)
-        line = _justified(self.heading(), self.figures(), self._link(), self.size.width - 2)
-        bar.update(line)
+        heading, figures, link = self.heading(), self.figures(), self._link()
+        width = self.size.width - 2
+        if heading.cell_len + figures.cell_len + link.cell_len + 2 > width:
+            link = self._link(short=True)
+        bar.update(_justified(heading, figures, link, width))
 
     def on_mount(self) -> None:
         self._is_complete = True
@@ -71,8 +75,8 @@ class View(Screen[None]):
         if self._is_complete and self.is_running and self.app.is_running:
             self.paint()
 
-    def _link(self) -> Text:
-        """How the connection stands, and what waits for a person."""
+    def _link(self, short: bool = False) -> Text:
+        """How the connection stands, and what waits for a person; short without the address."""
         link, fabric = self.face.connection, self.face.fabric
         waiting = sum(len(run.questions) for run in fabric.runs.values())
         text = Text()
@@ -81,8 +85,10 @@ class View(Screen[None]):
         if link.hub is None:
             text.append("◌ no hub" if link.trouble else "◌ connecting", ORANGE)
         elif link.is_up:
-            text.append("● ", GREEN).append(link.url.split("//")[-1].removesuffix("/aip"))
-            text.append(f"  {duration(link.hub.rtt_s)}", GREY)
+            text.append("● ", GREEN)
+            if not short:
+                text.append(f"{link.url.split('//')[-1].removesuffix('/aip')}  ")
+            text.append(duration(link.hub.rtt_s), GREY)
         else:
             text.append("◌ reconnecting", ORANGE)
         return text

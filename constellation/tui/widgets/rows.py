@@ -44,7 +44,7 @@ class Rows(ScrollView, Generic[T], can_focus=True):
         columns: the columns.
         cells: makes the cells of one item, one for each column.
         key: what an item is known by; the cursor stays on it when items come and go.
-        empty: what is said when there are none.
+        empty: what is said when there are none; may be changed.
     """
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {"rows--cursor", "rows--heading", "rows--empty"}
@@ -92,7 +92,7 @@ class Rows(ScrollView, Generic[T], can_focus=True):
         self._columns = columns
         self._cells = cells
         self._key = key
-        self._empty = empty
+        self.empty = empty
         self._items: Sequence[T] = ()
         self._cursor = 0
         self._base = Style()
@@ -147,7 +147,7 @@ class Rows(ScrollView, Generic[T], can_focus=True):
         style = self._base
         if not self._items and y == 1:
             empty = self.get_component_rich_style("rows--empty")
-            return self._strip(Text(f" {self._empty}", end=""), empty, width)
+            return self._strip(Text(f" {self.empty}", end=""), empty, width)
         return Strip.blank(width, style)
 
     def _line(self, cells: Sequence[Text | str], style: Style, width: int) -> Strip:

@@ -13,7 +13,7 @@ from textual.strip import Strip
 
 from constellation.graph.constellation import Constellation
 from constellation.telling.text import duration
-from constellation.tui.look import COLOURS, GREY, INK
+from constellation.tui.look import COLOURS, GREY, INK, SYMBOLS
 from constellation.tui.model.lanes import Lane, Span, lanes_of
 
 NAME_WIDTH = 14
@@ -105,9 +105,11 @@ def _segments(lane: Lane, scale: _Scale) -> Iterator[Segment]:
 
 def _label(span: Span, width: int, room: int) -> tuple[str, str]:
     """What stands in a bar and what behind it: the name stands where it is not cut, if anywhere."""
-    needs = len(span.label) + 1
+    sign = SYMBOLS[span.state]
+    text = f"{sign} {span.label}"
+    needs = len(text) + 1
     if width >= needs:
-        return f" {span.label}".ljust(width), ""
-    if room > needs:
-        return " " * width, f" {span.label}"
-    return span.label[:width], ""
+        return f" {text}".ljust(width), ""
+    if room >= needs + width:
+        return sign.ljust(width), f" {span.label}"
+    return text[:width], ""

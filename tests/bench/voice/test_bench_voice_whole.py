@@ -8,10 +8,18 @@ from importlib.util import find_spec
 import numpy as np
 import pytest
 
-from agents.voice.sound import RATE_HZ
+from agents.voice.models.loading import loaded
+from agents.voice.sound import RATE_HZ, resampled
 from bench.voice.ear import _reaction
+from bench.voice.firsts import first_turns
 from bench.voice.hour import an_hour
 from bench.voice.link import cost_of_the_session
+from bench.voice.speakers import Person
+
+SENTENCES = (
+    "Good morning, and good luck to you all. The old man in the harbour mends his nets. "
+    "He sings of a ship that never came home. Is there a bakery that opens before seven?"
+)
 
 
 def test_minute_of_conversation_loses_nothing() -> None:
@@ -29,6 +37,20 @@ def test_reaction_is_found_in_what_was_played() -> None:
     assert found.softer_s == pytest.approx(0.2, abs=0.01)
     assert found.silent_s == pytest.approx(0.5, abs=0.01)
     assert _reaction(np.ones(9 * RATE_HZ, np.float32)).silent_s == float("inf")
+
+
+@pytest.mark.full
+def test_first_turns_are_of_the_enrolled_person_and_of_others() -> None:
+    pytest.importorskip("moonshine_voice")
+    with loaded(seed=0) as shared:
+        sound = shared.models.speaker.say(SENTENCES).samples
+        higher = resampled(sound, round(1.35 * RATE_HZ), RATE_HZ)
+        people = [Person(str(n), "one", each, (each,)) for n, each in enumerate((sound, higher))]
+        found = dict(first_turns(people, shared.detector, shared.models, 1))
+    assert sorted(found) == [5.0, 15.0]
+    for each in found.values():
+        assert each.own == [True, True]
+        assert each.others == [False, False]
 
 
 @pytest.mark.full

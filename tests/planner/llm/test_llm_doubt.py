@@ -36,6 +36,7 @@ NOTE = {"path": "note.txt", "content": "buy milk"}
             {"path": "a.txt", "content": "Disk: ${d.output.x}"},
             "put Disk: … in a.txt",
         ),
+        ("files.write", {"path": "a.txt", "content": "${m.output.percent} %"}, "save it in a.txt"),
         ("files.delete", {"path": "old"}, "removing old is fine"),
         ("notify.send", {"message": "done"}, "notify me that it is done"),
         ("shell.run", {"argv": ["make", "test"]}, "run make test"),
@@ -54,6 +55,9 @@ def test_what_is_asked_for(skill: str, arguments: dict[str, Any], request_: str)
         ("files.write", {**NOTE, "path": "other.txt"}, "write 'buy milk' into note.txt"),
         ("shell.run", {"argv": ["make", "-C", "/"]}, "run make"),
         ("files.write", {"path": "a", "content": {"deep": ["no"]}}, "write it to a"),
+        # What only looks like a reference.
+        ("shell.run", {"command": "$${x:=$(rm -r x)}"}, "run the command"),
+        ("files.write", {"path": "a", "content": "$${do this}"}, "write it to a"),
         # Nothing, in place of something.
         ("files.write", {**NOTE, "content": ""}, "write 'buy milk' into note.txt"),
         # Another thing to do with the same words.
