@@ -1,8 +1,7 @@
 """What goes into the scheduler machine and what comes out of it.
 
-Inputs are what the hub saw; instructions are what the hub must do, in this order for each batch:
-write every `Fact` to the journal, then act on the rest. What is made for every task is a named
-tuple, which costs half as much to make as a frozen dataclass.
+Inputs are what the hub saw; instructions are what it must do: write every `Fact` to the journal,
+then act on the rest. What is made for every task is a named tuple, at half the cost.
 """
 
 from __future__ import annotations
@@ -397,6 +396,5 @@ class FreeResources(NamedTuple):
     resources: tuple[str, ...]
 
 
-Instruction = (
-    Fact | Assign | CancelAttempt | Answer | Notify | Revise | WantResources | FreeResources
-)
+Sharing = WantResources | FreeResources
+Instruction = Fact | Assign | CancelAttempt | Answer | Notify | Revise | Sharing

@@ -60,9 +60,13 @@ class Sharing:
         state.queues.touched.update(dict.fromkeys(groups))
 
     def forget(self, constellation: str) -> None:
-        """A constellation has ended: what is granted to it from now on is given back."""
-        asked = self._state.asked
-        asked -= {each for each in asked if each[0] == constellation}
+        """A constellation has ended: what it was granted and still will be is given back."""
+        state = self._state
+        state.asked -= {each for each in state.asked if each[0] == constellation}
+        for name, resources in set(state.granted.values()):
+            if name == constellation and state.resources.keys().isdisjoint(resources):
+                state.timers.drop(("turn", constellation, *resources))
+                self.turn_over(constellation, resources)
 
     def _groups(self, constellation: str, resources: tuple[str, ...]) -> list[Group]:
         return [

@@ -93,9 +93,11 @@ class SimulatedDevice:
 class World:
     """A scheduler, its devices and its journal."""
 
+    settings = SETTINGS
+
     def __init__(self) -> None:
         self.now = 1000.0
-        self.scheduler = Scheduler(settings=SETTINGS)
+        self.scheduler = Scheduler(settings=self.settings)
         self.facts: list[Fact] = []
         self.notices: list[Notify] = []
         self.devices = {name: SimulatedDevice(name, name != "c") for name in "abc"}
@@ -327,7 +329,7 @@ class World:
 
     def replayed(self) -> Scheduler:
         """A second scheduler, made from the facts alone."""
-        scheduler = Scheduler(settings=SETTINGS)
+        scheduler = Scheduler(settings=self.settings)
         for fact in self.facts:
             scheduler.restore(Fact(fact.time, fact.constellation, fact.kind, copied(fact.body)))
         return scheduler
@@ -336,7 +338,7 @@ class World:
         """The hub is killed and comes back; sessions are gone, devices are not."""
         before = self.observe(self.scheduler)
         if from_snapshots:
-            scheduler = Scheduler(settings=SETTINGS)
+            scheduler = Scheduler(settings=self.settings)
             for name in self.scheduler.runs:
                 scheduler.restore_run(copied(self.scheduler.snapshot_run(name)))
         else:
