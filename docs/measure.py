@@ -49,7 +49,9 @@ def main(wanted: list[str]) -> None:
     """Measure block by block, and keep each result as soon as there is one."""
     for page in PAGES:
         for block in list(_BLOCK.finditer(page.read_text())):
-            page.write_text(page.read_text().replace(block[0], measured(block, wanted)))
+            found = measured(block, wanted)
+            # Read again, for it takes minutes.
+            page.write_text(page.read_text().replace(block[0], found))
 
 
 if __name__ == "__main__":

@@ -16,6 +16,11 @@ settings.register_profile("constellation", deadline=None)
 settings.register_profile("constellation-ci", deadline=None, derandomize=True, database=None)
 settings.load_profile("constellation-ci" if os.environ.get("CI") else "constellation")
 
+# Tests run beside one another, so no library takes all processors: its threads would wait for one
+# another by spinning.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 
 @pytest.fixture
 def anyio_backend() -> str:
@@ -46,6 +51,9 @@ def smollm_url() -> Iterator[str]:
     params.port = 0
     params.n_ctx = 4096
     params.n_parallel = 1
+    # More would wait for one another by spinning, for minutes where there is other work to do.
+    for threads in (params.cpuparams, params.cpuparams_batch):
+        threads.n_threads, threads.poll = 1, 0
     server = xllamacpp.Server(params)
     yield f"{server.listening_address}/v1"
     del server

@@ -6,7 +6,7 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
 from constellation.errors import ConfigError, ConstellationError
 
@@ -66,6 +66,8 @@ class Commands(TyperGroup):
             ) from error
         command = typer.main.get_command(found)
         command.name = cmd_name
+        if isinstance(command, (TyperCommand, TyperGroup)):
+            command.rich_help_panel = "On devices"
         return command
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:

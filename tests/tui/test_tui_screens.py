@@ -267,7 +267,18 @@ async def test_a_device_is_paired_with_a_code(tmp_path: Path) -> None:
         await it.press("P")
         await it.type("phone")
         await it.press("enter")
-        await it.sees("good once", "--name phone --pair", "█▀▀▀▀▀█")
+        await it.sees("good once", "phone --pair", "█▀▀▀▀▀█")
+        await it.press("c")
+        await it.sees("The command is in the clipboard.")
+        assert "--name phone --pair" in it.app.clipboard
+
+
+async def test_the_qr_code_fits_into_a_small_terminal(tmp_path: Path) -> None:
+    async with bench(tmp_path, NARROW) as it:
+        await it.press("P", "enter")
+        await it.sees("good once")
+        # The third of its corners.
+        assert len(re.findall("█ ███ █", it.text())) == 3
 
 
 @pytest.mark.full

@@ -14,12 +14,13 @@ from constellation.tui.look import COLOURS, GREY, PRESENCES, SYMBOLS, named
 
 from .view import View
 
+IN_LINE = 5
 KEYS = (
     ("Everywhere", "/ or n", "say what is to be done"),
     ("Everywhere", "a", "approvals and questions"),
     ("Everywhere", "j", "the journal"),
     ("Everywhere", "P", "pair a device"),
-    ("Everywhere", "ctrl+p", "find a constellation, a device, a command, a theme"),
+    ("Everywhere", "ctrl+p", "find constellations, devices, commands, themes"),
     ("Everywhere", "esc", "back"),
     ("Everywhere", "tab", "the next part of the screen"),
     ("Everywhere", "q", "quit; work goes on"),
@@ -70,13 +71,19 @@ def _signs() -> Text:
     there = [Text(f"{sign} {word}", colour) for word, (sign, colour) in PRESENCES.items()]
     return Text.assemble(
         ("Tasks    ", GREY),
-        Text("  ").join(signs),
+        _in_lines(signs),
         ("\nDevices  ", GREY),
-        Text("  ").join(there),
+        _in_lines(there),
         ("\nGraph    ", GREY),
         ("bold names are the longest chain, which decides when all is done", "bold"),
         "\n",
     )
+
+
+def _in_lines(signs: list[Text]) -> Text:
+    """Signs with their words, not too many on a line."""
+    lines = [Text("  ").join(signs[at : at + IN_LINE]) for at in range(0, len(signs), IN_LINE)]
+    return Text("\n         ").join(lines)
 
 
 def _keys(words: list[str]) -> Iterator[Text]:

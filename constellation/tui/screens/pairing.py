@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from io import StringIO
+from typing import ClassVar
 
 import segno
 from rich.text import Text
 from textual import on, work
 from textual.app import ComposeResult
-from textual.containers import VerticalGroup
+from textual.binding import Binding, BindingType
+from textual.containers import HorizontalGroup, VerticalGroup
 from textual.widgets import Input, Static
 
 from constellation.telling.text import clean, duration
@@ -20,13 +22,21 @@ from .view import Dialog
 class Pairing(Dialog[None]):
     """Asks for the device's name and shows its code."""
 
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("c", "copy", "Copy", show=False)]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._command = ""
+
     def compose(self) -> ComposeResult:
         with VerticalGroup(classes="dialog") as box:
             box.border_title = "Pair a device"
             box.border_subtitle = "enter makes a code · esc leaves"
             yield Input(placeholder="its name; empty lets it choose")
-            yield Static(id="offer")
-            yield Static(id="qr")
+            # Side by side, so that a code of any length fits into 24 lines.
+            with HorizontalGroup():
+                yield Static(id="offer")
+                yield Static(id="qr")
 
     @on(Input.Submitted)
     @work(exclusive=True)
@@ -36,16 +46,27 @@ class Pairing(Dialog[None]):
         if offer is None:
             return
         code, url = clean(str(offer["code"])), clean(str(offer["url"]))
-        command = f"constellation agent --hub {url} --name {name or 'NAME'} --pair {code}"
+        command = self._command = (
+            f"constellation agent --hub {url} --name {name or 'NAME'} --pair {code}"
+        )
         self.query_one("#offer", Static).update(
             Text.assemble(
                 (code, "bold"),
-                (f"  good once, for {duration(offer['expires_s'])}\n\n", GREY),
+                (f"\ngood once, for {duration(offer['expires_s'])}\n\n", GREY),
                 "On the device:\n",
                 (command, "bold"),
             )
         )
         self.query_one("#qr", Static).update(_qr(f"{url}#pair={code}"))
+        event.input.display = False
+        self.query_one(".dialog").border_subtitle = "c copies the command · esc leaves"
+        self.set_focus(None)
+
+    def action_copy(self) -> None:
+        """Put the command into the clipboard."""
+        if self._command:
+            self.app.copy_to_clipboard(self._command)
+            self.notify("The command is in the clipboard.")
 
 
 def _qr(text: str) -> Text:
