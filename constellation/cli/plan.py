@@ -30,7 +30,8 @@ def plan(
 ) -> None:
     """Show how a request would be done: its tasks, in which order, on which devices.
 
-    What --json prints can be kept in a file and given to `run` later.
+    What --json prints can be kept in a file, changed, looked at with this command
+    again, and given to `run` later.
 
     \b
     Examples:
@@ -39,8 +40,6 @@ def plan(
       constellation plan "check the memory of desk" --json > plan.json
     """
     job = read_job(request, inputs)
-    if "edits" in job:
-        raise typer.BadParameter(f"{request[0]} is a plan already.", param_hint="REQUEST")
     settings = load_settings({"state_dir": state_dir})
 
     async def main() -> None:

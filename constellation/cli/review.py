@@ -77,6 +77,7 @@ def in_editor(text: str) -> str | None:
 def review(
     plan: Mapping[str, Any],
     console: Console,
+    check: Callable[[list[Any]], Sequence[str]],
     *,
     ask: Callable[[str], str] = at_terminal,
     change: Callable[[str], str | None] = in_editor,
@@ -85,6 +86,7 @@ def review(
 
     Args:
         plan: what the hub's `plan` answered.
+        check: says what speaks against edits that were changed.
         ask: puts a question and returns the line that was typed; raises EOFError at the end.
         change: opens an editor with a text; returns the new one, None if it was left as it was.
     """
@@ -101,6 +103,7 @@ def review(
         if answer not in ("e", "edit"):
             return None
         edits = _changed(edits, console, change)
+        console.print(notes_text(plan["title"], check(edits)))
 
 
 def _changed(edits: list[Any], console: Console, change: Callable[[str], str | None]) -> list[Any]:

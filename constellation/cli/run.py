@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
+import anyio.from_thread
 import anyio.to_thread
 import typer
 from rich.text import Text
@@ -153,7 +154,9 @@ def run(
             if name is not None:
                 job["name"] = name
             options = {"priority": priority, "max_cost": max_cost}
+            doubts = await _doubts(fabric, job) if "edits" in job and not look_first else []
             submitted = await fabric.hub.ask("submit", **options, **job)
+            submitted["notes"] = [*doubts, *submitted["notes"]]
             if detach:
                 emit(submitted, submitted["constellation"], as_json=as_json)
                 return ExitCode.DONE
@@ -164,14 +167,20 @@ def run(
         raise typer.Exit(code)
 
 
+async def _doubts(fabric: Fabric, job: Mapping[str, Any]) -> Sequence[str]:
+    """What speaks against a plan that was not made just now."""
+    notes: Sequence[str] = (await fabric.hub.ask("plan", edits=job["edits"]))["notes"]
+    return notes
+
+
 async def _reviewed(fabric: Fabric, job: Mapping[str, Any]) -> dict[str, Any] | None:
     """What to submit of a job once a person has looked at its plan; None if it is refused."""
-    plan: Mapping[str, Any] = (
-        {"title": job["name"], "notes": [], "edits": job["edits"], "revise_on": []}
-        if "edits" in job
-        else await fabric.hub.ask("plan", **job)
-    )
-    edits = await anyio.to_thread.run_sync(review, plan, console(stderr=True))
+    plan = await fabric.hub.ask("plan", **job)
+
+    def check(edits: list[Any]) -> Sequence[str]:
+        return anyio.from_thread.run(_doubts, fabric, {"edits": edits})
+
+    edits = await anyio.to_thread.run_sync(review, plan, console(stderr=True), check)
     if edits is None:
         return None
     return {"edits": edits, "name": plan["title"], "revise_on": plan["revise_on"]}

@@ -47,7 +47,10 @@ class Person:
 
     def review(self) -> list[Any] | None:
         console = Console(file=self.shown, width=100)
-        return review(PLAN, console, ask=self.ask, change=self.change)
+        return review(PLAN, console, self.check, ask=self.ask, change=self.change)
+
+    def check(self, edits: list[Any]) -> list[str]:
+        return [f"Nobody has {edits[0]['task']['arguments']['path']}."]
 
 
 @pytest.mark.parametrize("line", ["y", " YES "])
@@ -69,6 +72,7 @@ def test_plan_is_changed_and_shown_again() -> None:
     assert person.review() == changed
     assert yaml.safe_load(person.edited) == PLAN["edits"]
     assert "files.read(path: b.txt)" in person.shown.getvalue()
+    assert "Nobody has b.txt." in person.shown.getvalue()
 
 
 @pytest.mark.parametrize(

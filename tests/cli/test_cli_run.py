@@ -93,6 +93,17 @@ def test_a_plan_can_be_kept_and_run(fabric: Terminal) -> None:
     assert fabric.run("run", str(plan)).stdout == "hello world\n"
 
 
+def test_what_speaks_against_a_plan_is_said_and_does_not_keep_it_from_running(
+    fabric: Terminal,
+) -> None:
+    plan = fabric.folder / "plan.json"
+    text = fabric.run("plan", "write 'yes' to doubted.txt", "--json").stdout
+    plan.write_text(text.replace('"path"', '"path": "x", "paths"'))
+    doubt = "files.write takes no argument 'paths'. Did you mean 'path'?"
+    assert doubt in fabric.run("plan", str(plan)).stdout
+    assert doubt in fabric.run("run", str(plan), exits=1).stderr
+
+
 def test_a_plan_is_shown_and_not_run(fabric: Terminal) -> None:
     done = fabric.run("plan", "write 'secret' to planned.txt")
     assert "files.write(" in done.stdout

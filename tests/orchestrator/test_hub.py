@@ -229,6 +229,10 @@ async def test_plain_words_become_a_constellation(tmp_path: Path) -> None:
         assert plan["edits"][0]["task"]["skill"] == "work"
         answer = await it.client.request("submit", {"request": "do the work on desk"})
         assert (await it.ended(answer["constellation"])).popitem()[1]["device"] == "desk"
+        plan["edits"][0]["task"]["requirement"] = {"device": "desks"}
+        doubted = await it.client.request("plan", {"edits": plan["edits"], "name": "more"})
+        assert (doubted["title"], doubted["revise_on"]) == ("more", [])
+        assert "no device 'desks' is connected. Did you mean 'desk'?" in doubted["notes"][0]
         with pytest.raises(PlanError):
             await it.client.request("submit", {"request": "colourless green ideas"})
         with pytest.raises(PlanError, match="nothing to plan"):

@@ -49,6 +49,21 @@ async def test_a_request_is_planned_looked_at_and_run(tmp_path: Path) -> None:
         assert (run["state"], run["request"]) == ("completed", "do the work on desk")
 
 
+async def test_what_speaks_against_a_changed_plan_is_said(tmp_path: Path) -> None:
+    async with bench(tmp_path) as it, device_of(it.hub):
+        await it.press("slash")
+        await it.type("do the work on desk")
+        await it.press("enter")
+        await it.sees("r Run")
+        await it.press("i")
+        await it.sees("New task")
+        await it.type("extra")
+        await it.press("tab", "tab")
+        await it.type("wrk")
+        await it.press("ctrl+s")
+        await it.sees("no connected device that fits has the skill 'wrk'. Did you mean 'work'?")
+
+
 @pytest.mark.full
 async def test_a_plan_is_changed_before_it_runs(tmp_path: Path) -> None:
     async with bench(tmp_path) as it, device_of(it.hub, is_quick=True):

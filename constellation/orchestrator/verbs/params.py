@@ -24,13 +24,13 @@ class PlanParams(Params):
     runbook: str | None = Field(default=None, max_length=1_000_000)
     source: str = "runbook"
     inputs: dict[str, Any] = Field(default_factory=dict)
+    edits: list[Any] | None = None
+    name: str = Field(default="", max_length=200)
     traceparent: str | None = Field(default=None, max_length=256)
 
 
 class SubmitParams(PlanParams):
     id: str | None = Field(default=None, pattern=r"^[A-Za-z0-9_-]{1,64}$")
-    edits: list[Any] | None = None
-    name: str = Field(default="", max_length=200)
     priority: int = 0
     weight: float = Field(default=1.0, gt=0)
     paused: bool = False

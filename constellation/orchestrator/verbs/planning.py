@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from math import inf
 from typing import TYPE_CHECKING, Any
 
 from constellation.errors import PermissionDenied, PlanError
+from constellation.graph.constellation import Constellation
 from constellation.graph.edits import Batch, Edit
 from constellation.graph.plain import batch_from_plain, batch_to_plain
 from constellation.llm.spending import Account
 from constellation.orchestrator.beginning import Beginning
 from constellation.orchestrator.events import Submitted
 from constellation.orchestrator.views import check_size
+from constellation.planner.doubts import doubts
 from constellation.planner.ports import Ahead, Plan
 from constellation.planner.runbook import load as load_runbook
 from constellation.redaction import redact
@@ -56,14 +59,33 @@ def _plain_edits(edits: tuple[Edit, ...]) -> list[Any]:
     return list(batch_to_plain(Batch(edits))["edits"])
 
 
+def _given_plan(hub: Hub, peer: PeerPort, params: PlanParams) -> Plan:
+    """A plan that a client has made, or changed."""
+    edits = batch_from_plain({"edits": params.edits}).edits
+    hub.gate.check_edits(hub.gate.scope(peer.identity), peer.identity.name, edits)
+    return Plan(params.name, edits, ())
+
+
+def _doubted(hub: Hub, peer: PeerPort, plan: Plan) -> Plan:
+    """With notes of what speaks against it, by the devices that are there."""
+    check_size(plan.edits)
+    graph = Constellation("plan")
+    graph.apply(Batch(plan.edits), 0.0)
+    cards = hub.gate.scope(peer.identity).cards(hub.cards())
+    return replace(plan, notes=tuple(doubts(graph, cards)))
+
+
 async def _plan(hub: Hub, peer: PeerPort, params: PlanParams) -> Result:
     account = Account()
-    plan = await _make_plan(hub, peer, params, params.traceparent, account)
+    if params.edits is None:
+        plan = await _make_plan(hub, peer, params, params.traceparent, account)
+    else:
+        plan = _doubted(hub, peer, _given_plan(hub, peer, params))
     return {
         "title": plan.title,
         "edits": _plain_edits(plan.edits),
         "notes": list(plan.notes),
-        "revise_on": sorted(hub.planner.revise_on),
+        "revise_on": sorted(_revise_on(hub, params)),
         "tokens": account.tokens,
         "cost": account.cost,
     }
@@ -102,8 +124,7 @@ async def _submit_traced(
     account = Account(max_cost=inf if params.max_cost is None else params.max_cost)
     with Beginning(hub, submitted, scope.cards(hub.cards()), account) as beginning:
         if params.edits is not None:
-            plan = Plan(params.name, batch_from_plain({"edits": params.edits}).edits, ())
-            hub.gate.check_edits(scope, peer.identity.name, plan.edits)
+            plan = _given_plan(hub, peer, params)
         else:
             # What shall wait is not begun early.
             ahead = None if params.paused else beginning
@@ -116,7 +137,7 @@ async def _submit_traced(
     }
 
 
-def _revise_on(hub: Hub, params: SubmitParams) -> frozenset[str]:
+def _revise_on(hub: Hub, params: PlanParams) -> frozenset[str]:
     return hub.planner.revise_on if params.edits is None else frozenset()
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from rich.text import Text
@@ -16,7 +16,7 @@ from constellation.graph.constellation import Constellation
 from constellation.graph.edits import Batch, Edit, RemoveTask
 from constellation.graph.plain import batch_from_plain, batch_to_plain
 from constellation.telling.text import clean, plural
-from constellation.tui.look import GREY
+from constellation.tui.look import GREY, ORANGE
 from constellation.tui.widgets.dag import Dag
 
 from .draft import DraftDialog
@@ -52,11 +52,14 @@ class PlanScreen(View):
         yield Dag(id="dag")
 
     def on_mount(self) -> None:
-        notes = Text(clean(self._request), "italic")
-        for note in self._plan["notes"]:
-            notes.append(f"\n· {clean(note)}", f"not italic {GREY}")
-        self.query_one("#notes", Static).update(notes)
+        self._note(self._plan["notes"])
         self.query_one(Dag).focus()
+
+    def _note(self, notes: Sequence[str], colour: str = GREY) -> None:
+        text = Text(clean(self._request), "italic")
+        for note in notes:
+            text.append(f"\n· {clean(note)}", f"not italic {colour}")
+        self.query_one("#notes", Static).update(text)
 
     def heading(self) -> Text:
         title, tasks = clean(self._plan["title"]), plural(len(self._graph.nodes), "task")
@@ -74,9 +77,20 @@ class PlanScreen(View):
         try:
             if edits:
                 self._apply(edits)
+                self._check()
         except ConstellationError as error:
             self.face.complain(error)
         self.repaint()
+
+    @work(exclusive=True, group="check")
+    async def _check(self) -> None:
+        """Ask what speaks against the plan as it is now."""
+        answer = await self.face.order("plan", edits=self._plain())
+        if answer is not None:
+            self._note(answer["notes"], ORANGE)
+
+    def _plain(self) -> Any:
+        return batch_to_plain(Batch(tuple(self._edits)))["edits"]
 
     @on(Dag.Chosen)
     def action_change(self) -> None:
@@ -98,7 +112,7 @@ class PlanScreen(View):
         answer = await self.face.order(
             "submit",
             request=self._request,
-            edits=batch_to_plain(Batch(tuple(self._edits)))["edits"],
+            edits=self._plain(),
             name=self._plan["title"],
             revise_on=self._plan["revise_on"],
         )
