@@ -51,11 +51,6 @@ class Person:
         self._out.append(OpenTurn(self._count, begun - self._rules.preroll_s))
         return self.turn
 
-    def doubt(self) -> None:
-        """What is open seems to be nothing, though its words are not known yet."""
-        if self.turn is not None and self.turn.belief < self._rules.speaking.belief:
-            self.turn.doubted = True
-
     def part(self, now: float) -> None:
         """The primary speaker begins: what others said just before is no part of it."""
         turn = self.turn
@@ -89,8 +84,9 @@ class Person:
             self._out.append(Examine(turn.number, turn.examined))
 
     def look_again(self, now: float) -> None:
-        """Have what was said so far examined without a pause."""
+        """It seems to be nothing: have what was said so far examined without a pause."""
         if self.turn is not None:
+            self.turn.doubted = self.turn.belief < self._rules.speaking.belief
             self.turn.endpointer.examine(now)
             self.examine(self.turn)
 

@@ -154,12 +154,10 @@ class TurnTaking:
 
     def _come_back(self, answer: Answer, now: float) -> None:
         """It seems to be a false alarm. What was said shows whether it was."""
-        rules = self._rules
         answer.move("restore")
         self._out.append(Restore(answer.number))
-        self._calm = now + min(rules.calm_s * 2**self._alarms, rules.calmest_s)
+        self._calm = now + min(self._rules.calm_s * 2**self._alarms, self._rules.calmest_s)
         self._alarms += 1
-        self._person.doubt()
         self._person.look_again(now)
 
     def _weigh(self, turn: Turn, answer: Answer, event: Transcript, now: float) -> None:

@@ -86,7 +86,7 @@ def review(
 
     Args:
         plan: what the hub's `plan` answered.
-        check: says what speaks against edits that were changed.
+        check: says what speaks against edits that were changed; may raise `ConstellationError`.
         ask: puts a question and returns the line that was typed; raises EOFError at the end.
         change: opens an editor with a text; returns the new one, None if it was left as it was.
     """
@@ -102,25 +102,28 @@ def review(
             return edits
         if answer not in ("e", "edit"):
             return None
-        edits = _changed(edits, console, change)
-        console.print(notes_text(plan["title"], check(edits)))
+        edits, notes = _changed(edits, console, change, check)
+        console.print(notes_text(plan["title"], notes))
 
 
-def _changed(edits: list[Any], console: Console, change: Callable[[str], str | None]) -> list[Any]:
-    """The plan after the editor; as it was, with a reason, if what was written is none."""
+def _changed(
+    edits: list[Any],
+    console: Console,
+    change: Callable[[str], str | None],
+    check: Callable[[list[Any]], Sequence[str]],
+) -> tuple[list[Any], Sequence[str]]:
+    """The plan after the editor, with notes; as it was, with a reason, if it is none any more."""
     text = _HEAD + yaml.safe_dump(edits, sort_keys=False, allow_unicode=True)
     try:
         written = change(text)
-        if written is None:
-            return edits
-        found = yaml.safe_load(written)
+        found = edits if written is None else yaml.safe_load(written)
         if not isinstance(found, list):
             raise typer.BadParameter("A plan is a list of edits.")
         _graph(found)
+        return found, check(found)
     except (yaml.YAMLError, ConstellationError, typer.BadParameter) as error:
         console.print(f"The plan stays as it was: {error}", markup=False)
-        return edits
-    return found
+        return edits, ()
 
 
 def _graph(edits: Sequence[Any]) -> Constellation:

@@ -11,32 +11,37 @@ from constellation.aip.cards import DeviceCard, SkillCard
 from constellation.graph.constellation import Constellation
 from constellation.graph.references import references
 from constellation.graph.task import Task
-from constellation.planner.matching import fitting
-from constellation.planner.offline.schemas import parameters, properties
+from constellation.planner.matching import fits, fitting
+from constellation.planner.offline.schemas import (
+    missing_arguments,
+    properties,
+    unknown_arguments,
+)
 from constellation.planner.referring import Source, wrong
 from constellation.planner.runbook.fields import did_you_mean
 
 
-def doubts(graph: Constellation, cards: Sequence[DeviceCard]) -> list[str]:
+def doubts(graph: Constellation, cards: Sequence[DeviceCard]) -> Iterator[str]:
     """A sentence or two for each reason why a task could not run, or would fail."""
+    named = {card.name: card for card in cards}
     tasks = [node.task for node in graph.nodes.values() if node.member_of is None]
-    skills = {task.id: skill for task in tasks if (skill := _skill_of(task, cards))}
+    skills = {task.id: skill for task in tasks if (skill := _skill_of(task, named))}
     sources = {
         task.id: Source(skills[task.id], task.for_each is not None)
         for task in tasks
         if task.id in skills
     }
-    return [
-        f"Task {task.id}: {doubt}"
-        for task in tasks
-        for doubt in _of(task, skills.get(task.id), sources, cards)
-    ]
+    for task in tasks:
+        for doubt in _of(task, skills.get(task.id), sources, cards):
+            yield f"Task {task.id}: {doubt}"
 
 
-def _skill_of(task: Task, cards: Sequence[DeviceCard]) -> SkillCard | None:
+def _skill_of(task: Task, named: Mapping[str, DeviceCard]) -> SkillCard | None:
     """As the first device that may run the task has it."""
-    able = fitting(cards, task.requirement, task.skill)
-    return able[0].skill(task.skill) if able else None
+    device = task.requirement.device
+    cards = named.values() if device is None else filter(None, [named.get(device)])
+    able = (card for card in cards if fits(card, task.requirement, task.skill))
+    return next((card.skill(task.skill) for card in able), None)
 
 
 def _of(
@@ -71,11 +76,9 @@ def _nobody(task: Task, cards: Sequence[DeviceCard]) -> str:
 
 def _of_arguments(task: Task, skill: SkillCard) -> Iterator[str]:
     known = properties(skill.input)
-    if not skill.input.get("additionalProperties", not known):
-        for name in sorted(task.arguments.keys() - known.keys()):
-            yield f"{skill.name} takes no argument {name!r}. {did_you_mean(name, known)}".rstrip()
-    for each in parameters(skill):
+    for name in unknown_arguments(skill, sorted(task.arguments)):
+        yield f"{skill.name} takes no argument {name!r}. {did_you_mean(name, known)}".rstrip()
+    for each in missing_arguments(skill, task.arguments):
         # What a task is to do in words is given beside its arguments.
-        is_said = each.kind == "instruction" and task.instruction
-        if each.required and each.name not in task.arguments and not is_said:
+        if each.kind != "instruction" or not task.instruction:
             yield f"{skill.name} needs the argument {each.name!r}."

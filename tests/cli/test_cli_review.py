@@ -17,6 +17,7 @@ from cli_terminal import CLI, Terminal
 from rich.console import Console
 
 from constellation.cli.review import review
+from constellation.errors import PermissionDenied
 
 TASK = {"id": "read", "skill": "files.read", "arguments": {"path": "a.txt"}}
 PLAN: dict[str, Any] = {
@@ -50,6 +51,8 @@ class Person:
         return review(PLAN, console, self.check, ask=self.ask, change=self.change)
 
     def check(self, edits: list[Any]) -> list[str]:
+        if edits[0]["task"]["arguments"]["path"] == "secret.txt":
+            raise PermissionDenied("Not that one.")
         return [f"Nobody has {edits[0]['task']['arguments']['path']}."]
 
 
@@ -88,6 +91,13 @@ def test_what_is_no_plan_changes_nothing(text: str) -> None:
     person = Person("e", "y", text=text)
     assert person.review() == PLAN["edits"]
     assert "The plan stays as it was" in person.shown.getvalue()
+
+
+def test_change_that_the_hub_refuses_changes_nothing() -> None:
+    changed = [{"op": "add_task", "task": {**TASK, "arguments": {"path": "secret.txt"}}}]
+    person = Person("e", "y", text=yaml.safe_dump(changed))
+    assert person.review() == PLAN["edits"]
+    assert "The plan stays as it was: Not that one." in person.shown.getvalue()
 
 
 def test_editor_that_was_left_changes_nothing() -> None:

@@ -37,6 +37,7 @@ from constellation.llm.spending import Account
 from constellation.orchestrator.events import Paused, Resumed
 from constellation.orchestrator.hub import STRIDE, Hub
 from constellation.orchestrator.service import open_hub
+from constellation.orchestrator.verbs.planning import MOST_DOUBTS
 from constellation.planner.offline import OfflinePlanner
 from constellation.planner.ports import Ahead, Plan
 
@@ -233,6 +234,8 @@ async def test_plain_words_become_a_constellation(tmp_path: Path) -> None:
         doubted = await it.client.request("plan", {"edits": plan["edits"], "name": "more"})
         assert (doubted["title"], doubted["revise_on"]) == ("more", [])
         assert "no device 'desks' is connected. Did you mean 'desk'?" in doubted["notes"][0]
+        many = [{"op": "add_task", "task": {"id": f"t{n}", "skill": "fly"}} for n in range(500)]
+        assert len((await it.client.request("plan", {"edits": many}))["notes"]) == MOST_DOUBTS
         with pytest.raises(PlanError):
             await it.client.request("submit", {"request": "colourless green ideas"})
         with pytest.raises(PlanError, match="nothing to plan"):

@@ -83,12 +83,13 @@ async def ran(link: Link, **arguments: Any) -> str:
     name = (await link.request("submit", {"edits": [{"op": "add_task", "task": task}]}))[
         "constellation"
     ]
-    with anyio.fail_after(20):
-        while True:
-            shown = await link.request("show", {"constellation": name})
-            if shown["state"] == "completed":
-                return str(shown["graph"]["nodes"][0]["output"]["file"])
-            await anyio.sleep(0.01)
+    subscribed = await link.request("subscribe", {"constellation": name, "after": 0})
+    with anyio.fail_after(100):
+        async for event in link.events(subscribed["subscription"]):
+            if event["kind"] == "ended":
+                break
+    shown = await link.request("show", {"constellation": name})
+    return str(shown["graph"]["nodes"][0]["output"]["file"])
 
 
 async def got(link: Link, digest: str) -> bytes:

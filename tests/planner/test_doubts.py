@@ -39,7 +39,7 @@ CARDS = [
 def of(*tasks: Task) -> list[str]:
     graph = Constellation("plan")
     graph.apply(Batch(tuple(AddTask(task) for task in tasks)), 0.0)
-    return doubts(graph, CARDS)
+    return list(doubts(graph, CARDS))
 
 
 def read(id: str = "a", on: str | None = "desk", **arguments: Any) -> Task:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Literal
@@ -94,6 +94,18 @@ def parameters(skill: SkillCard) -> tuple[Parameter, ...]:
         for name, schema in properties(skill.input).items()
     ]
     return tuple(sorted(found, key=lambda parameter: not parameter.required))
+
+
+def unknown_arguments(skill: SkillCard, given: Collection[str]) -> list[str]:
+    """Those of some arguments that a skill does not take."""
+    known = properties(skill.input)
+    open_ended = skill.input.get("additionalProperties", False)
+    return [] if open_ended else [name for name in given if name not in known]
+
+
+def missing_arguments(skill: SkillCard, given: Collection[str]) -> list[Parameter]:
+    """What a skill cannot do without, beside some arguments."""
+    return [each for each in parameters(skill) if each.required and each.name not in given]
 
 
 def one_of(skill: SkillCard) -> list[frozenset[str]]:

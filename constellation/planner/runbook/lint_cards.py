@@ -8,6 +8,11 @@ from contextlib import suppress
 from constellation.aip.cards import DeviceCard, Effect, SkillCard
 from constellation.graph.references import ReferenceSyntaxError, parse_reference
 from constellation.planner.matching import fitting
+from constellation.planner.offline.schemas import (
+    missing_arguments,
+    properties,
+    unknown_arguments,
+)
 from constellation.planner.referring import Source, wrong
 
 from .expressions import all_references
@@ -48,27 +53,23 @@ def _check_skill(step: Step, cards: Sequence[DeviceCard], findings: Findings) ->
             "warning",
         )
         return
-    properties = skill.input.get("properties")
-    known: Mapping[str, object] = properties if isinstance(properties, Mapping) else {}
-    for name in step.arguments:
-        if name not in known and not skill.input.get("additionalProperties", False):
-            findings.add(
-                step.mark(f"with.{name}"),
-                "skill.argument",
-                f"{step.skill} takes no argument {name!r}.",
-                did_you_mean(name, known),
-                "warning",
-            )
-    required = skill.input.get("required")
-    for name in required if isinstance(required, list) else ():
-        if name not in step.arguments:
-            findings.add(
-                step.mark("with"),
-                "skill.missing",
-                f"{step.skill} needs the argument {name!r}.",
-                f"Add it under 'with' in step {step.id!r}.",
-                "warning",
-            )
+    known = properties(skill.input)
+    for name in unknown_arguments(skill, step.arguments):
+        findings.add(
+            step.mark(f"with.{name}"),
+            "skill.argument",
+            f"{step.skill} takes no argument {name!r}.",
+            did_you_mean(name, known),
+            "warning",
+        )
+    for each in missing_arguments(skill, step.arguments):
+        findings.add(
+            step.mark("with"),
+            "skill.missing",
+            f"{step.skill} needs the argument {each.name!r}.",
+            f"Add it under 'with' in step {step.id!r}.",
+            "warning",
+        )
     if skill.effect != "read" and step.retry.attempts > 1:
         _check_retry(step, skill, findings)
 
