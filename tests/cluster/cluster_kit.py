@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,9 @@ def settings(state: Path, **hub: Any) -> Settings:
     return Settings.model_validate({"state_dir": state, "hub": {"port": 0, **hub}})
 
 
+_FABRICS = count(1)
+
+
 class Changing:
     """Lets a test wait for what somebody was told."""
 
@@ -37,6 +41,9 @@ class Changing:
     def changed(self) -> None:
         self._changed.set()
         self._changed = anyio.Event()
+
+    def next_change(self) -> anyio.Event:
+        return self._changed
 
     async def until(self, condition: Callable[[], Any]) -> None:
         with anyio.fail_after(100):
@@ -227,6 +234,11 @@ class Cluster:
         for each in self.gateways.values():
             await eventually(lambda each=each: each.access.credentials.find(name))  # type: ignore[misc]
         return token
+
+
+def new_fabric(kind: str) -> str:
+    """A name that no other test has, as all of them share a NATS server."""
+    return f"{kind}{next(_FABRICS)}"
 
 
 async def eventually(condition: Callable[[], Any]) -> None:

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from itertools import count
 
 import anyio
 import pytest
+from cluster_kit import new_fabric
 
 from constellation.cluster.book import Book, BucketBook, MemoryBook
 from constellation.cluster.bus import connected, prepare
 from constellation.cluster.names import Names
 
 pytestmark = pytest.mark.anyio
-
-_FABRICS = count(1)
 
 
 @pytest.fixture(params=["memory", "bucket"])
@@ -24,7 +22,7 @@ async def books(request: pytest.FixtureRequest, nats_url: str) -> AsyncIterator[
         book = MemoryBook()
         yield book, book
         return
-    names = Names(f"books{next(_FABRICS)}")
+    names = Names(new_fabric("books"))
     async with connected([nats_url], "one") as one, connected([nats_url], "two") as two:
         await prepare(one.jetstream(), names, 1)
         yield BucketBook(one, names.resources, 2.0), BucketBook(two, names.resources, 2.0)

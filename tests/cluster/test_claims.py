@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
-from itertools import count
 
 import pytest
+from cluster_kit import new_fabric
 from nats.aio.client import Client
 
 from constellation.cluster.bus import connected, prepare
@@ -14,8 +14,6 @@ from constellation.cluster.names import Names
 from constellation.cluster.tenure import Claimed
 
 pytestmark = pytest.mark.anyio
-
-_FABRICS = count(1)
 
 
 @pytest.fixture
@@ -26,7 +24,7 @@ async def nats(nats_url: str) -> AsyncIterator[Client]:
 
 @pytest.fixture
 async def opened(nats: Client) -> Callable[[str], Awaitable[Claims]]:
-    names = Names(f"claims{next(_FABRICS)}")
+    names = Names(new_fabric("claims"))
     await prepare(nats.jetstream(), names, 1)
 
     async def opened(me: str) -> Claims:

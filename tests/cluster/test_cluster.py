@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from io import BytesIO
-from itertools import count
 from pathlib import Path
 
 import pytest
-from cluster_kit import Cluster, chain, cluster_of, ended, eventually, independent
+from cluster_kit import Cluster, chain, cluster_of, ended, eventually, independent, new_fabric
 
 from constellation.cluster import gateway
 from constellation.cluster.tenure import Kept
@@ -17,12 +16,10 @@ from constellation.orchestrator.events import Fact
 
 pytestmark = pytest.mark.anyio
 
-_FABRICS = count(1)
-
 
 @pytest.fixture
 async def cluster(nats_url: str, tmp_path: Path) -> AsyncIterator[Cluster]:
-    async with cluster_of(nats_url, f"cluster{next(_FABRICS)}", tmp_path) as found:
+    async with cluster_of(nats_url, new_fabric("cluster"), tmp_path) as found:
         yield found
 
 

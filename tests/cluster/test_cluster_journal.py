@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from itertools import count
 from pathlib import Path
 
 import anyio
 import pytest
+from cluster_kit import new_fabric
 
 from constellation.cluster import bus
 from constellation.cluster.journal import JetStreamJournal
@@ -16,12 +16,10 @@ from constellation.errors import ConfigError, Deposed, HubUnreachable, JournalEr
 from constellation.orchestrator.events import Fact
 from constellation.testing.nats import nats_servers
 
-_FABRICS = count(1)
-
 
 @pytest.fixture
 def names() -> Names:
-    return Names(f"journal{next(_FABRICS)}")
+    return Names(new_fabric("journal"))
 
 
 def fact(n: int, kind: str = "started", constellation: str = "a") -> Fact:

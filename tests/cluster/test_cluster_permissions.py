@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from itertools import count
 from pathlib import Path
 from typing import Any
 
 import pytest
-from cluster_kit import Cluster, chain, cluster_of, ended, eventually
+from cluster_kit import Cluster, chain, cluster_of, ended, eventually, new_fabric
 
 from constellation.aip.client import Link, connect
 from constellation.aip.scope import Scope
@@ -17,12 +16,10 @@ from constellation.errors import PermissionDenied, UnknownConstellationError
 
 pytestmark = pytest.mark.anyio
 
-_FABRICS = count(1)
-
 
 @pytest.fixture
 async def cluster(nats_url: str, tmp_path: Path) -> AsyncIterator[Cluster]:
-    fabric = f"permissions{next(_FABRICS)}"
+    fabric = new_fabric("permissions")
     async with cluster_of(nats_url, fabric, tmp_path, orchestrators=1, gateways=1) as found:
         yield found
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from itertools import count
 from typing import Any
 
 import anyio
 import pytest
-from cluster_kit import Changing, eventually
+from cluster_kit import Changing, eventually, new_fabric
 
 from constellation.cluster import mesh as module
 from constellation.cluster.bus import connected
@@ -16,8 +15,6 @@ from constellation.cluster.mesh import Kind, Mesh
 from constellation.cluster.names import Names
 
 pytestmark = pytest.mark.anyio
-
-_FABRICS = count(1)
 
 
 class Node(Changing):
@@ -56,7 +53,7 @@ Nodes = dict[str, Node]
 async def nodes(nats_url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Nodes]:
     monkeypatch.setattr(module, "BEAT_S", 0.05)
     monkeypatch.setattr(module, "SILENT_S", 0.5)
-    names = Names(f"mesh{next(_FABRICS)}")
+    names = Names(new_fabric("mesh"))
     kinds: dict[str, Kind] = {"o1": "orchestrator", "o2": "orchestrator", "g1": "gateway"}
     found = {name: Node() for name in kinds}
     async with connected([nats_url], "test") as nats, anyio.create_task_group() as tasks:

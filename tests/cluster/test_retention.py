@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
-from itertools import count
 from pathlib import Path
 
 import pytest
-from cluster_kit import chain, cluster_of, ended
+from cluster_kit import chain, cluster_of, ended, new_fabric
 
 from constellation.cluster import streams
 from constellation.cluster.bus import connected
@@ -20,12 +19,10 @@ from constellation.orchestrator.events import Fact
 
 pytestmark = pytest.mark.anyio
 
-_FABRICS = count(1)
-
 
 @pytest.fixture
 def names() -> Names:
-    return Names(f"retention{next(_FABRICS)}")
+    return Names(new_fabric("retention"))
 
 
 @pytest.fixture

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
-from itertools import count
 from pathlib import Path
 from typing import Any
 
 import anyio
 import pytest
 from anyio.abc import TaskStatus
-from cluster_kit import Changing, Device, cluster_of, settings
+from cluster_kit import Changing, Device, cluster_of, new_fabric, settings
 
 from constellation.aip.client import connect
 from constellation.aip.messages import Hello
@@ -25,8 +24,6 @@ from constellation.orchestrator.ports import PeerPort
 from constellation.orchestrator.service import open_hub
 
 pytestmark = pytest.mark.anyio
-
-_FABRICS = count(1)
 
 
 class Watched(Changing):
@@ -119,7 +116,7 @@ async def in_process(nats_url: str, folder: Path) -> AsyncIterator[World]:
 
 @asynccontextmanager
 async def through_a_gateway(nats_url: str, folder: Path) -> AsyncIterator[World]:
-    fabric = f"routing{next(_FABRICS)}"
+    fabric = new_fabric("routing")
     async with cluster_of(nats_url, fabric, folder, orchestrators=1, gateways=1) as cluster:
         token = await cluster.token("desk", "g1")
         hub = cluster.lives["o1"].hub

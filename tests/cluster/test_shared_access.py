@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from itertools import count
 from pathlib import Path
 
 import pytest
+from cluster_kit import new_fabric
 
 from constellation.cluster.access import SharedCredentials
 from constellation.cluster.bus import connected, prepare
@@ -15,12 +15,10 @@ from constellation.errors import AuthenticationError
 
 pytestmark = pytest.mark.anyio
 
-_FABRICS = count(1)
-
 
 @pytest.fixture
 async def two(nats_url: str, tmp_path: Path) -> AsyncIterator[list[SharedCredentials]]:
-    names = Names(f"access{next(_FABRICS)}")
+    names = Names(new_fabric("access"))
     async with connected([nats_url], "test") as nats:
         await prepare(nats.jetstream(), names, 1)
         bucket = await nats.jetstream().key_value(names.access)

@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from itertools import count
 from pathlib import Path
 from typing import Any
 
 import anyio
 import pytest
-from cluster_kit import Cluster, Device, cluster_of, ended, eventually
+from cluster_kit import Changing, Cluster, Device, cluster_of, ended, eventually, new_fabric
 
 from constellation.aip.client import Link
 from constellation.cluster.allotment import Allotment
+from constellation.cluster.book import Book
 
 pytestmark = pytest.mark.anyio
-
-_FABRICS = count(1)
 
 
 @pytest.fixture
 async def cluster(nats_url: str, tmp_path: Path) -> AsyncIterator[Cluster]:
-    async with cluster_of(nats_url, f"shared{next(_FABRICS)}", tmp_path) as found:
+    async with cluster_of(nats_url, new_fabric("shared"), tmp_path) as found:
         yield found
 
 
@@ -54,16 +52,24 @@ def running(*devices: Device) -> set[str]:
     return {attempt.partition("/")[0] for each in devices for attempt in each.running}
 
 
+def book(cluster: Cluster) -> Book:
+    return next(iter(cluster.lives.values())).estate.allotting._book
+
+
 async def table(cluster: Cluster) -> Allotment:
-    life = next(iter(cluster.lives.values()))
-    data, _ = await life.estate.allotting._book.read()
+    data, _ = await book(cluster).read()
     return Allotment.read(data)
 
 
 async def until_free(cluster: Cluster) -> None:
+    changing = Changing()
+    await book(cluster).watch(changing.changed)
     with anyio.fail_after(100):
-        while (await table(cluster)).held:  # noqa: ASYNC110
-            await anyio.sleep(0.01)
+        while True:
+            changed = changing.next_change()
+            if not (await table(cluster)).held:
+                return
+            await changed.wait()
 
 
 async def test_tasks_of_different_owners_use_one_resource_one_after_the_other(
@@ -169,13 +175,13 @@ async def test_a_constellation_that_ended_with_its_owner_leaves_nothing(cluster:
     ):
         first = await submit_to(cluster, client, tasks(1, "arm"), "o1")
         await desk.until(lambda: desk.running)
-        older = cluster.lives["o1"].estate.allotting
-        older._asking.free = lambda *_: None  # type: ignore[method-assign]
-        older._asking.forget = lambda *_: None  # type: ignore[method-assign]
+        data, _ = await book(cluster).read()
         desk.finish_all()
         await ended(client, first)
-        await eventually(lambda: first not in cluster.lives["o1"].estate.owned)
+        await until_free(cluster)
         cluster.kill("o1")
+        # As it was when the end had been committed, and nothing been given back.
+        assert await book(cluster).write(data, (await book(cluster).read())[1])
         assert (await table(cluster)).held["arm"].constellation == first
         second = await submit(client, tasks(1, "arm"))
         await eventually(lambda: desk.running)

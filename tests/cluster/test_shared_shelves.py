@@ -6,13 +6,12 @@ import hashlib
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from io import BytesIO
-from itertools import count
 from pathlib import Path
 from typing import Any
 
 import anyio
 import pytest
-from cluster_kit import Cluster, Device, cluster_of, ended, eventually
+from cluster_kit import Cluster, Device, cluster_of, ended, eventually, new_fabric
 from nats.aio.client import Client
 
 from constellation.aip.client import Link, connect
@@ -25,13 +24,12 @@ from constellation.errors import LimitExceeded, UnknownArtifactError
 
 pytestmark = pytest.mark.anyio
 
-_FABRICS = count(1)
 EACH = 1024**2
 
 
 @pytest.fixture
 async def cluster(nats_url: str, tmp_path: Path) -> AsyncIterator[Cluster]:
-    fabric = f"shelves{next(_FABRICS)}"
+    fabric = new_fabric("shelves")
     async with cluster_of(nats_url, fabric, tmp_path, artifacts_bytes_each=EACH) as found:
         yield found
 
@@ -161,10 +159,12 @@ async def test_what_an_open_constellation_made_is_found_too(cluster: Cluster) ->
         first = next(iter(desk.running))
         del desk.running[first]
         made = {"attempt": first, "state": "completed", "output": {"file": digest}}
+        subscribed = await anna.request("subscribe", {"constellation": name, "after": 0})
         desk.link.send("result", made)
-        with anyio.fail_after(100):
-            while not await has(anna, digest):  # noqa: ASYNC110
-                await anyio.sleep(0.01)
+        async for event in anna.events(subscribed["subscription"]):
+            if event["kind"] == "finished":
+                break
+        assert await has(anna, digest)
         desk.finish_all()
         await ended(anna, name)
 
@@ -227,7 +227,7 @@ async def nats(nats_url: str) -> AsyncIterator[Client]:
 
 
 async def bucket(nats: Client, max_bytes_each: int) -> Holdings:
-    names = Names(f"holdings{next(_FABRICS)}")
+    names = Names(new_fabric("holdings"))
     await prepare(nats.jetstream(), names, 1)
     return Holdings(await nats.jetstream().key_value(names.holdings), max_bytes_each)
 
