@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from constellation.errors import JournalError, LimitExceeded
@@ -20,6 +20,7 @@ def everything(spool: Spool, offset: int = 0) -> bytes:
 
 
 @given(st.lists(st.binary(max_size=12), max_size=12), st.integers(1, 20))
+@example([b"a\r", b"\nb\rc\n\r", b"\n"], 1)
 def test_what_comes_in_pieces_is_kept_in_lines(
     tmp_path_factory: pytest.TempPathFactory, pieces: list[bytes], segment: int
 ) -> None:
@@ -29,7 +30,7 @@ def test_what_comes_in_pieces_is_kept_in_lines(
     kept = whole + found
     assert everything(spool) == kept
     assert spool.items == counted == kept.count(b"\n")
-    lines = kept.splitlines(keepends=True) if b"\r" not in kept else []
+    lines = [line + b"\n" for line in kept.split(b"\n")[:-1]]
     for index in range(len(lines) + 1):
         assert everything(spool, spool.find(index)) == b"".join(lines[index:])
     spool.close()
