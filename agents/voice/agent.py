@@ -26,8 +26,9 @@ from .overview import Overview
 from .page import Page
 from .pipelines import Pipeline
 from .ports import Loudspeaker, Mind, Screen
-from .pvad import enrol, mean_of
+from .pvad import enrol
 from .sound import Samples
+from .voiceprint import mean_of
 
 Address: TypeAlias = tuple[str, int]
 
@@ -117,7 +118,9 @@ async def _talk(
 ) -> None:
     voice = KeptVoice(wanted.voice)
     if wanted.enrolments:
-        voice.keep(mean_of([enrol(shared.detector, sound) for sound in wanted.enrolments]))
+        voices = shared.models.voices
+        prints = [enrol(shared.detector, sound, voices) for sound in wanted.enrolments]
+        voice.keep(mean_of(prints))
     # A damaged one is better met now than at the first visitor.
     voice.load()
     mind = partial(

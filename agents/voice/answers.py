@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from .events import Word
+from .events import ToolEnded, ToolStarted, Word
 from .ledger import Ledger
 from .playback import AUDIBLE, Playback, following
 
@@ -64,6 +64,14 @@ class Answer:
             return []
         self._pending += 1
         return [rest]
+
+    def use(self, event: ToolStarted | ToolEnded) -> None:
+        """A tool was called for it, or has returned."""
+        if isinstance(event, ToolStarted):
+            self.tools += 1
+            self.acted = True
+        else:
+            self.tools = max(0, self.tools - 1)
 
     # ── sound ───────────────────────────────────────────────────────────────────────────────────
 

@@ -13,7 +13,9 @@ import numpy as np
 
 from constellation.errors import ConfigError
 
-from .pvad import SIZE, Voiceprint
+from .voiceprint import SIZE, Voiceprint
+
+_SHAPES = ((SIZE,), (SIZE + 1,), (2 * SIZE + 1,))
 
 
 class Wish(Enum):
@@ -61,20 +63,25 @@ class KeptVoice:
             vector = np.load(io.BytesIO(self._path.read_bytes()), allow_pickle=False)
         except (ValueError, EOFError, BadZipFile) as error:
             raise self._damaged() from error
-        if not isinstance(vector, np.ndarray) or vector.shape not in ((SIZE,), (SIZE + 1,)):
+        if not isinstance(vector, np.ndarray) or vector.shape not in _SHAPES:
             raise self._damaged()
         voiceprint = Voiceprint(vector[:SIZE].astype(np.float32))
-        # An older file does not say how much of the voice was heard.
-        return (
-            replace(voiceprint, heard_s=float(vector[SIZE])) if vector.size > SIZE else voiceprint
-        )
+        # An older file does not say how much of the voice was heard, or has nothing to compare.
+        if vector.size > SIZE:
+            voiceprint = replace(voiceprint, heard_s=float(vector[SIZE]))
+        if vector.size > SIZE + 1:
+            voiceprint = replace(voiceprint, embedding=vector[SIZE + 1 :].astype(np.float32))
+        return voiceprint
 
     def keep(self, voiceprint: Voiceprint) -> None:
         """Keep it for the next time."""
         if self._path is None:
             return
         data = io.BytesIO()
-        np.save(data, np.append(voiceprint.vector, np.float32(voiceprint.heard_s)))
+        kept = [voiceprint.vector, np.array([voiceprint.heard_s], np.float32)]
+        if voiceprint.embedding is not None:
+            kept.append(voiceprint.embedding)
+        np.save(data, np.concatenate(kept))
         self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         part = self._path.with_suffix(".part")
         part.unlink(missing_ok=True)

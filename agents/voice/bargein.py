@@ -51,6 +51,7 @@ class Profile:
         with_words: the mean probability that is enough for a command; the highest since the voice
             began counts.
         belief: what it takes for other words, and for a turn.
+        known: the same, where voices have been compared and that is reckoned in.
     """
 
     anyone: float = 0.5
@@ -58,10 +59,11 @@ class Profile:
     primary: float = 0.8
     with_words: float = 0.35
     belief: float = 0.73
+    known: float = 0.86
 
 
 # Profiles for what the agent does. Silence is cheap to break and an answer is not.
-LISTENING = Profile(primary=0.6, belief=0.65)
+LISTENING = Profile(primary=0.6, belief=0.65, known=0.4)
 THINKING = Profile(primary=0.78)
 SPEAKING = Profile(primary=0.82, belief=0.86)
 TOOL = Profile(primary=0.72)

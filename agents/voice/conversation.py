@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Literal, Protocol, TypeAlias
 
@@ -18,6 +18,8 @@ from .events import (
     CancelGeneration,
     CommitAnswer,
     CommitTurn,
+    Compare,
+    Compared,
     DropTurn,
     EndJudged,
     Event,
@@ -45,7 +47,7 @@ from .turns import TurnTaking
 
 log = logging.getLogger("constellation.agent")
 
-Lane = Literal["recogniser", "turn ends", "mind", "speaker"]
+Lane = Literal["recogniser", "turn ends", "voices", "mind", "speaker"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -103,7 +105,7 @@ class Conversation:
         rules: Rules | None = None,
         told: Callable[[Event | Instruction, float], None] = lambda what, now: None,
     ) -> None:
-        self.machine = TurnTaking(rules)
+        self.machine = TurnTaking(replace(rules or Rules(), compares=models.voices is not None))
         self.context: list[Said] = []
         self._ears = ears
         self._models = models
@@ -172,6 +174,9 @@ class Conversation:
                 sound = self._memory.since(self._turn.since)
                 self._desk.start("recogniser", self._transcribe(turn, sound, examination))
                 self._desk.start("turn ends", self._judge(turn, sound, examination))
+            case Compare(turn) if self._turn is not None:
+                sound = self._memory.since(self._turn.since)
+                self._desk.start("voices", self._compare(turn, sound))
             case DropTurn():
                 self._turn = None
             case CommitTurn(_, text):
@@ -245,6 +250,10 @@ class Conversation:
     def _judge(self, turn: int, sound: Samples, examination: int) -> Iterator[Found]:
         if not self._superseded(turn, examination):
             yield EndJudged(turn, examination, self._models.turn_ends.complete(sound))
+
+    def _compare(self, turn: int, sound: Samples) -> Iterator[Found]:
+        if not self._superseded(turn, 0):
+            yield Compared(turn, self._ears.compare(sound))
 
     def _superseded(self, turn: int, examination: int) -> bool:
         """Whether it was asked for again meanwhile, with more sound, or is not wanted any more."""

@@ -196,6 +196,11 @@ class Turn:
         before: what the person had said, in a turn that was retracted.
         begun: when its first sound began, in seconds.
         doubted: it was taken for a false alarm.
+        trusted: an answer was given up for it.
+        compared: whether it was compared with the primary speaker's voice, or that took too long.
+        likeness: how probably it is the primary speaker by the last comparison; None if it was
+            not compared or that could not be told.
+        compared_by: until when a comparison is waited for; None if none is under way.
     """
 
     def __init__(self, number: int, endpointer: Endpointer, begun: float) -> None:
@@ -203,11 +208,58 @@ class Turn:
         self.endpointer = endpointer
         self.begun = begun
         self.doubted = False
+        self.trusted = False
         self.examined = 0
         self.highest = 0.0
         self.belief = 0.0
         self.settled = False
         self.before = ""
+        self.compared = False
+        self.likeness: float | None = None
+        self.compared_by: float | None = None
+        self._asked = -math.inf
+
+    def compare(self, now: float, again_s: float, longest_s: float) -> bool:
+        """Whether a comparison is to be asked for; it is noted that it was."""
+        if self.compared_by is not None or now < self._asked + again_s:
+            return False
+        self._asked = now
+        self.compared_by = now + longest_s
+        return True
+
+    def take(self, likeness: float | None) -> None:
+        """Take in a comparison."""
+        self.compared_by = None
+        self.compared = True
+        self.likeness = likeness
+
+    def tick(self, now: float) -> None:
+        """A comparison that is late is waited for no longer."""
+        self.endpointer.tick(now)
+        if self.compared_by is not None and now >= self.compared_by:
+            self.take(self.likeness)
+
+    def deadline(self, *, beside: bool) -> float:
+        """When to tick; infinity if there is nothing to wait for.
+
+        Args:
+            beside: there is an answer that waits for it.
+        """
+        late = self.endpointer.late if beside else math.inf
+        compared = math.inf if self.compared_by is None else self.compared_by
+        return min(self.endpointer.deadline(), late, compared)
+
+    def trust(self, before: str) -> None:
+        """An answer was given up for it; ``before`` is what the person had said to get that."""
+        self.trusted = True
+        self.before = before
+
+    @property
+    def known(self) -> float:
+        """How probably it is the primary speaker's, by all that is known."""
+        if self.likeness is None:
+            return self.belief
+        return probability(log_odds(self.belief) + log_odds(self.likeness))
 
     def weigh(self, highest: float, belief: float, *, settled: bool) -> None:
         """Take in whose voice it is; of a short turn the last that is known counts."""

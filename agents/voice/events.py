@@ -67,6 +67,18 @@ class EndJudged:
 
 
 @dataclass(frozen=True, slots=True)
+class Compared:
+    """The voice of a turn was compared with the primary speaker's, over seconds of it.
+
+    Attributes:
+        likeness: the probability that it is theirs; None if it cannot be told.
+    """
+
+    turn: int
+    likeness: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class Token:
     """A piece of the answer's text was generated."""
 
@@ -152,6 +164,7 @@ Event = (
     Frame
     | Transcript
     | EndJudged
+    | Compared
     | Token
     | Generated
     | GenerationFailed
@@ -183,6 +196,13 @@ class Examine:
 
     turn: int
     examination: int
+
+
+@dataclass(frozen=True, slots=True)
+class Compare:
+    """Compare the voice of the turn up to now with the primary speaker's; hear `Compared`."""
+
+    turn: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -295,6 +315,7 @@ class CommitAnswer:
 Instruction = (
     OpenTurn
     | Examine
+    | Compare
     | DropTurn
     | CommitTurn
     | RetractTurn

@@ -102,9 +102,10 @@ class Talk:
     ) -> None:
         self._screen = screen
         self._detector = detector
+        self._voices = models.voices
         self._audience = audience or Audience()
         self._voice = voice or KeptVoice(None)
-        self._ears = Listener(detector, self._voice.load())
+        self._ears = Listener(detector, self._voice.load(), models.voices)
         self._tasks = tasks
         self._news = news
         self._overview = overview
@@ -219,7 +220,7 @@ class Talk:
 
     async def _keep_voice(self, sound: Samples) -> None:
         try:
-            voiceprint = await anyio.to_thread.run_sync(enrol, self._detector, sound)
+            voiceprint = await anyio.to_thread.run_sync(enrol, self._detector, sound, self._voices)
         except AudioError as error:
             self._screen.tell("not enrolled", message=str(error))
         else:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from .bargein import Evidence, Profile
 from .endpointing import Endpointer, Turn
-from .events import DropTurn, Examine, Frame, Instruction, OpenTurn
+from .events import Compare, DropTurn, Examine, Frame, Instruction, OpenTurn
 from .rules import Rules
 from .utterances import Meaning, meaning
 
@@ -77,18 +77,25 @@ class Person:
             self._out.append(DropTurn(self.turn.number))
             self.turn = None
 
-    def examine(self, turn: Turn) -> None:
-        """Have the turn examined, if its end has asked for it."""
+    def examine(self, turn: Turn, now: float) -> None:
+        """Have the turn examined, and whose it is, if its end has asked for it."""
         if turn.endpointer.examination > turn.examined:
             turn.examined = turn.endpointer.examination
             self._out.append(Examine(turn.number, turn.examined))
+            self.compare(turn, now)
+
+    def compare(self, turn: Turn, now: float) -> None:
+        """Have its voice compared, unless that was done just now."""
+        rules = self._rules
+        if rules.compares and turn.compare(now, rules.compare_s, rules.compared_s):
+            self._out.append(Compare(turn.number))
 
     def look_again(self, now: float) -> None:
         """It seems to be nothing: have what was said so far examined without a pause."""
         if self.turn is not None:
             self.turn.doubted = self.turn.belief < self._rules.speaking.belief
             self.turn.endpointer.examine(now)
-            self.examine(self.turn)
+            self.examine(self.turn, now)
 
     # ── what it is worth ────────────────────────────────────────────────────────────────────────
 
@@ -104,7 +111,22 @@ class Person:
         """
         if meaning(turn.text) is Meaning.NOTHING:
             return False
-        return bool(turn.before) or self.is_believed(turn, self._rules.listening, beside=beside)
+        return turn.trusted or self.is_believed(turn, self._rules.listening, beside=beside)
+
+    def is_known(self, turn: Turn, now: float) -> bool:
+        """Whether it is the primary speaker's, surely enough to lose an answer for it.
+
+        If that is doubtful it is compared; so ask again when that has come.
+        """
+        rules = self._rules
+        believed = self.is_believed(turn, rules.speaking, beside=True)
+        if not rules.compares or meaning(turn.endpointer.text) is Meaning.COMMAND:
+            return believed
+        if turn.compared and believed:
+            return True
+        if turn.settled:
+            self.compare(turn, now)
+        return False
 
     def is_believed(self, turn: Turn, profile: Profile, *, beside: bool) -> bool:
         """Whether it is the primary speaker's.
@@ -113,4 +135,5 @@ class Person:
         """
         if meaning(turn.endpointer.text) is Meaning.COMMAND:
             return turn.highest >= profile.with_words
-        return (turn.settled or not beside) and turn.belief >= profile.belief
+        enough = profile.belief if turn.likeness is None else profile.known
+        return (turn.settled or not beside) and turn.known >= enough

@@ -13,6 +13,7 @@ from typing import Any, Literal, Protocol
 from .events import Instruction, Word
 from .pvad import Judgement
 from .sound import Samples
+from .voiceprint import Voices
 
 
 class Ears(Protocol):
@@ -20,6 +21,12 @@ class Ears(Protocol):
 
     def push(self, samples: Samples) -> Sequence[Judgement]:
         """Take in sound; return a judgement for every 20 ms that are complete."""
+
+    def compare(self, sound: Samples) -> float | None:
+        """How probably the primary speaker's is the one voice in seconds of sound.
+
+        Slower and surer than `push`, and called off the event loop. None if it cannot be told.
+        """
 
 
 class Recogniser(Protocol):
@@ -135,8 +142,13 @@ class Mind(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Models:
-    """What all conversations share."""
+    """What all conversations share.
+
+    Attributes:
+        voices: tells whose voice it is once more when much hangs on it; None does without.
+    """
 
     recogniser: Recogniser
     turn_ends: TurnEnds
     speaker: Speaker
+    voices: Voices | None = None

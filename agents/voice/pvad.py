@@ -8,8 +8,7 @@ shared; the state of a stream belongs to its `Listener` alone.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -22,17 +21,13 @@ from .features import BLOCK, Features, FeatureStream
 from .odds import log_odds, probability
 from .sound import RATE_HZ, Samples
 from .strangers import Strangers
+from .voiceprint import SIZE, Voiceprint, Voices, compared, of_length_one
 
 PATH = Path(__file__).parent / "models" / "pvad.onnx"
 
-SIZE = 256
 COSINE_STEPS = 15  # the model sees the likeness of 300 ms ago too
 WARM_STEPS = 40  # of an enrolment are not used: the encoder has not heard enough
 _SHORTEST_S = 2.0
-# The more of a voice is known, the likelier the model takes it for anybody who is a little like it.
-# That the agent's thresholds mean the same for all, it is taken off (docs/voice-training.md).
-_LITTLE_S, _MUCH_S = 5.0, 10.0
-_SURPLUS_ODDS = 0.385
 _AUDIBLE = 10**-3  # of the loudest block's power: 30 dB below it
 
 # A slow update of the voiceprint, guarded: only sound that was surely the primary speaker's, only
@@ -41,35 +36,6 @@ _SURE = 0.97
 _LEARN_STEPS = 75
 _LEARN_COSINE = 0.75
 _LEARN_RATE = 0.05
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Voiceprint:
-    """What a voice is like.
-
-    Attributes:
-        vector: (256,) of length one.
-        heard_s: seconds of the voice that it was made from.
-    """
-
-    vector: NDArray[np.float32]
-    heard_s: float = 5.0
-
-    @property
-    def surplus(self) -> float:
-        """Log-odds by which everybody is likelier taken for this person than from five seconds."""
-        share = (self.heard_s - _LITTLE_S) / (_MUCH_S - _LITTLE_S)
-        return _SURPLUS_ODDS * min(1.0, max(0.0, share))
-
-    def likeness(self, other: Voiceprint) -> float:
-        """The cosine between two."""
-        return float(self.vector @ other.vector)
-
-
-def mean_of(prints: Sequence[Voiceprint]) -> Voiceprint:
-    """The voiceprint of a person who was enrolled several times."""
-    vectors = np.sum([each.vector for each in prints], axis=0)
-    return _print_of(vectors, sum(each.heard_s for each in prints))
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,14 +99,20 @@ class _Stepper:
 
 
 class Listener:
-    """One stream of sound and the person who may interrupt in it.
+    """One stream of sound and the person who may interrupt in it; see `agents.voice.ports.Ears`.
+
+    Args:
+        voices: compares their voice with another; None leaves it at what the model hears.
 
     Attributes:
         voiceprint: of that person; None if everyone may. It may be changed at any time.
     """
 
-    def __init__(self, model: Model, voiceprint: Voiceprint | None = None) -> None:
+    def __init__(
+        self, model: Model, voiceprint: Voiceprint | None = None, voices: Voices | None = None
+    ) -> None:
         self.voiceprint = voiceprint
+        self._voices = voices
         self._stepper = _Stepper(model)
         self._rest = np.zeros(0, np.float32)
         self._sure: list[NDArray[np.float32]] = []
@@ -167,6 +139,21 @@ class Listener:
         known = probability(log_odds(primary) - voiceprint.surplus)
         return Judgement(judgement.anyone, known)
 
+    def compare(self, sound: Samples) -> float | None:
+        """How probably the one voice in a sound is that person's; None if it cannot be told.
+
+        It blocks, and may be called in another thread.
+        """
+        voiceprint = self.voiceprint
+        if voiceprint is None:
+            return 1.0
+        if self._voices is None:
+            return None
+        try:
+            return compared(voiceprint, self._voices, sound)
+        except AudioError:
+            return None
+
     def learn(self) -> bool:
         """At the end of a turn: let the voiceprint follow the voice a little, if it is surely it.
 
@@ -175,16 +162,19 @@ class Listener:
         sure, self._sure = self._sure, []
         if self.voiceprint is None or len(sure) < _LEARN_STEPS:
             return False
-        heard = _print_of(np.mean(sure, axis=0), len(sure) * BLOCK / RATE_HZ)
+        heard = Voiceprint(of_length_one(np.mean(sure, axis=0)))
         if heard.likeness(self.voiceprint) < _LEARN_COSINE:
             return False
         vector = (1 - _LEARN_RATE) * self.voiceprint.vector + _LEARN_RATE * heard.vector
-        self.voiceprint = _print_of(vector, self.voiceprint.heard_s)
+        self.voiceprint = replace(self.voiceprint, vector=of_length_one(vector))
         return True
 
 
-def enrol(model: Model, sound: Samples) -> Voiceprint:
+def enrol(model: Model, sound: Samples, voices: Voices | None = None) -> Voiceprint:
     """The voiceprint of the one person who speaks in a recording, of 5 s or better of 15 s.
+
+    Args:
+        voices: for comparisons later; None does without.
 
     Raises:
         AudioError: there is too little to be heard in it.
@@ -203,12 +193,8 @@ def enrol(model: Model, sound: Samples) -> Voiceprint:
             remedy="Record five to fifteen seconds of speech, close to the microphone.",
         )
     heard_s = float(audible.sum()) * BLOCK / RATE_HZ
-    return _print_of(np.array(embeddings[WARM_STEPS:])[audible].mean(axis=0), heard_s)
-
-
-def _print_of(vector: NDArray[np.float32], heard_s: float) -> Voiceprint:
-    even = (vector / max(float(np.linalg.norm(vector)), 1e-6)).astype(np.float32)
-    return Voiceprint(even, heard_s)
+    vector = of_length_one(np.array(embeddings[WARM_STEPS:])[audible].mean(axis=0))
+    return Voiceprint(vector, heard_s, None if voices is None else voices.embed(sound))
 
 
 _NOBODY = np.zeros(SIZE, np.float32)

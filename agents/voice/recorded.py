@@ -30,9 +30,10 @@ from .models.loading import feelings_of, loaded
 from .picture import svg
 from .pipelines import Pipeline
 from .player import Player
-from .pvad import Listener, enrol, mean_of
+from .pvad import Listener, enrol
 from .sound import RATE_HZ, Samples, write_wav
 from .timeline import Timeline
+from .voiceprint import mean_of
 
 _BLOCK_S = BLOCK / RATE_HZ
 _LONGEST_END_S = 150.0
@@ -200,8 +201,9 @@ def run(
     with ExitStack() as stack:
         shared = stack.enter_context(loaded())
         hands = None if local is None else stack.enter_context(connected(local))
-        prints = [enrol(shared.detector, sound) for sound in enrolments]
-        ears = Listener(shared.detector, mean_of(prints) if prints else None)
+        voices = shared.models.voices
+        prints = [enrol(shared.detector, sound, voices) for sound in enrolments]
+        ears = Listener(shared.detector, mean_of(prints) if prints else None, voices)
         mind = mind_of(Dialogue(hands), model, pipeline, feelings_of(feelings))
         player, desk = Player(), Desk(clock)
         conversation = Conversation(ears, shared.models, mind, player, desk, told=timeline.note)

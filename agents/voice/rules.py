@@ -25,6 +25,10 @@ class Rules:
         tool_s: the same while a tool runs.
         stall_s: playback that does not get on for so long is given up.
         excuse: what is said when there is no answer.
+        compares: whether a `Compare` will be answered: whose words they are is then not believed
+            before.
+        compare_s: a voice is compared again after so much more of it.
+        compared_s: the longest wait for a comparison.
     """
 
     listening: Profile = LISTENING
@@ -41,6 +45,9 @@ class Rules:
     tool_s: float = 120.0
     stall_s: float = 5.0
     excuse: str = "Sorry, something went wrong with my answer."
+    compares: bool = False
+    compare_s: float = 0.6
+    compared_s: float = 1.5
 
     def profile(self, phase: Phase) -> Profile:
         """What it takes to be heard in a phase."""

@@ -35,6 +35,7 @@ from .events import (
     Announce,
     CancelGeneration,
     CommitTurn,
+    Compared,
     Duck,
     EndJudged,
     Event,
@@ -100,8 +101,7 @@ class TurnTaking:
         """When to send `Tick`; None while nothing is waited for but a voice."""
         rules, turn, answer = self._rules, self._person.turn, self._agent.present
         if turn is not None and self.phase is Phase.HEARING:
-            end = turn.endpointer.deadline()
-            return end if answer is None else min(end, turn.endpointer.late)
+            return turn.deadline(beside=answer is not None)
         if self.phase is Phase.THINKING:
             return self._since + rules.think_s
         if self.phase is Phase.WORKING:
@@ -160,19 +160,19 @@ class TurnTaking:
         self._alarms += 1
         self._person.look_again(now)
 
-    def _weigh(self, turn: Turn, answer: Answer, event: Transcript, now: float) -> None:
-        """Words are there, said while the agent speaks or before it does."""
-        current = turn.endpointer.answers(event.examination)
-        matters = self._agent.matters(event.text, answer)
-        if self._takes_floor(turn, answer, event.text):
+    def _weigh(self, turn: Turn, answer: Answer, text: str, now: float, *, partial: bool) -> None:
+        """More is known of what is said while the agent speaks, or before it does."""
+        answered = turn.endpointer.answered
+        matters = self._agent.matters(text, answer)
+        if matters and self._person.is_known(turn, now):
             self._interrupt(answer, now)
             self._follow(turn, now)
             return
-        if not matters and meaning(event.text) is Meaning.NOTHING and not event.examination:
+        if not matters and meaning(text) is Meaning.NOTHING and partial:
             return
         if answer.playback is Playback.DUCKED and not matters:
             self._come_back(answer, now)
-        if current:
+        if answered and turn.compared_by is None:
             self._person.drop()
 
     def _mute(self, event: Mute, now: float) -> None:
@@ -184,14 +184,23 @@ class TurnTaking:
     # ── a person's turn ─────────────────────────────────────────────────────────────────────────
 
     def _transcribed(self, event: Transcript, now: float) -> None:
-        turn, answer = self._person.of(event.turn), self._agent.present
-        if turn is None:
-            return
-        turn.endpointer.transcript(event.text, event.examination)
+        turn = self._person.of(event.turn)
+        if turn is not None:
+            turn.endpointer.transcript(event.text, event.examination)
+            self._learn(turn, event.text, now, partial=not event.examination)
+
+    def _compared(self, event: Compared, now: float) -> None:
+        turn = self._person.of(event.turn)
+        if turn is not None:
+            turn.take(event.likeness)
+            self._learn(turn, turn.endpointer.text, now, partial=True)
+
+    def _learn(self, turn: Turn, text: str, now: float, *, partial: bool) -> None:
+        """More is known of what is said."""
         if self.phase is Phase.HEARING:
             self._follow(turn, now)
-        elif answer is not None:
-            self._weigh(turn, answer, event, now)
+        elif self._agent.present is not None:
+            self._weigh(turn, self._agent.present, text, now, partial=partial)
 
     def _judged(self, event: EndJudged, now: float) -> None:
         turn = self._person.of(event.turn)
@@ -202,15 +211,17 @@ class TurnTaking:
     def _follow(self, turn: Turn, now: float) -> None:
         """See what the turn has come to."""
         endpointer = turn.endpointer
-        endpointer.tick(now)
-        self._person.examine(turn)
+        turn.tick(now)
+        self._person.examine(turn, now)
         if endpointer.state is Floor.SPEAKING:
             self._agent.cancel_preemptive()
         held = self._agent.present
-        if held is not None and self._takes_floor(turn, held, endpointer.text):
-            turn.before = self._agent.yield_to(endpointer.text, held)
+        matters = held is not None and self._agent.matters(endpointer.text, held)
+        if held is not None and matters and self._person.is_known(turn, now):
+            turn.trust(self._agent.yield_to(endpointer.text, held))
             held = None
-        if endpointer.state is Floor.OVER or (held is not None and endpointer.answered):
+        over = endpointer.state is Floor.OVER or (held is not None and endpointer.answered)
+        if over and turn.compared_by is None:
             self._end_turn(turn, now)
         elif held is not None and now >= endpointer.late:
             self._give_back(now)
@@ -221,11 +232,6 @@ class TurnTaking:
             and self._person.is_said(turn, beside=held is not None)
         ):
             self._agent.preempt(turn.number, turn.text)
-
-    def _takes_floor(self, turn: Turn, answer: Answer, text: str) -> bool:
-        """Whether words of a turn take the floor from an answer."""
-        believed = self._person.is_believed(turn, self._rules.speaking, beside=True)
-        return believed and self._agent.matters(text, answer)
 
     def _end_turn(self, turn: Turn, now: float) -> None:
         self._person.ended(turn, now)
@@ -263,21 +269,14 @@ class TurnTaking:
         if answer is not None and isinstance(event, Generated):
             self._get_on(answer, now)
 
-    def _tool_started(self, event: ToolStarted, now: float) -> None:
+    def _tool(self, event: ToolStarted | ToolEnded, now: float) -> None:
         answer = self._agent.present
         if answer is None or answer.number != event.answer:
             return
-        answer.tools += 1
-        answer.acted = True
-        if self.phase is Phase.THINKING:
+        answer.use(event)
+        if answer.tools and self.phase is Phase.THINKING:
             self._move("tool", now)
-
-    def _tool_ended(self, event: ToolEnded, now: float) -> None:
-        answer = self._agent.present
-        if answer is None or answer.number != event.answer:
-            return
-        answer.tools = max(0, answer.tools - 1)
-        if self.phase is Phase.WORKING and not answer.tools:
+        elif not answer.tools and self.phase is Phase.WORKING:
             self._move("tool done", now)
 
     def _announce(self, event: Announce, now: float) -> None:
@@ -386,13 +385,14 @@ _HANDLERS: dict[type, Callable[[TurnTaking, Any, float], None]] = {
     Frame: TurnTaking._frame,
     Transcript: TurnTaking._transcribed,
     EndJudged: TurnTaking._judged,
+    Compared: TurnTaking._compared,
     Token: TurnTaking._written,
     Generated: TurnTaking._written,
     GenerationFailed: TurnTaking._written,
     Synthesised: TurnTaking._synthesised,
     Played: TurnTaking._played,
-    ToolStarted: TurnTaking._tool_started,
-    ToolEnded: TurnTaking._tool_ended,
+    ToolStarted: TurnTaking._tool,
+    ToolEnded: TurnTaking._tool,
     Announce: TurnTaking._announce,
     Mute: TurnTaking._mute,
     HangUp: TurnTaking._hang_up,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from statistics import median
 
@@ -191,7 +192,7 @@ def _share(right: Sequence[bool]) -> float:
 
 
 def _cached(models: Models) -> Models:
-    return Models(models.recogniser, models.turn_ends, Cached(models.speaker))
+    return replace(models, speaker=Cached(models.speaker))
 
 
 def _echo(options: Options, report: Report) -> None:

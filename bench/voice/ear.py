@@ -36,13 +36,14 @@ def reactions(
 ) -> Iterator[Reaction]:
     """Let each person interrupt a story so many times."""
     for number, person in enumerate(people):
-        voiceprint = enrol(detector, person.enrolment)
+        voiceprint = enrol(detector, person.enrolment, models.voices)
         rng = np.random.default_rng(number)
         for _ in range(times):
             spoken = person.speech(round(_SPEAKS_S * RATE_HZ), rng)
             recording = _between(spoken)
             recording = recording + noise(len(recording), _QUIET_DB, rng)
-            notes = talk(Listener(detector, voiceprint), models, recording, announce=STORY)
+            ears = Listener(detector, voiceprint, models.voices)
+            notes = talk(ears, models, recording, announce=STORY)
             yield _reaction(notes.sound[:, 1])
 
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from time import process_time
 
 import numpy as np
 
 from agents.voice.events import CommitTurn
 from agents.voice.ports import Models
-from agents.voice.pvad import Listener, Model, Voiceprint, enrol
+from agents.voice.pvad import Listener, Model, enrol
 from agents.voice.sound import RATE_HZ, Samples
+from agents.voice.voiceprint import Voiceprint
 
 from .conversations import talk
 from .mixtures import noise
@@ -44,7 +46,8 @@ def first_turns(
         rng = np.random.default_rng(0)
         found = Answered()
         for person in people:
-            known = enrol(detector, person.enrolment[: round(enrolment_s * RATE_HZ)])
+            enrolment = person.enrolment[: round(enrolment_s * RATE_HZ)]
+            known = enrol(detector, enrolment, models.voices)
             for who in people:
                 if who.source != person.source:
                     continue
@@ -56,7 +59,8 @@ def first_turns(
 
 
 def _is_answered(sound: Samples, known: Voiceprint, detector: Model, models: Models) -> bool:
-    return bool(talk(Listener(detector, known), models, sound).times(CommitTurn))
+    ears = Listener(detector, known, models.voices)
+    return bool(talk(ears, models, sound, clock=process_time).times(CommitTurn))
 
 
 def _said(who: Person, rng: np.random.Generator) -> Samples:

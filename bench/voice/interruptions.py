@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agents.voice.events import FRAME_S
-from agents.voice.pvad import Listener, Model, Voiceprint, enrol
+from agents.voice.pvad import Listener, Model, enrol
 from agents.voice.sound import RATE_HZ
+from agents.voice.voiceprint import Voiceprint
 
 from .deciders import Silero, mean_odds, ours
 from .mixtures import Stream

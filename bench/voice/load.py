@@ -9,8 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 import psutil
 
-from agents.voice.pvad import Listener, Model, Voiceprint, enrol
+from agents.voice.pvad import Listener, Model, enrol
 from agents.voice.sound import RATE_HZ, Samples
+from agents.voice.voiceprint import Voiceprint
 
 _CHUNK = RATE_HZ // 50
 

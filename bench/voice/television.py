@@ -79,7 +79,7 @@ def disturb(
 ) -> Iterator[tuple[str, Notes]]:
     """For each person, stories beside each other one of the source on television, and babble."""
     for number, person in enumerate(people):
-        voiceprint = enrol(detector, person.enrolment)
+        voiceprint = enrol(detector, person.enrolment, models.voices)
         rng = np.random.default_rng(number)
         rooms = [
             ("television", television(other, rng))
@@ -90,6 +90,6 @@ def disturb(
         rooms.append(("babble", murmur(babble, length, 0.0, rng)))
         for name, room in rooms:
             heard = room + noise(len(room), _QUIET_DB, rng)
-            ears = Listener(detector, voiceprint)
+            ears = Listener(detector, voiceprint, models.voices)
             # By the processor's time: other load on this machine changes nothing.
             yield name, talk(ears, models, heard, announce=STORY, clock=process_time)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from agents.voice.models.loading import loaded
-from agents.voice.ports import Models
 from bench.harness import Options, Report, figure, quantile
 
 from .conversations import Cached
@@ -21,7 +21,7 @@ def _ear(options: Options, report: Report) -> None:
     tested = people(TEST, Path(options.extra.get("sounds", SOUNDS)))
     with loaded(seed=0) as shared:
         models = shared.models
-        models = Models(models.recogniser, models.turn_ends, Cached(models.speaker))
+        models = replace(models, speaker=Cached(models.speaker))
         chosen = tested[: options.size(len(TEST), 2)]
         found = list(reactions(chosen, shared.detector, models, options.times(3)))
     table = report.table(
@@ -51,7 +51,7 @@ def _first(options: Options, report: Report) -> None:
     report.data["first"] = {}
     with loaded(seed=0) as shared:
         models = shared.models
-        models = Models(models.recogniser, models.turn_ends, Cached(models.speaker))
+        models = replace(models, speaker=Cached(models.speaker))
         turns = options.size(8, 2)
         for enrolment_s, found in first_turns(tested, shared.detector, models, turns):
             own, others = (sum(each) / max(1, len(each)) for each in (found.own, found.others))

@@ -17,6 +17,7 @@ from ..pvad import Model
 from .moonshine import Moonshine
 from .piper import Piper
 from .smart_turn import SmartTurn
+from .wespeaker import WeSpeaker
 
 T = TypeVar("T")
 
@@ -25,6 +26,7 @@ PARTS = (
     "personalised voice activity detection",
     "speech recognition",
     "ends of turns",
+    "comparison of voices",
     "a first sentence",
 )
 """What is loaded, by the names that `loaded` tells."""
@@ -62,12 +64,13 @@ def loaded(
         detecting = pool.submit(load, PARTS[1], Model)
         recognising = pool.submit(load, PARTS[2], Moonshine)
         ending = pool.submit(load, PARTS[3], SmartTurn)
+        comparing = pool.submit(load, PARTS[4], WeSpeaker)
     speaker = speaking.result()
     try:
-        models = Models(recognising.result(), ending.result(), speaker)
+        models = Models(recognising.result(), ending.result(), speaker, comparing.result())
         # The first sentence takes several times as long as the others.
         speaker.say("Hello.")
-        progress(PARTS[4])
+        progress(PARTS[5])
         yield Loaded(detecting.result(), models)
     finally:
         speaker.close()

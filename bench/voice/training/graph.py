@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from agents.voice.features import MELS
-from agents.voice.pvad import SIZE
+from agents.voice.voiceprint import SIZE
 
 from .network import HIDDEN, LAYERS, LEVEL_DB, LEVEL_SPAN_DB, SCALE, SPECTRA, Weights
 

@@ -15,7 +15,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from agents.voice.features import MELS
-from agents.voice.pvad import COSINE_STEPS, SIZE
+from agents.voice.pvad import COSINE_STEPS
+from agents.voice.voiceprint import SIZE
 
 LAYERS = 3
 HIDDEN = 128

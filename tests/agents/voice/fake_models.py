@@ -12,10 +12,11 @@ from agents.voice.conversation import Conversation
 from agents.voice.events import Word
 from agents.voice.player import Player
 from agents.voice.ports import Mind, Models, Said, Speech, Working
-from agents.voice.pvad import Listener, Model, Voiceprint
+from agents.voice.pvad import Listener, Model
 from agents.voice.recorded import Desk, converse
 from agents.voice.sound import RATE_HZ, Samples
 from agents.voice.timeline import Timeline
+from agents.voice.voiceprint import Voiceprint
 from constellation.errors import AudioError
 
 WORD_SAMPLES = RATE_HZ * 3 // 10

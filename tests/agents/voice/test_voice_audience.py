@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from agents.voice.audience import KeptVoice
-from agents.voice.pvad import SIZE, Voiceprint
+from agents.voice.voiceprint import SIZE, Voiceprint
 from constellation.errors import ConfigError
 
 PRINT = Voiceprint(np.full(SIZE, SIZE**-0.5, np.float32), 12.5)

@@ -8,7 +8,8 @@ from voices import Voice
 
 from agents.voice.player import DUCKED
 from agents.voice.ports import Said, Working
-from agents.voice.pvad import Model, Voiceprint, enrol
+from agents.voice.pvad import Model, enrol
+from agents.voice.voiceprint import Voiceprint
 from constellation.errors import TaskFailed
 
 ME = Voice(pitch_hz=110, tract=0.92)

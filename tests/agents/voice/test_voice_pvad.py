@@ -9,8 +9,9 @@ import pytest
 from voices import Voice, silence
 
 from agents.voice.odds import log_odds
-from agents.voice.pvad import Judgement, Listener, Model, enrol, mean_of
+from agents.voice.pvad import Judgement, Listener, Model, enrol
 from agents.voice.sound import Samples
+from agents.voice.voiceprint import mean_of
 from constellation.errors import AudioError
 
 LOW = Voice(pitch_hz=110, tract=0.92)

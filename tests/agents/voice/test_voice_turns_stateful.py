@@ -12,6 +12,8 @@ from agents.voice.events import (
     Announce,
     CommitAnswer,
     CommitTurn,
+    Compare,
+    Compared,
     DropTurn,
     Duck,
     EndJudged,
@@ -42,7 +44,9 @@ from agents.voice.events import (
     Word,
 )
 from agents.voice.phases import Phase
+from agents.voice.rules import Rules
 from agents.voice.turns import TurnTaking
+from agents.voice.utterances import Meaning, meaning
 
 WORD_SAMPLES = 4000
 NUMBERS = st.integers(0, 6)
@@ -99,10 +103,17 @@ class Loudspeaker:
 
 
 class Conversation(RuleBasedStateMachine):
-    @initialize()
-    def begin(self) -> None:
+    @initialize(compares=st.booleans())
+    def begin(self, compares: bool) -> None:
         self.now = 0.0
-        self.machine = TurnTaking()
+        self.rules = Rules(compares=compares)
+        self.machine = TurnTaking(self.rules)
+        # Of each turn: when a comparison was asked for last, and what came of all of them; None
+        # if one was late.
+        self.asked_s: dict[int, float] = {}
+        self.likeness: dict[int, float | None] = {}
+        self.commands: set[int] = set()
+        self.waiting: int | None = None
         self.speaker = Loudspeaker()
         self.log: list[tuple[Event, float, list[Instruction]]] = []
         self.open: int | None = None
@@ -117,6 +128,10 @@ class Conversation(RuleBasedStateMachine):
 
     def send(self, event: Event, after: float = 0.0) -> None:
         self.now += after
+        if self.waiting is not None and self.late(self.waiting):
+            self.likeness[self.waiting] = self.waiting = None
+        if isinstance(event, Transcript) and meaning(event.text) is Meaning.COMMAND:
+            self.commands.add(event.turn)
         if isinstance(event, Synthesised):
             self.speaker.add(event)
         if isinstance(event, Played):
@@ -137,12 +152,21 @@ class Conversation(RuleBasedStateMachine):
             case Examine(turn, examination):
                 assert self.open == turn
                 self.examinations.append((turn, examination))
+            case Compare(turn):
+                assert self.rules.compares
+                assert self.open == turn
+                assert self.now >= self.asked_s.get(turn, -1.0) + self.rules.compare_s
+                assert turn not in self.asked_s or turn in self.likeness or self.late(turn)
+                self.asked_s[turn] = self.now
+                self.waiting = turn
             case DropTurn(turn):
                 assert self.open == turn
                 self.open = None
             case CommitTurn(turn, text):
                 assert self.open == turn
                 assert text.strip()
+                # Nobody else is answered, unless they were obeyed, or it took too long to tell.
+                assert self.likeness.get(turn) != 0.0 or turn in self.commands
                 self.open = None
                 self.ended_turns.add(turn)
                 self.tentative.clear()
@@ -175,6 +199,18 @@ class Conversation(RuleBasedStateMachine):
     def hear(self, count: int, anyone: float, primary: float, echo: float) -> None:
         for _ in range(count):
             self.send(Frame(anyone, primary, echo), 0.02)
+
+    def late(self, turn: int) -> bool:
+        return self.now >= self.asked_s[turn] + self.rules.compared_s
+
+    @precondition(lambda self: self.waiting is not None)
+    @rule(likeness=st.sampled_from([0.0, 0.0, 0.5, 1.0, None]))
+    def compare(self, likeness: float | None) -> None:
+        turn, self.waiting = self.waiting, None
+        assert turn is not None
+        same = likeness if self.likeness.get(turn, likeness) == likeness else None
+        self.likeness[turn] = None if self.late(turn) else same
+        self.send(Compared(turn, likeness), 0.1)
 
     @rule(turn=NUMBERS, text=TEXTS, examination=NUMBERS)
     def transcribe_anything(self, turn: int, text: str, examination: int) -> None:
@@ -266,7 +302,7 @@ class Conversation(RuleBasedStateMachine):
         assert machine.phase in (Phase.LISTENING, Phase.ENDED)
 
     def teardown(self) -> None:
-        again = TurnTaking()
+        again = TurnTaking(self.rules)
         for event, now, instructions in self.log:
             assert again.handle(event, now) == instructions
 
