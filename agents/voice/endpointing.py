@@ -19,7 +19,7 @@ from enum import StrEnum
 from constellation.errors import InvalidTransition
 
 from .odds import log_odds, probability
-from .utterances import completeness, words_of
+from .utterances import Meaning, completeness, meaning, words_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,6 +194,7 @@ class Turn:
             and in a second.
         settled: there was voice enough for `belief` to say much.
         before: what the person had said, in a turn that was retracted.
+        obeyed: the command by which it stopped an answer; empty if it did not.
         begun: when its first sound began, in seconds.
         doubted: it was taken for a false alarm.
     """
@@ -208,6 +209,7 @@ class Turn:
         self.belief = 0.0
         self.settled = False
         self.before = ""
+        self.obeyed = ""
 
     def weigh(self, highest: float, belief: float, *, settled: bool) -> None:
         """Take in whose voice it is; of a short turn the last that is known counts."""
@@ -217,6 +219,12 @@ class Turn:
         elif belief and (settled or not self.settled):
             self.belief = belief
         self.settled = self.settled or settled
+
+    def take_floor(self, before: str) -> None:
+        """What is known of it so far has stopped an answer; other words belong before it."""
+        self.before = before
+        said = self.endpointer.text
+        self.obeyed = said if meaning(said) is Meaning.COMMAND else ""
 
     @property
     def text(self) -> str:

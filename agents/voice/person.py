@@ -86,7 +86,9 @@ class Person:
     def look_again(self, now: float) -> None:
         """It seems to be nothing: have what was said so far examined without a pause."""
         if self.turn is not None:
-            self.turn.doubted = self.turn.belief < self._rules.speaking.belief
+            # A word is too short to be sure of: one that may be the person's is kept for what follows.
+            sure = self.turn.belief >= self._rules.speaking.belief
+            self.turn.doubted = not (sure or self.has_begun())
             self.turn.endpointer.examine(now)
             self.examine(self.turn)
 
@@ -105,6 +107,14 @@ class Person:
         if meaning(turn.text) is Meaning.NOTHING:
             return False
         return bool(turn.before) or self.is_believed(turn, self._rules.listening, beside=beside)
+
+    def words(self, turn: Turn) -> str:
+        """What a turn that is over comes to; empty if it is nothing.
+
+        A command that was obeyed is said even if what follows it cannot be told from another's
+        words: whoever stopped an answer is to hear that, and not to be met with silence.
+        """
+        return turn.text if self.is_said(turn, beside=False) else turn.obeyed
 
     def is_believed(self, turn: Turn, profile: Profile, *, beside: bool) -> bool:
         """Whether it is the primary speaker's.
