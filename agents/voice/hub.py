@@ -52,7 +52,8 @@ class Hub:
         try:
             if edits:
                 version = shown["graph"]["version"]
-                self._ask("edit", constellation=work, edits=edits, base_version=version)
+                named = {"name": plan["title"]} if plan["title"] else {}
+                self._ask("edit", constellation=work, edits=edits, base_version=version, **named)
         except (GraphError, UnknownConstellationError):
             # It has gone on, or ended, while this was thought about.
             return None

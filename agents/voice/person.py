@@ -86,7 +86,7 @@ class Person:
     def look_again(self, now: float) -> None:
         """It seems to be nothing: have what was said so far examined without a pause."""
         if self.turn is not None:
-            # A word is too short to be sure of: one that may be the person's is kept for what follows.
+            # A word is too short to be sure of: what may be the person's is kept for what follows.
             sure = self.turn.belief >= self._rules.speaking.belief
             self.turn.doubted = not (sure or self.has_begun())
             self.turn.endpointer.examine(now)
