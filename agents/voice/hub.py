@@ -81,7 +81,7 @@ class Hub:
     def devices(self) -> Sequence[str]:
         """See `Hands`."""
         found = self._ask("devices", cards=False)["devices"]
-        return [each["name"] for each in found if each["presence"] == "connected"]
+        return sorted(each["name"] for each in found if each["presence"] == "connected")
 
     def saw(self, overview: Overview) -> None:
         """The fabric is at something else."""
