@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 from dataclasses import replace
 from enum import Enum, auto
 from pathlib import Path
@@ -13,8 +14,18 @@ import numpy as np
 
 from constellation.errors import ConfigError
 
+from .utterances import words_of
 from .voiceprint import SIZE, Voiceprint
 
+_EVERYONE = re.compile(
+    r"(everyone|everybody|anyone|anybody) (may|can) (interrupt|stop)( you)?( now| again)?|"
+    r"listen to (everyone|everybody)( again)?"
+)
+_ONE = re.compile(
+    r"(only (i|me)|nobody (else|but me))( (may|can))? (interrupt|stop)s?( you)?( now)?|"
+    r"(only listen|listen only) to me|(remember|learn|enroll?) my voice|"
+    r"listen to (him|her|them|some(one|body) else|another (voice|person))( now)?"
+)
 _SHAPES = ((SIZE,), (SIZE + 1,), (2 * SIZE + 1,))
 
 
@@ -23,6 +34,14 @@ class Wish(Enum):
 
     EVERYONE = auto()
     ONE = auto()
+
+
+def wish_of(prompt: str) -> Wish | None:
+    """What words want; None if they are not about that."""
+    said = " ".join(words_of(prompt))
+    if _EVERYONE.fullmatch(said):
+        return Wish.EVERYONE
+    return Wish.ONE if _ONE.fullmatch(said) else None
 
 
 class Audience:

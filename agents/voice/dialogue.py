@@ -13,14 +13,15 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol
 
-from constellation.errors import ConstellationError
+from constellation.errors import ConstellationError, PlanError
 
-from .audience import Audience, Wish
+from .audience import Audience, Wish, wish_of
 from .ports import Said, Working
+from .small_talk import small_talk
 from .sound import Samples
 from .spoken import result
 from .utterances import words_of
-from .wishes import Elsewhere, Stop, asked_about, elsewhere, to_stop
+from .wishes import Elsewhere, Stop, asked_about, chosen, elsewhere, moved, to_stop, where
 from .written import written
 
 
@@ -92,23 +93,6 @@ _NO_HANDS = "I cannot do that: I am not connected to your devices."
 _YES = frozenset(words_of("yes yeah yep sure okay ok allow approve"))
 _NO = frozenset(words_of("no nope not don't never deny refuse"))
 
-_SMALL_TALK: tuple[tuple[str, str], ...] = (
-    (r"(hi|hello|hey|good (morning|evening|afternoon))( there)?", "Hello. What can I do for you?"),
-    (r"how are you( doing)?( today)?", "Fine, thank you. What can I do for you?"),
-    (r"(thanks|thank you)( very much| a lot| so much)?", "You are welcome."),
-    (r"(bye|goodbye|good night|see you)( then)?", "Goodbye."),
-    (
-        r"who are you|what are you|what can you do|what can i (say|ask)|help( me)?",
-        "I am your voice agent. Ask me for something that your devices can do, such as the disk "
-        "usage of a machine, or tell me to stop what I do.",
-    ),
-    (r"(can|do) you hear me", "I hear you."),
-    (r"(yes|no|okay|ok|sure|right|great|good|fine|never mind)( please)?", "All right."),
-)
-_SMALL = tuple((re.compile(pattern), reply) for pattern, reply in _SMALL_TALK)
-_GREETING = re.compile(
-    r"^(wait|hi|hello|hey|good (morning|evening|afternoon)|okay|ok|well|so)( there)? "
-)
 # "Stop the server" and "wait until it is there" are requests.
 _OPENING = re.compile(
     r"^((stop|wait|hold on)[,.!]+\s+|"
@@ -117,15 +101,6 @@ _OPENING = re.compile(
 )
 _DEVICES = re.compile(
     r"(which|what) (devices|machines|computers)( do you (have|know)| are (there|up|connected))?"
-)
-_EVERYONE = re.compile(
-    r"(everyone|everybody|anyone|anybody) (may|can) (interrupt|stop)( you)?( now| again)?|"
-    r"listen to (everyone|everybody)( again)?"
-)
-_ONE = re.compile(
-    r"(only (i|me)|nobody (else|but me))( (may|can))? (interrupt|stop)s?( you)?( now)?|"
-    r"(only listen|listen only) to me|(remember|learn|enroll?) my voice|"
-    r"listen to (him|her|them|some(one|body) else|another (voice|person))( now)?"
 )
 
 
@@ -136,6 +111,14 @@ class _Done:
     text: str
     work: str = ""
     found: Outcome | Asked | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Choice:
+    """What is done if the person chooses it, when asked which one; ``title`` names it."""
+
+    title: str
+    act: Callable[[], _Done]
 
 
 class Dialogue:
@@ -155,19 +138,20 @@ class Dialogue:
         self._audience = audience
         self._last: tuple[str, str] | None = None
         self._asked: Asked | None = None
+        self._choices: dict[str, _Choice] = {}
         self._waited: set[str] = set()
 
     def owns(self, prompt: str) -> bool:
         """Whether this is for the dialogue alone, and for no language model in front of it.
 
-        Stopping, the answer to a question of a device, who may interrupt, and where the last
-        request should have been done.
+        Stopping, the answer to a question of a device or of the dialogue itself, who may interrupt,
+        and where the last request should have been done.
         """
         if self._asked is not None or to_stop(prompt, self.working) is not None:
             return True
-        if self._audience is not None and _wish(prompt) is not None:
+        if self._audience is not None and wish_of(prompt) is not None:
             return True
-        return self._elsewhere(prompt) is not None
+        return self._chosen(prompt) is not None or self._elsewhere(prompt) is not None
 
     def answer(
         self, prompt: str, context: Sequence[Said], sound: Samples | None = None
@@ -179,9 +163,11 @@ class Dialogue:
             yield from self._cancel(stop)
         elif self._hands is not None and asked is not None:
             yield from self._answer_question(self._hands, asked, prompt)
-        elif self._audience is not None and (wish := _wish(prompt)) is not None:
+        elif (choice := self._chosen(prompt)) is not None:
+            yield from self._doing(choice.act)
+        elif self._audience is not None and (wish := wish_of(prompt)) is not None:
             yield from self._heed(self._audience, wish)
-        elif (reply := _small_talk(prompt)) is not None:
+        elif (reply := small_talk(prompt)) is not None:
             yield reply
         elif self._hands is None:
             yield _NO_HANDS
@@ -239,6 +225,7 @@ class Dialogue:
     def _doing(self, act: Callable[[], _Done]) -> Iterator[str | Working]:
         """Act, and tell what came of it. What nobody hears to its end is announced later."""
         yield Working(True)
+        self._choices = {}
         done = _Done("")
         try:
             try:
@@ -252,11 +239,29 @@ class Dialogue:
             self._waited.discard(done.work)
 
     def _start(self, hands: Hands, request: str) -> _Done:
-        work, title = hands.submit(request)
+        try:
+            work, title = hands.submit(request)
+        except PlanError as error:
+            places = where(error, request)
+            if not places:
+                raise
+            return self._ask_which(
+                f"On which device: {_joined(list(places), 'or')}?",
+                {name: _Choice(name, partial(self._start, hands, places[name])) for name in places},
+            )
         self._last = work, request
         self._waited.add(work)
         self.working[work] = title
         return self._wait(hands, work)
+
+    def _ask_which(self, question: str, choices: dict[str, _Choice]) -> _Done:
+        self._choices = choices
+        return _Done(question)
+
+    def _chosen(self, prompt: str) -> _Choice | None:
+        titles = {key: choice.title for key, choice in self._choices.items()}
+        key = chosen(prompt, titles)
+        return None if key is None else self._choices[key]
 
     def _wait(self, hands: Hands, work: str) -> _Done:
         self._waited.add(work)
@@ -305,7 +310,17 @@ class Dialogue:
         if not stop.works or self._hands is None:
             yield "Okay."
         elif stop.unclear:
-            yield f"Which one: {_listed([self.working[work] for work in stop.works])}"
+            titles = {work: self.working[work] for work in stop.works}
+            hands = self._hands
+            yield from self._doing(
+                lambda: self._ask_which(
+                    f"Which one: {_joined(list(titles.values()), 'or')}?",
+                    {
+                        work: _Choice(title, partial(self._stop, hands, (work,)))
+                        for work, title in titles.items()
+                    },
+                )
+            )
         else:
             yield from self._doing(partial(self._stop, self._hands, stop.works))
 
@@ -335,11 +350,20 @@ class Dialogue:
         return elsewhere(prompt, self._last[1], self._hands.devices())
 
     def _do_elsewhere(self, hands: Hands, meant: Elsewhere) -> Iterator[str | Working]:
-        if meant.device and self._last is not None:
-            start = partial(self._start_instead, hands, self._last[0], meant.request)
-            yield from self._doing(start)
-        elif meant.choices:
-            yield f"Which one do you mean: {_listed(meant.choices)}"
+        last = self._last
+        if meant.device and last is not None:
+            yield from self._doing(partial(self._start_instead, hands, last[0], meant.request))
+        elif meant.choices and last is not None:
+            names = hands.devices()
+            choices = {
+                name: _Choice(
+                    name,
+                    partial(self._start_instead, hands, last[0], moved(meant.request, name, names)),
+                )
+                for name in meant.choices
+            }
+            question = f"Which one do you mean: {_joined(meant.choices, 'or')}?"
+            yield from self._doing(partial(self._ask_which, question, choices))
         else:
             yield "There is no other one."
 
@@ -362,30 +386,15 @@ class Dialogue:
             yield "Then let me hear fifteen seconds of the voice that may interrupt me, please."
 
 
-def _wish(prompt: str) -> Wish | None:
-    said = " ".join(words_of(prompt))
-    if _EVERYONE.fullmatch(said):
-        return Wish.EVERYONE
-    return Wish.ONE if _ONE.fullmatch(said) else None
-
-
-def _small_talk(prompt: str) -> str | None:
-    said = " ".join(words_of(prompt))
-    # "Hello, how are you" is answered as what comes after the greeting.
-    for text in (_GREETING.sub("", said), said):
-        for pattern, reply in _SMALL:
-            if pattern.fullmatch(text):
-                return reply
-    return None
-
-
 def _request(prompt: str) -> str:
     """What is wanted, as it would be typed, without the words by which people take the floor."""
     return written(_OPENING.sub("", prompt).rstrip(" .!?"))
 
 
 def _listed(names: Sequence[str]) -> str:
-    if not names:
-        return "There are none."
+    return f"{_joined(names, 'and')}." if names else "There are none."
+
+
+def _joined(names: Sequence[str], by: str) -> str:
     *others, last = names
-    return f"{', '.join(others)} and {last}." if others else f"{last}."
+    return f"{', '.join(others)} {by} {last}" if others else last

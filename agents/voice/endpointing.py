@@ -19,7 +19,7 @@ from enum import StrEnum
 from constellation.errors import InvalidTransition
 
 from .odds import log_odds, probability
-from .utterances import completeness, words_of
+from .utterances import Meaning, completeness, meaning, words_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,9 +194,10 @@ class Turn:
             and in a second.
         settled: there was voice enough for `belief` to say much.
         before: what the person had said, in a turn that was retracted.
+        obeyed: the command by which it stopped an answer; empty if it did not.
         begun: when its first sound began, in seconds.
         doubted: it was taken for a false alarm.
-        trusted: an answer was given up for it.
+        trusted: words of it that are no command have stopped an answer.
         compared: whether it was compared with the primary speaker's voice, or that took too long.
         likeness: how probably it is the primary speaker by the last comparison; None if it was
             not compared or that could not be told.
@@ -214,6 +215,7 @@ class Turn:
         self.belief = 0.0
         self.settled = False
         self.before = ""
+        self.obeyed = ""
         self.compared = False
         self.likeness: float | None = None
         self.compared_by: float | None = None
@@ -249,11 +251,6 @@ class Turn:
         compared = math.inf if self.compared_by is None else self.compared_by
         return min(self.endpointer.deadline(), late, compared)
 
-    def trust(self, before: str) -> None:
-        """An answer was given up for it; ``before`` is what the person had said to get that."""
-        self.trusted = True
-        self.before = before
-
     @property
     def known(self) -> float:
         """How probably it is the primary speaker's, by all that is known."""
@@ -269,6 +266,15 @@ class Turn:
         elif belief and (settled or not self.settled):
             self.belief = belief
         self.settled = self.settled or settled
+
+    def take_floor(self, before: str) -> None:
+        """What is known of it so far has stopped an answer; other words belong before it."""
+        self.before = before
+        said = self.endpointer.text
+        if meaning(said) is Meaning.COMMAND:
+            self.obeyed = said
+        else:
+            self.trusted = True
 
     @property
     def text(self) -> str:

@@ -52,7 +52,8 @@ class Hub:
         try:
             if edits:
                 version = shown["graph"]["version"]
-                self._ask("edit", constellation=work, edits=edits, base_version=version)
+                named = {"name": plan["title"]} if plan["title"] else {}
+                self._ask("edit", constellation=work, edits=edits, base_version=version, **named)
         except (GraphError, UnknownConstellationError):
             # It has gone on, or ended, while this was thought about.
             return None
@@ -80,7 +81,7 @@ class Hub:
     def devices(self) -> Sequence[str]:
         """See `Hands`."""
         found = self._ask("devices", cards=False)["devices"]
-        return [each["name"] for each in found if each["presence"] == "connected"]
+        return sorted(each["name"] for each in found if each["presence"] == "connected")
 
     def saw(self, overview: Overview) -> None:
         """The fabric is at something else."""

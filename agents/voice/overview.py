@@ -41,7 +41,7 @@ class Overview:
     """The fabric at a glance.
 
     Attributes:
-        devices: their names, and whether they are connected.
+        devices: their names, in order, and whether they are connected.
         works: those that run, and the latest that have ended; oldest first.
     """
 
@@ -83,7 +83,7 @@ async def _look(link: Link) -> Overview:
     devices = (await link.request("devices", {"cards": False}))["devices"]
     listed = (await link.request("list", {"all": True, "limit": _LATEST}))["constellations"]
     return Overview(
-        tuple((each["name"], each["presence"] == "connected") for each in devices),
+        tuple(sorted((each["name"], each["presence"] == "connected") for each in devices)),
         tuple(_work(each) for each in listed),
     )
 

@@ -93,7 +93,9 @@ class Person:
     def look_again(self, now: float) -> None:
         """It seems to be nothing: have what was said so far examined without a pause."""
         if self.turn is not None:
-            self.turn.doubted = self.turn.belief < self._rules.speaking.belief
+            # A word is too short to be sure of: what may be the person's is kept for what follows.
+            sure = self.turn.belief >= self._rules.speaking.belief
+            self.turn.doubted = not (sure or self.has_begun())
             self.turn.endpointer.examine(now)
             self.examine(self.turn, now)
 
@@ -127,6 +129,14 @@ class Person:
         if turn.settled:
             self.compare(turn, now)
         return False
+
+    def words(self, turn: Turn) -> str:
+        """What a turn that is over comes to; empty if it is nothing.
+
+        A command that was obeyed is said even if what follows it cannot be told from another's
+        words: whoever stopped an answer is to hear that, and not to be met with silence.
+        """
+        return turn.text if self.is_said(turn, beside=False) else turn.obeyed
 
     def is_believed(self, turn: Turn, profile: Profile, *, beside: bool) -> bool:
         """Whether it is the primary speaker's.

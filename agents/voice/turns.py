@@ -218,7 +218,7 @@ class TurnTaking:
         held = self._agent.present
         matters = held is not None and self._agent.matters(endpointer.text, held)
         if held is not None and matters and self._person.is_known(turn, now):
-            turn.trust(self._agent.yield_to(endpointer.text, held))
+            turn.take_floor(self._agent.yield_to(endpointer.text, held))
             held = None
         over = endpointer.state is Floor.OVER or (held is not None and endpointer.answered)
         if over and turn.compared_by is None:
@@ -235,17 +235,17 @@ class TurnTaking:
 
     def _end_turn(self, turn: Turn, now: float) -> None:
         self._person.ended(turn, now)
-        if self._agent.present is not None or not self._person.is_said(turn, beside=False):
+        text = "" if self._agent.present is not None else self._person.words(turn)
+        if not text:
             self._agent.cancel_preemptive()
             self._person.drop()
             self._give_back(now)
             return
         self._agent.settle()
         self._person.turn = None
-        self._out.append(CommitTurn(turn.number, turn.text))
-        answer = self._agent.answer(turn.number, turn.text)
+        self._out.append(CommitTurn(turn.number, text))
         self._move("commit", now)
-        self._get_on(answer, now)
+        self._get_on(self._agent.answer(turn.number, text), now)
 
     def _give_back(self, now: float) -> None:
         """The person has said nothing that is known: go on as before."""

@@ -24,14 +24,8 @@ _HUM = re.compile(r"[mhu]+|a+h+a*")
 # Beyond so many words even of these, somebody speaks.
 _MOST_BACKCHANNELS = 4
 
-_COMMANDS = (
-    "stop",
-    "stop it",
-    "stop that",
+_HUSHES = (
     "stop talking",
-    "please stop",
-    "okay stop",
-    "no stop",
     "wait",
     "wait a minute",
     "wait a second",
@@ -42,12 +36,21 @@ _COMMANDS = (
     "enough",
     "that's enough",
     "shut up",
+)
+_STOPS = (
+    "stop",
+    "stop it",
+    "stop that",
+    "please stop",
+    "okay stop",
+    "no stop",
     "cancel",
     "cancel that",
     "never mind",
     "nevermind",
 )
-_COMMAND = re.compile(rf"(?:{'|'.join(_COMMANDS)})(?: (?:please|stop|now|it))*")
+_COMMAND = re.compile(rf"(?:{'|'.join(_HUSHES + _STOPS)})(?: (?:please|stop|now|it))*")
+_HUSH = re.compile(rf"(?:{'|'.join(_HUSHES)})(?: (?:please|now))*")
 
 FILLERS = frozenset(words_of("er erm hm hmm mm uh uhm um"))
 # Words after which English goes on.
@@ -82,6 +85,11 @@ def meaning(text: str) -> Meaning:
     if len(words) <= _MOST_BACKCHANNELS and all(map(_is_backchannel, words)):
         return Meaning.BACKCHANNEL
     return Meaning.SPEECH
+
+
+def is_hush(text: str) -> bool:
+    """Whether a command asks for silence alone, and not for an end of what is done."""
+    return _HUSH.fullmatch(" ".join(words_of(text))) is not None
 
 
 def _is_backchannel(word: str) -> bool:

@@ -10,7 +10,9 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from .utterances import Meaning, meaning, words_of
+from constellation.errors import PlanError
+
+from .utterances import Meaning, is_hush, meaning, words_of
 
 _POLITE = re.compile(r"^(please |can you |could you )+| (please|now)$")
 _STOP = re.compile(r"(?:stop|cancel|abort)(?: (?P<what>.+))?")
@@ -21,6 +23,7 @@ _PROGRESS = re.compile(
 _LAST = frozenset({"it", "that", "this", "the task", "you", "that one", "this one"})
 _ALL = frozenset({"everything", "all", "all of it", "all of them", "it all"})
 _EMPTY = frozenset(words_of("a an the my of on to in at and it that this one task work job"))
+_CHOOSING = frozenset(words_of("for from i i'd like mean meant please take use machine device"))
 _MACHINE = r"(?:one|machine|device|computer)"
 _INSTEAD = re.compile(
     rf"(?P<no>(?:no )*(?:not (?:that|this|there)(?: {_MACHINE})? ?)?(?:i (?:meant|mean) |but )?)"
@@ -33,6 +36,13 @@ def which(what: str, working: Mapping[str, str]) -> list[str]:
     """Works that words refer to, by id: of several that fit, all; the latest last."""
     wanted = set(words_of(what)) - _EMPTY
     return [work for work, title in working.items() if wanted and wanted <= set(words_of(title))]
+
+
+def chosen(prompt: str, choices: Mapping[str, str]) -> str | None:
+    """The one of several, by its key, that an answer to "which one" names by words of its title."""
+    wanted = [word for word in words_of(prompt) if word not in _CHOOSING]
+    fitting = which(" ".join(wanted), choices)
+    return fitting[0] if len(fitting) == 1 else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +62,7 @@ def to_stop(prompt: str, working: Mapping[str, str]) -> Stop | None:
     """What is to be stopped; None if it is not about that."""
     latest = Stop(tuple(working)[-1:])
     if meaning(prompt) is Meaning.COMMAND:
-        return latest
+        return Stop(()) if is_hush(prompt) else latest
     found = _STOP.fullmatch(_bare(prompt))
     if found is None:
         return None
@@ -108,10 +118,31 @@ def elsewhere(prompt: str, request: str, devices: Sequence[str]) -> Elsewhere | 
         return None
     if len(choices) != 1:
         return Elsewhere("", request, choices)
+    return Elsewhere(choices[0], moved(request, choices[0], devices))
+
+
+def moved(request: str, device: str, devices: Sequence[str]) -> str:
+    """A request with that device in the place of the one that it names, if it names any."""
+    named = [name for name in devices if _mention(name).search(request)]
     if not named:
-        return Elsewhere(choices[0], f"{request} on {choices[0]}")
+        return f"{request} on {device}"
     # What is said twice is meant twice.
-    return Elsewhere(choices[0], _mention(named[-1]).sub(choices[0], request))
+    return _mention(named[-1]).sub(device, request)
+
+
+def where(error: PlanError, request: str) -> dict[str, str]:
+    """Requests that would do, by the device that each names, of one that names none."""
+    problems = error.details.get("problems")
+    if not isinstance(problems, list) or len(problems) != 1:
+        return {}
+    clause, suggestions = problems[0]["clause"], problems[0]["suggestions"]
+    found = {}
+    for suggestion in suggestions:
+        before, _, device = suggestion.rpartition(" on ")
+        if before != clause or clause not in request:
+            return {}
+        found[device] = request.replace(clause, suggestion)
+    return found
 
 
 def _mention(name: str) -> re.Pattern[str]:

@@ -95,12 +95,12 @@ class Control:
 
     def edited(self, event: EditRequested, now: float) -> None:
         """Edits, applied whole or refused."""
-        self._edit(self._state.open_run(event.constellation), event.batch, now)
+        self._edit(self._state.open_run(event.constellation), event.batch, now, event.name)
 
-    def _edit(self, run: Run, batch: Batch, now: float) -> None:
+    def _edit(self, run: Run, batch: Batch, now: float, name: str = "") -> None:
         self._check_size(run.constellation, batch)
         applied = run.constellation.apply(batch, now)
-        self._applied(run, batch, applied.version, now)
+        self._applied(run, batch, applied.version, now, name)
         for attempt in run.edited():
             error = run.constellation.nodes[attempt.task].error or {}
             self._outcomes.stop(attempt, str(error.get("message", "it was canceled")), now)
@@ -119,10 +119,13 @@ class Control:
         state.runs[run.id] = run
         state.queues.add(run.id, run.weight, run.paused)
         state.fact(run, "reopened", {}, now)
-        self._applied(run, event.batch, applied.version, now)
+        self._applied(run, event.batch, applied.version, now, event.name)
 
-    def _applied(self, run: Run, batch: Batch, version: int, now: float) -> None:
-        self._state.fact(run, "edited", {"batch": batch_to_plain(batch), "version": version}, now)
+    def _applied(self, run: Run, batch: Batch, version: int, now: float, name: str = "") -> None:
+        body = {"batch": batch_to_plain(batch), "version": version}
+        if name:
+            run.name = body["name"] = name
+        self._state.fact(run, "edited", body, now)
         self._state.changed[run.id] = run
         self.watch_deadlines(run, batch)
 

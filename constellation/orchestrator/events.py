@@ -84,10 +84,15 @@ class Planned:
 
 @dataclass(frozen=True, slots=True)
 class EditRequested:
-    """Edits to a constellation, from a planner or a person."""
+    """Edits to a constellation, from a planner or a person.
+
+    Attributes:
+        name: what it is called from then on; empty for as before.
+    """
 
     constellation: str
     batch: Batch
+    name: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,10 +102,12 @@ class Reopened:
     Attributes:
         snapshot: what `Scheduler.snapshot_run` would have returned of it.
         batch: the edits.
+        name: what it is called from then on; empty for as before.
     """
 
     snapshot: Mapping[str, Any]
     batch: Batch
+    name: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -119,6 +119,7 @@ def replay(run: Run, fact: Fact) -> None:
     match fact.kind:
         case "edited":
             run.edited()
+            run.name = body.get("name", run.name)
         case "started":
             if not body.get("late"):
                 run.open(_started(run, fact))

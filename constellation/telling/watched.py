@@ -135,6 +135,7 @@ class Watched:
             case "waiting":
                 yield from self._waiting(body["task"], body["reason"])
             case "edited":
+                self.name = body.get("name", self.name)
                 self._edit(body, time)
                 yield self._edited(body), ""
             case "flowing" | "regrouped":

@@ -82,6 +82,12 @@ class TestStory:
         assert watched.name == "Collect"
         assert printed(ending(watched)).startswith("Completed in 2.3 s: 2 completed.")
 
+    def test_it_is_called_as_it_was_named_last(self) -> None:
+        batch = {"edits": [task("also")]}
+        renamed = event("edited", 101.0, batch=batch, version=2, name="Collect twice")
+        watched, _ = told([*PLANNED, renamed, edited(3, task("more"))])
+        assert watched.name == "Collect twice"
+
     def test_what_begins_before_the_plan_is_whole(self) -> None:
         edge = {"source": "collect", "target": "report", "condition": "success"}
         added = {"op": "add_dependency", "dependency": edge}

@@ -282,8 +282,9 @@ async def test_edits_pause_resume_and_cancel(tmp_path: Path) -> None:
         name = await it.submit({"id": "a"}, paused=True)
         assert device.assigned == {}
         added = {"op": "add_task", "task": {"id": "b", "skill": "work"}}
-        answer = await ask("edit", {"constellation": name, "edits": [added], "base_version": 1})
-        assert answer["version"] == 2
+        edit = {"constellation": name, "edits": [added], "base_version": 1, "name": "a and b"}
+        assert (await ask("edit", edit))["version"] == 2
+        assert (await ask("list", {}))["constellations"][0]["name"] == "a and b"
         await ask("resume", {"constellation": name})
         await device.until(lambda: set(device.assigned) == {"a", "b"})
         await ask("cancel", {"constellation": name, "task": "a", "reason": "not that one"})

@@ -9,7 +9,7 @@ import pytest
 from scheduling_kit import Kit, look, work
 
 from constellation.errors import JournalError
-from constellation.graph.edits import AddTask, CancelTask
+from constellation.graph.edits import AddTask, Batch, CancelTask
 from constellation.graph.task import Dependency, Outcome, Requirement, RetryPolicy, TaskState
 from constellation.orchestrator.events import (
     Answer,
@@ -17,6 +17,7 @@ from constellation.orchestrator.events import (
     CancelAttempt,
     CancelRequested,
     DeviceLost,
+    EditRequested,
     Fact,
     InputAnswered,
     InputRequired,
@@ -322,6 +323,15 @@ def test_a_pause_is_kept(resumed: bool) -> None:
         kit.send(Resumed("c"))
     other = kit.restarted()
     assert (other.assigned(other.join("a")) == ["c/x/1"]) == resumed
+
+
+def test_a_name_that_was_changed_with_the_tasks_is_kept() -> None:
+    kit = Kit()
+    kit.submit(work("x"))
+    kit.send(EditRequested("c", Batch((AddTask(work("y")),)), name="both"))
+    kit.send(EditRequested("c", Batch((AddTask(work("z")),))))
+    assert kit.run().name == "both"
+    assert kit.restarted().run().name == "both"
 
 
 def test_what_has_ended_stays_ended() -> None:

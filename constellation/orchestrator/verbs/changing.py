@@ -56,7 +56,8 @@ def _edit(hub: Hub, peer: PeerPort, params: EditParams) -> Result | Awaitable[Re
             "note": redact(params.note),
         }
     )
-    return _with_run(hub, params.constellation, lambda run: _apply(hub, peer, run, batch))
+    name = redact(params.name)
+    return _with_run(hub, params.constellation, lambda run: _apply(hub, peer, run, batch, name))
 
 
 def _with_run(
@@ -75,13 +76,13 @@ async def _when_read_back(hub: Hub, identifier: str, change: Callable[[Run], Res
     return change(hub.scheduler.runs.get(identifier, found))
 
 
-def _apply(hub: Hub, peer: PeerPort, run: Run, batch: Batch) -> Result:
+def _apply(hub: Hub, peer: PeerPort, run: Run, batch: Batch, name: str = "") -> Result:
     hub.gate.check_edits(hub.gate.scope(peer.identity), peer.identity.name, batch.edits, run)
     batch = replace(batch, edits=hub.vault.seal(run.id, batch.edits, run))
     if run.ended_at is None:
-        hub.feed(EditRequested(run.id, batch))
+        hub.feed(EditRequested(run.id, batch, name))
     else:
-        hub.feed(Reopened(run.snapshot(), batch))
+        hub.feed(Reopened(run.snapshot(), batch, name))
     return {"version": hub.scheduler.runs[run.id].constellation.version}
 
 

@@ -46,6 +46,7 @@ class EditParams(ConstellationParams):
     edits: list[Any]
     base_version: int | None = None
     note: str = ""
+    name: str = Field(default="", max_length=200)
 
 
 class CancelParams(ConstellationParams):

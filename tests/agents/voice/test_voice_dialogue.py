@@ -36,6 +36,10 @@ class Fabric:
     def submit(self, request: str) -> tuple[str, str]:
         if "nonsense" in request:
             raise PlanError("I do not understand that.", remedy="Name a device.")
+        if "homeless" in request and " on " not in request:
+            places = [f"{request} on {name}" for name in self.devices()]
+            problem = {"clause": request, "reason": "Where?", "suggestions": places}
+            raise PlanError("I cannot place it.", problems=[problem])
         self.submitted.append(request)
         work = f"c-{len(self.submitted)}"
         if "quick" in request:
@@ -156,6 +160,15 @@ def test_stop_cancels_what_was_started_last(fabric: Fabric, prompt: str) -> None
     assert list(dialogue.working) == ["c-1"]
 
 
+@pytest.mark.parametrize("prompt", ["Wait.", "Be quiet!", "Hold on, please.", "Stop talking."])
+def test_silence_is_asked_for_and_work_goes_on(fabric: Fabric, prompt: str) -> None:
+    dialogue = Dialogue(fabric)
+    said(dialogue, "a slow copy")
+    assert said(dialogue, prompt) == "Okay."
+    assert fabric.canceled == []
+    assert list(dialogue.working) == ["c-1"]
+
+
 @pytest.mark.parametrize(
     ("answer", "reply", "end"),
     [
@@ -207,10 +220,15 @@ def test_work_is_referred_to_by_name(fabric: Fabric) -> None:
     # Two fit: nothing is guessed.
     assert said(dialogue, "Stop the copy.").startswith("Which one: a slow copy of the pictures on")
     assert fabric.canceled == []
+    assert said(dialogue, "The letters, please.").startswith(
+        "I have stopped it: a slow copy of the l"
+    )
+    assert fabric.canceled == ["c-3"]
     assert said(dialogue, "Stop the copy of the pictures.").startswith("I have stopped it")
-    assert fabric.canceled == ["c-1"]
+    assert fabric.canceled == ["c-3", "c-1"]
+    said(dialogue, "a slow copy of the films")
     said(dialogue, "Stop everything.")
-    assert fabric.canceled == ["c-1", "c-2", "c-3"]
+    assert fabric.canceled == ["c-3", "c-1", "c-2", "c-4"]
     # What runs on a device is the device's matter, and is stopped by it.
     said(dialogue, "Stop the quick web server on desk.")
     assert fabric.submitted[-1] == "Stop the quick web server on desk"
@@ -277,8 +295,35 @@ def test_machine_that_is_not_clear_is_asked_for(fabric: Fabric) -> None:
     dialogue = Dialogue(fabric)
     assert not dialogue.owns("No, the other machine.")
     said(dialogue, "a slow copy")
-    assert said(dialogue, "No, the other one.") == "Which one do you mean: desk and server."
+    assert said(dialogue, "No, the other one.") == "Which one do you mean: desk or server?"
     assert fabric.canceled == []
+    assert dialogue.owns("The server, please.")
+    said(dialogue, "The server, please.")
+    assert fabric.submitted == ["a slow copy", "a slow copy on server"]
+    # It was asked once.
+    assert not dialogue.owns("The server, please.")
+
+
+def test_request_that_names_no_device_asks_for_one_and_takes_its_name(fabric: Fabric) -> None:
+    dialogue = Dialogue(fabric)
+    answer = said(dialogue, "Show the homeless files.")
+    assert answer == "On which device: desk or server?"
+    assert fabric.submitted == []
+    pieces = dialogue.answer("On the server.", ())
+    # A turn that goes on takes nothing from the question.
+    assert next(pieces) == Working(True)
+    assert dialogue.owns("I mean desk.")
+    list(dialogue.answer("I mean desk.", ()))
+    assert fabric.submitted == ["Show the homeless files on desk"]
+
+
+def test_other_words_than_a_choice_are_a_request_of_their_own(fabric: Fabric) -> None:
+    dialogue = Dialogue(fabric)
+    said(dialogue, "Show the homeless files.")
+    assert not dialogue.owns("A quick look on the server.")
+    said(dialogue, "A quick look on the server.")
+    assert fabric.submitted == ["A quick look on the server"]
+    assert not dialogue.owns("On the server.")
 
 
 @pytest.mark.parametrize(

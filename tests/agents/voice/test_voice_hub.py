@@ -86,7 +86,10 @@ def test_what_takes_longer_is_not_waited_for_and_can_be_stopped(hub: Hub) -> Non
 def test_work_is_changed_where_it_has_not_begun(hub: Hub, root: Path) -> None:
     (root / "other.txt").write_text("from another file")
     work, _ = hub.submit("wait 2 seconds, then read hello.txt")
-    assert hub.amend(work, "wait 2 seconds, then read other.txt") is not None
+    title = hub.amend(work, "wait 2 seconds, then read other.txt")
+    assert title is not None
+    listed = hub._ask("list", all=True)["constellations"]
+    assert [each["name"] for each in listed if each["id"] == work] == [title]
     outcome = hub.outcome(work, 20)
     assert isinstance(outcome, Outcome)
     assert outcome.output["content"] == "from another file"

@@ -181,6 +181,39 @@ def test_what_another_said_before_is_no_part_of_a_turn_though_its_words_are_late
     assert talk.last(CommitTurn).text == "How full is the disk of the desk?"
 
 
+def test_short_word_that_may_be_the_persons_is_kept_for_what_follows_after_a_gap(
+    talk: Talk,
+) -> None:
+    talk.answer(ANSWER, played=2)
+    begin = talk.now
+    talk.hear(0.3, primary=0.7)
+    talk.silence(0.6)
+    assert Restore in talk.kinds()
+    talk.hear(0.8)
+    assert DropTurn not in talk.kinds()
+    assert talk.last(OpenTurn).since == pytest.approx(begin - Rules().preroll_s)
+    talk.silence(0.3)
+    talk.transcribe("Wait. How full is the disk of the desk?")
+    talk.silence(1.5)
+    assert talk.last(CommitTurn).text == "Wait. How full is the disk of the desk?"
+
+
+def test_command_that_was_obeyed_is_answered_though_what_follows_is_not_believed(
+    talk: Talk,
+) -> None:
+    talk.answer(ANSWER, played=2)
+    talk.hear(0.5, primary=0.6)
+    talk.silence(0.3)
+    talk.transcribe("Wait.")
+    assert StopPlayback in talk.kinds()
+    talk.hear(1.5, primary=0.4)
+    talk.silence(0.3)
+    talk.transcribe("Wait. And now the weather for tomorrow.")
+    talk.silence(1.5)
+    assert talk.last(CommitTurn).text == "Wait."
+    assert talk.machine.phase is Phase.THINKING
+
+
 def test_voice_that_is_known_late_was_the_persons_from_its_start(talk: Talk) -> None:
     talk.answer(ANSWER, played=2)
     begin = talk.now
