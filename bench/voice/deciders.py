@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from importlib.util import find_spec
 from itertools import repeat
 from pathlib import Path
@@ -13,37 +14,45 @@ from numpy.typing import NDArray
 
 from agents.voice.bargein import SPEAKING, Evidence
 from agents.voice.events import FRAME_S, Frame
-from agents.voice.odds import log_odds
 from agents.voice.pvad import Judgement
 from agents.voice.sound import RATE_HZ, Samples
 from constellation.errors import ConfigError
 
-MEAN_FRAMES = 5
+
+@dataclass(frozen=True, slots=True)
+class Followed:
+    """What the agent makes of a stream, (n,) each, a frame of 20 ms.
+
+    Attributes:
+        decisions: when it ducks, when it is silent, and when words alone would still be missing.
+        scores: the mean probability that its rule holds against the threshold for silence, with
+            all that the rule takes off.
+    """
+
+    decisions: dict[str, NDArray[np.bool_]]
+    scores: NDArray[np.float64]
 
 
-def ours(judged: Sequence[Judgement], echoes: Sequence[float] = ()) -> dict[str, NDArray[np.bool_]]:
-    """When the agent ducks, when it is silent, and when words alone would still be missing.
+def follow(judged: Sequence[Judgement], echoes: Sequence[float] = ()) -> Followed:
+    """Let the agent's own rule listen.
 
     Args:
         echoes: for each frame, how likely it is the agent's own voice; none if it cannot be.
-
-    Returns:
-        (n,) decisions, a frame of 20 ms each.
     """
     evidence = Evidence()
     found = np.zeros((3, len(judged)), np.bool_)
+    scores = np.zeros(len(judged))
     for number, (each, echo) in enumerate(zip(judged, echoes or repeat(0.0), strict=False)):
         evidence.hear(Frame(each.anyone, each.primary, echo), SPEAKING, number * FRAME_S)
         believed = evidence.settled and evidence.belief >= SPEAKING.belief
         found[:, number] = evidence.voice, evidence.primary, believed and evidence.primary
-    return dict(zip(("duck", "silent", "believed"), found, strict=True))
+        scores[number] = evidence.mean
+    return Followed(dict(zip(("duck", "silent", "believed"), found, strict=True)), scores)
 
 
-def mean_odds(judged: Sequence[Judgement]) -> NDArray[np.float64]:
-    """(n,) mean log-odds of the primary speaker over the last tenth of a second."""
-    odds = np.array([log_odds(each.primary) for each in judged])
-    padded = np.concatenate([np.full(MEAN_FRAMES - 1, log_odds(0.0)), odds])
-    return np.convolve(padded, np.full(MEAN_FRAMES, 1 / MEAN_FRAMES), "valid")
+def ours(judged: Sequence[Judgement], echoes: Sequence[float] = ()) -> dict[str, NDArray[np.bool_]]:
+    """The agent's decisions alone; see `Followed`."""
+    return follow(judged, echoes).decisions
 
 
 def held_for(speech: NDArray[np.bool_], frames: int, gap: int = 0) -> NDArray[np.bool_]:
