@@ -54,7 +54,7 @@ bench-robot: $(STAMP)
 
 # Wants recordings from Debian packages: python -m bench.voice packages. SET="--set sounds=FOLDER" says
 # where they are, if they are not installed.
-bench-voice: $(VENV)/.models
+bench-voice: $(VENV)/.models $(VENV)/.peers-voice
 	$(BIN)/python -m bench voice $(SET)
 
 # Known holes in what is locked, asked of a service on the network; `make check` does the rest.
@@ -113,6 +113,13 @@ $(VENV)/.models: $(STAMP)
 $(VENV)/.openpi: $(STAMP)
 	$(PYTHON) -m venv $(VENV)/openpi
 	$(VENV)/openpi/bin/pip install --quiet --disable-pip-version-check openpi-client==0.1.2 typing_extensions
+	touch $@
+
+# Pipecat and LiveKit Agents with all that they need, some hundreds of megabytes, in an environment of
+# their own: the bench of the voice agent lets them hear what the agent hears.
+$(VENV)/.peers-voice: $(STAMP)
+	$(PYTHON) -m venv $(VENV)/peers-voice
+	$(VENV)/peers-voice/bin/pip install --quiet --disable-pip-version-check pipecat-ai==1.14.0 livekit-agents==1.8.9 livekit-plugins-silero==1.8.9
 	touch $@
 
 # LeRobot with PyTorch, some gigabytes, in an environment of its own: for the tests in which its real

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from .curves import Point
 from .interruptions import Figures
 from .judge import RULES, SWEPT, Found, Judge, pooled
 from .mixtures import Condition, streams
+from .peers import installed
 from .speakers import BABBLE, GROUPS, SOUNDS, people
 
 
@@ -28,13 +30,16 @@ def barge_in(options: Options, report: Report) -> None:
     tested, babble = people(GROUPS[group], sounds), people(BABBLE, sounds)
     if options.quick:
         tested = tested[:2]
-    judge = Judge()
     heard: dict[Condition, Found] = {}
     report.data["barge_in"] = {}
-    for condition in Condition:
-        found = heard[condition] = Found()
-        for stream in streams(tested, babble, condition, options.times(2)):
-            judge.hear(stream, found)
+    with ExitStack() as stack:
+        peers = {name: stack.enter_context(peer) for name, peer in installed().items()}
+        judge = Judge(peers)
+        for condition in Condition:
+            heard[condition] = Found()
+            for stream in streams(tested, babble, condition, options.times(2)):
+                judge.hear(stream, heard[condition])
+    for condition, found in heard.items():
         where = f"{condition}: {len(tested)} people"
         figures = {rule: each.figures() for rule, each in found.events.items()}
         points = {rule: each.points() for rule, each in found.sweeps.items()}
@@ -49,6 +54,8 @@ def barge_in(options: Options, report: Report) -> None:
         _table(report, where, figures)
         _curve(report, where, points)
     _thresholds(report, heard, len(tested))
+    if peers:
+        _agreement(report, heard, {name: peer.version for name, peer in peers.items()})
     if folder := options.extra.get("plots"):
         from .plots import plotted
 
@@ -57,7 +64,12 @@ def barge_in(options: Options, report: Report) -> None:
         "T90: by then 90 % of the turns of the enrolled person are honoured; one that never is "
         "counts as infinite. False: fired in a turn of another person of the same source. 95 % "
         "intervals by speaker.",
-        "The same streams for all; LiveKit's and Pipecat's rules with Silero's detector.",
+        "The same streams for all. "
+        + (
+            "LiveKit's and Pipecat's rules are those of their packages, with their defaults."
+            if peers
+            else "LiveKit's and Pipecat's rules are written anew by us, over Silero's detector."
+        ),
         "Thresholds of the rules above were set on other people, over all conditions; those of a "
         "curve are what gives so many false alarms on these very streams.",
     ]
@@ -107,6 +119,20 @@ def _curve(report: Report, where: str, points: dict[str, list[Point]]) -> None:
             for cell in (each.t90_s.ms(), each.median_s.ms(), each.honoured.percent())
         ]
         table.add_row(f"{100 * row[0].asked:.0f}", *cells)
+
+
+def _agreement(report: Report, heard: dict[Condition, Found], versions: dict[str, str]) -> None:
+    """How far the rules that are written anew decide as the packages do."""
+    table = report.table(
+        "The packages' decisions beside those of their rules written anew, alike in % of turns",
+        "package",
+        *heard,
+    )
+    report.data["alike"] = {}
+    for name, version in versions.items():
+        shares = [found.events[name].alike(found.anew[name]) for found in heard.values()]
+        table.add_row(version, *(f"{100 * share:.1f}" for share in shares))
+        report.data["alike"][version] = dict(zip(heard, shares, strict=True))
 
 
 def _thresholds(report: Report, heard: dict[Condition, Found], count: int) -> None:

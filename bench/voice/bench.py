@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from statistics import median
 
@@ -17,6 +18,7 @@ from .conversations import Cached
 from .echoes import listen
 from .endings import HESITATION_S, STAGES, Verdict, cases, judge
 from .load import cost_of_listening
+from .peers import PYTHON, Peer
 from .speakers import BABBLE, SOUNDS, TEST, people
 from .television import STORY, Disturbed, disturb
 from .whole import PARTS as WHOLE
@@ -76,10 +78,12 @@ def _television(options: Options, report: Report) -> None:
 
 
 def _endings(options: Options, report: Report) -> None:
-    with loaded(seed=0) as shared:
+    with ExitStack() as stack:
+        shared = stack.enter_context(loaded(seed=0))
+        pipecat = stack.enter_context(Peer("Pipecat's")) if PYTHON.exists() else None
         models = _cached(shared.models)
         verdicts = [
-            judge(case, shared.detector, models)
+            judge(case, shared.detector, models, pipecat)
             for case in list(cases(models.speaker))[:: options.size(1, 8)]
         ]
     table = report.table(
@@ -88,9 +92,12 @@ def _endings(options: Options, report: Report) -> None:
     data = {}
     for name, rule in (
         ("silence and sound and words", "ours"),
-        ("Smart Turn after 0.2 s of silence", "smart_turn"),
+        (f"Pipecat's, its package ({pipecat.version})" if pipecat else "", "pipecat"),
+        ("Smart Turn after 0.2 s of silence, by us", "smart_turn"),
         ("0.5 s of silence", "silence"),
     ):
+        if not name:
+            continue
         shares = [
             _share([getattr(each, rule) for each in verdicts if each.complete in which])
             for which in ((True,), (False,), (True, False))

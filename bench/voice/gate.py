@@ -17,7 +17,7 @@ from .resemblyzer import HOP, PARTIAL, Encoder, mel_power, weights
 
 # From this cosine on it is the person: 8 % false alarms on the validation speakers, over all
 # conditions (`python -m bench voice --set only=barge-in --set people=validation`).
-LIKE = 0.75
+LIKE = 0.671
 _VOICE = 0.5
 _LEAST = 40  # Mel frames with a voice: less says nothing of whose it is.
 _GONE_S = 0.5

@@ -16,6 +16,7 @@ from .mixtures import Stream, Turn
 # What comes so shortly after a turn was still about it.
 _AFTER_S = 0.2
 _DRAWS = 1_000
+_ALIKE_S = 0.1
 
 
 def frames(turn: Turn, frame_s: float) -> slice:
@@ -64,6 +65,20 @@ class Events:
         t90, median, honoured, false = map(Interval, self._of(names), low, high)
         turns = sum(map(len, self.waits_s.values()))
         return Figures(t90, median, honoured, false, turns)
+
+    def alike(self, other: Events) -> float:
+        """The share of turns in which another rule decides the same, on the same streams.
+
+        That is the same of a turn of somebody else's, and of the person's own a tenth of a second
+        apart at most.
+        """
+        same: list[bool] = []
+        for name, waits in self.waits_s.items():
+            pairs = zip(waits, other.waits_s[name], strict=True)
+            same += [one == two or abs(one - two) <= _ALIKE_S for one, two in pairs]
+            pairs_false = zip(self.false[name], other.false[name], strict=True)
+            same += [one == two for one, two in pairs_false]
+        return sum(same) / len(same)
 
     def plain(self) -> tuple[float, float, float, float]:
         """T90 and median in seconds, the shares honoured and false; without intervals."""

@@ -1,9 +1,13 @@
-"""Plays streams to all rules at once: the agent's, two frameworks', and a gate of two packages."""
+"""Plays streams to all rules at once: the agent's, two frameworks', and a gate of two packages.
+
+The frameworks' own packages decide where they are installed (`peers`); else their rules as they are
+written anew in `deciders`, over the detector that both use.
+"""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -17,6 +21,7 @@ from .deciders import Silero, follow
 from .gate import LIKE, Gate
 from .interruptions import Events
 from .mixtures import Stream
+from .peers import Peer
 from .speakers import Person
 
 RULES = {
@@ -27,6 +32,7 @@ RULES = {
     "LiveKit's": "LiveKit's: 0.5 s of any voice",
     "Pipecat's": "Pipecat's: 0.2 s of any voice",
 }
+FRAMEWORKS = ("LiveKit's", "Pipecat's")
 # Those whose score is held against a threshold.
 SWEPT = {"silent": "the agent is silent", "gate": "Silero and Resemblyzer"}
 
@@ -37,21 +43,27 @@ class Found:
 
     Attributes:
         events: with the thresholds that there are.
+        anew: of those frameworks whose package decides, what their rules written anew do.
         sweeps: with every threshold.
     """
 
     events: dict[str, Events] = field(default_factory=lambda: defaultdict(Events))
+    anew: dict[str, Events] = field(default_factory=lambda: defaultdict(Events))
     sweeps: dict[str, Sweep] = field(default_factory=lambda: defaultdict(Sweep))
 
 
 class Judge:
     """The rules, each stream to all of them; it knows everybody that it has heard of.
 
+    Args:
+        peers: frameworks' packages, by the names in `FRAMEWORKS`.
+
     Raises:
         ConfigError: a package to compare with is not installed.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, peers: Mapping[str, Peer]) -> None:
+        self._peers = peers
         self._model = Model()
         self._silero = Silero()
         self._gate = Gate(self._silero)
@@ -60,6 +72,8 @@ class Judge:
 
     def hear(self, stream: Stream, found: Found) -> None:
         """Add what each rule decides."""
+        for peer in self._peers.values():
+            peer.ask(stream.samples)
         listener = Listener(self._model, self._print(stream.person))
         followed = follow(listener.push(stream.samples))
         for name, fires in followed.decisions.items():
@@ -69,11 +83,12 @@ class Judge:
         speech = silero.probabilities(stream.samples)
         likeness = self._gate.likeness(stream.samples, speech, self._voice(stream.person))
         found.sweeps["gate"].add(stream, likeness, silero.frame_s)
-        for name, fires in (
-            ("gate", likeness >= LIKE),
-            ("LiveKit's", silero.livekit(speech)),
-            ("Pipecat's", silero.pipecat(speech)),
-        ):
+        found.events["gate"].add(stream, likeness >= LIKE, silero.frame_s)
+        anew = silero.livekit(speech), silero.pipecat(speech)
+        for name, fires in zip(FRAMEWORKS, anew, strict=True):
+            if name in self._peers:
+                found.anew[name].add(stream, fires, silero.frame_s)
+                fires = self._peers[name].heard().fires(len(speech), silero.frame_s)
             found.events[name].add(stream, fires, silero.frame_s)
 
     def _print(self, person: Person) -> Voiceprint:
