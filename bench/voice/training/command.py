@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 
 from agents.voice.pvad import PATH
+from bench.voice import resemblyzer
 from bench.voice.speakers import VALIDATION
 from constellation.errors import ConfigError
 
@@ -105,14 +106,6 @@ def started(start: str | None) -> Network:
             raise ConfigError(f"There is no model {path}.")
         network.take(graph.read(path))
         return network
-    try:
-        import resemblyzer
-    except ImportError as error:
-        raise ConfigError(
-            "Resemblyzer is not installed.", remedy="pip install --no-deps Resemblyzer==0.1.4"
-        ) from error
-    path = Path(resemblyzer.__file__).parent / "pretrained.pt"
-    kept = torch.load(path, map_location="cpu", weights_only=True)["model_state"]
-    encoder = {name: each for name, each in kept.items() if name.startswith(("lstm", "linear"))}
+    encoder = {name: torch.from_numpy(each) for name, each in resemblyzer.weights().items()}
     network.encoder.load_state_dict(encoder)
     return network
