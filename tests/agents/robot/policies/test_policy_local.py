@@ -161,6 +161,6 @@ def test_policies_are_known_by_world_and_kind() -> None:
     with pytest.raises(ConfigError, match="no policy 'wild' for the world whack") as error:
         local_policy("whack", "wild")
     for fitting in error.value.remedy.removeprefix("Take one of ").removesuffix(".").split(", "):
-        assert local_policy("whack", fitting.removeprefix("local:"))
+        assert local_policy("whack", fitting)
     with pytest.raises(ConfigError, match="no simulated world"):
         local_policy("chess", "expert")
