@@ -271,6 +271,7 @@ async def run_agent(
                 credential=credential,
                 pair_code=introduction.code,
                 ssl=introduction.ssl,
+                heartbeat=settings.heartbeat,
                 backoff=Backoff(random.random, most_s=settings.redial_s),
                 inventory=agent.inventory,
                 on_open=service.on_open,

@@ -9,6 +9,7 @@ from pathlib import Path
 from pydantic import TypeAdapter, ValidationError
 
 from constellation.aip.cards import Name
+from constellation.aip.heartbeat import Heartbeat
 from constellation.aip.private_files import write_private
 from constellation.config import McpServerSettings
 from constellation.errors import ConfigError
@@ -43,6 +44,7 @@ class AgentSettings:
         drain_timeout_s: how long attempts may still run once the agent shall stop.
         redial_s: the longest wait before it tries to reach its hub again; to be well below the
             time that the hub waits for its devices.
+        lost_after_s: seconds without a word of the hub after which the connection is given up.
     """
 
     hub: str
@@ -61,6 +63,7 @@ class AgentSettings:
     assistant: AssistantSettings = field(default_factory=AssistantSettings)
     drain_timeout_s: float = 30.0
     redial_s: float = 5.0
+    lost_after_s: float = 30.0
 
     def __post_init__(self) -> None:
         """Refuse a name that is none.
@@ -76,6 +79,11 @@ class AgentSettings:
                 remedy="Use letters, digits, '_', '-' and '.', at most 64; no sign first.",
                 name=self.name,
             ) from None
+
+    @property
+    def heartbeat(self) -> Heartbeat:
+        """When the hub is asked for a sign of life: often enough for one answer to be late."""
+        return Heartbeat(self.lost_after_s / 3, self.lost_after_s)
 
     @property
     def folder(self) -> Path:

@@ -16,6 +16,8 @@ from .delay import Delays
 from .ports import Array
 from .strategies import Origin, Strategy, execution_horizon
 
+_MOST_DOUBLED = 16
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Chunk:
@@ -89,6 +91,7 @@ class Chunks:
         self._questions = 0
         self._asked: Question | None = None
         self._not_before = 0
+        self._failures = 0
         self._at_once = False
         self._since = 0
         self.current: Chunk | None = None
@@ -134,7 +137,7 @@ class Chunks:
         asked = self._asked
         if asked is None or asked.id != question:
             return False
-        self._asked = None
+        self._asked, self._failures = None, 0
         self._delays.record(step - asked.step)
         origin = self._strategy.origin
         offset = asked.planned if origin is Origin.PLANNED else 0
@@ -147,11 +150,21 @@ class Chunks:
         self._switch(step)
         return True
 
-    def refuse(self, question: int, step: int) -> None:
-        """There is no answer to a question: the next one waits as long as an answer would take."""
-        if self._asked is not None and self._asked.id == question:
-            self._asked = None
-            self._not_before = step + max(self.planned, 1)
+    def refuse(self, question: int, step: int) -> bool:
+        """There is no answer to a question: the next one waits as long as an answer would take.
+
+        After each further failure it waits twice as long, but no longer than a chunk lasts.
+
+        Returns:
+            False if nobody waits for it anyway.
+        """
+        if self._asked is None or self._asked.id != question:
+            return False
+        self._asked = None
+        pause = max(self.planned, 1) << min(self._failures, _MOST_DOUBLED)
+        self._not_before = step + max(min(pause, self._horizon), self.planned)
+        self._failures += 1
+        return True
 
     def drop(self) -> None:
         """Forgets all chunks, and the question: its answer will be refused."""

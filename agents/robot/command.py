@@ -40,6 +40,8 @@ app = typer.Typer()
 _CAPACITY = 4
 # It holds as long as its hub is away: it looks for it often.
 _REDIAL_S = 1.0
+# A cable that is pulled says nothing: so long a robot may go on without its hub.
+_LOST_AFTER_S = 2.0
 # A motion is not waited for when the robot is switched off.
 _DRAIN_S = 1.0
 
@@ -67,7 +69,7 @@ def robot(
     api_key_file: Annotated[
         Path | None, typer.Option(help="A file with the key that the policy server asks for.")
     ] = None,
-    seed: Annotated[int, typer.Option(help="Of the simulated world.")] = 0,
+    seed: Annotated[int, typer.Option(help="Of the simulated world.", min=0)] = 0,
     name: Annotated[str, typer.Option(help="The device's name, unique on its hub.")] = "robot",
     strategy: Annotated[
         str | None,
@@ -85,6 +87,14 @@ def robot(
     when_lost: Annotated[WhenLost, typer.Option(help="What it does without its hub.")] = (
         WhenLost.HOLD
     ),
+    lost_after: Annotated[
+        float,
+        typer.Option(
+            help="Seconds without a word of the hub after which it is out of reach.",
+            min=0.5,
+            max=60,
+        ),
+    ] = _LOST_AFTER_S,
     play: Annotated[
         float | None,
         typer.Option(help="No hub: let the policy drive for so many seconds.", callback=_is_a_time),
@@ -153,6 +163,7 @@ def robot(
     code = 0
     try:
         if play is not None:
+            typer.echo(_acts_by(assembly))
             with assembly.loop, filmed, watched(assembly, console):
                 drive = assembly.pilot.drive
                 driven = anyio.run(drive, prompt, play, lambda fraction, message: None)
@@ -170,6 +181,7 @@ def robot(
                 capacity=_CAPACITY,
                 drain_timeout_s=_DRAIN_S,
                 redial_s=_REDIAL_S,
+                lost_after_s=lost_after,
             )
             with filmed, watched(assembly, console):
                 say_ready = partial(_say_ready, assembly, device)
@@ -220,6 +232,11 @@ def _exported(recorder: Recorder, write: Writer) -> str:
     return f"Exported {steps} control steps in {len(episodes)} episode{plural}{rest}."
 
 
+def _acts_by(assembly: Assembly) -> str:
+    choice = assembly.choice
+    return f"It acts by {choice.strategy.name}: {choice.why}."
+
+
 def _told(driven: Driven) -> str:
     score = "" if driven.score is None else f", score {driven.score:g}"
     return (
@@ -229,7 +246,6 @@ def _told(driven: Driven) -> str:
 
 
 def _say_ready(assembly: Assembly, settings: AgentSettings) -> None:
-    choice = assembly.choice
     typer.echo(f"{settings.name} is connected to {settings.hub}.")
-    typer.echo(f"It acts by {choice.strategy.name}: {choice.why}.")
+    typer.echo(_acts_by(assembly))
     sys.stdout.flush()

@@ -28,7 +28,7 @@ from typing import Literal
 
 import numpy as np
 
-from constellation.errors import ConfigError, InvalidTransition
+from constellation.errors import InvalidTransition
 
 from .blending import spread, wishes
 from .chunks import Chunks
@@ -54,6 +54,7 @@ from .events import (
     Steer,
     Tick,
 )
+from .fitting import servo_steps
 from .ports import Array, Observation, PolicySpec, RobotSpec
 from .safety import Envelope, Vector
 from .settings import Settings, WhenLost
@@ -63,6 +64,7 @@ State = Literal["held", "driven", "steered", "stopped"]
 
 _HOLD = "hold"
 _STEER = "steer"
+_NO_ACTION = "no action for this step"
 
 
 class Controller:
@@ -83,6 +85,8 @@ class Controller:
         step: control steps so far.
         record: what was executed last, bounded.
         refused: answers that were of no use so far.
+        unanswered: why the policy had no answer to the last question; empty if it had one.
+        stops: emergency stops so far, those of a robot that was stopped already included.
         holds: control steps in which it held.
         clamps: control steps in which the envelope changed a wish.
         seen: the last observation.
@@ -107,10 +111,11 @@ class Controller:
         self.state: State = "held"
         self.halted: str | None = None
         self.step = 0
-        self.refused = self.holds = self.clamps = 0
+        self.refused = self.stops = self.holds = self.clamps = 0
+        self.unanswered = ""
         self.seen: Observation | None = None
         self._settings = chosen = settings or Settings()
-        self._servo = _servo(robot, policy, strategy, chosen.merge)
+        self._servo = servo_steps(robot, policy, strategy, chosen.merge)
         self._robot, self._policy = robot, policy
         self._dynamics, self._correct = dynamics, correct
         self._delays = Delays(
@@ -165,7 +170,8 @@ class Controller:
 
         Raises:
             InvalidTransition: the robot is stopped, and shall be moved; or its words shall be
-                amended, and no policy drives it, or it is driven by others than expected.
+                amended, and no policy drives it, or it is driven by others than expected; or it
+                shall be released, and was stopped again since.
         """
         match event:
             case Tick():
@@ -174,9 +180,8 @@ class Controller:
                 return self._observe(observation, now)
             case Answered(question, actions):
                 self._answer(question, actions)
-            case Refused(question):
-                self._chunks.refuse(question, self.step)
-                self.refused += 1
+            case Refused(question, reason):
+                self._refuse(question, reason)
             case Begin(prompt):
                 self._move(event, "driven")
                 self.prompt = prompt
@@ -193,10 +198,10 @@ class Controller:
                 moves = self.state in ("driven", "steered")
                 return self._end("held", reason, asked=True) if moves else []
             case EmergencyStop(reason):
+                self.stops += 1
                 return self._end("stopped", reason) if self.state != "stopped" else []
-            case Release():
-                if self.state == "stopped":
-                    self.state, self.halted = "held", None
+            case Release(stops=stops):
+                self._release(stops)
         return []
 
     def deadline(self) -> float | None:
@@ -213,7 +218,7 @@ class Controller:
         if state != self.state or isinstance(event, Begin):
             self._chunks.drop()
             self._moved = False
-            self.prompt = ""
+            self.prompt = self.unanswered = ""
         self.state, self.halted = state, None
 
     def _amend(self, prompt: str, instead_of: str | None) -> None:
@@ -224,6 +229,15 @@ class Controller:
         if prompt != self.prompt:
             self.prompt = prompt
             self._chunks.amend()
+
+    def _release(self, stops: int | None) -> None:
+        if self.state != "stopped":
+            return
+        if stops not in (None, self.stops):
+            raise InvalidTransition(
+                "the robot", "stopped", "Release", remedy="It was stopped again: look once more."
+            )
+        self.state, self.halted = "held", None
 
     def _end(self, state: State, reason: str, *, asked: bool = False) -> list[Instruction]:
         self._chunks.drop()
@@ -259,13 +273,18 @@ class Controller:
             and bool(np.isfinite(actions).all())
         )
         if not fits:
-            self._chunks.refuse(question, self.step)
-            self.refused += 1
+            self._refuse(question, "what it said is no chunk of this robot's actions")
             return
+        self.unanswered = ""
         steps = spread(
             actions, self._policy.semantics, merge=self._settings.merge, servo=self._servo
         )
         self.refused += not self._chunks.answer(question, steps, self.step)
+
+    def _refuse(self, question: int, reason: str) -> None:
+        self.refused += 1
+        if self._chunks.refuse(question, self.step):
+            self.unanswered = reason
 
     def _tick(self, now: float) -> list[Instruction]:
         trouble = self._trouble(now)
@@ -274,10 +293,11 @@ class Controller:
         said: list[Instruction] = []
         act = self._hold() if trouble is not None else self._act(now)
         if self.state in ("driven", "steered"):
-            if trouble is None and act.source.strategy == _HOLD and self._expected():
-                trouble = "no action for this step"
-            if trouble is not None and self.halted is None:
-                said.append(Halted(trouble))
+            if trouble is None and act.source.strategy == _HOLD:
+                trouble = self._lacking()
+            # Each trouble is told; that it is still without actions after one follows from that.
+            if trouble not in (None, self.halted) and not (self.halted and trouble == _NO_ACTION):
+                said.append(Halted(str(trouble)))
             self.halted = trouble
         self._ticked = now
         self.holds += act.source.strategy == _HOLD
@@ -301,9 +321,12 @@ class Controller:
         unseen = self.seen is None or now - self._observed > self._settings.unseen_s
         return "nothing is observed" if self.state == "driven" and unseen else None
 
-    def _expected(self) -> bool:
-        """Whether an action is due: not before the first, and not if it waits by its strategy."""
-        return self._moved and not (self.state == "driven" and self.strategy.waits)
+    def _lacking(self) -> str | None:
+        """Why there is no action; None if none is due, before the first or by its strategy."""
+        if self.state == "driven" and self.unanswered:
+            return f"the policy has no answer: {self.unanswered}"
+        due = self._moved and not (self.state == "driven" and self.strategy.waits)
+        return _NO_ACTION if due else None
 
     # ── actions ─────────────────────────────────────────────────────────────────────────────────
 
@@ -370,29 +393,3 @@ class Controller:
         if not self._policy.takes_delay:
             return None
         return -(-planned // self._servo) if self.strategy.origin is Origin.PLANNED else 0
-
-
-def _servo(robot: RobotSpec, policy: PolicySpec, strategy: Strategy, merge: int) -> int:
-    """Control steps for each action of the policy."""
-    servo = round(robot.rate_hz / policy.rate_hz)
-    if servo < 1 or abs(servo * policy.rate_hz - robot.rate_hz) > 1e-6 * robot.rate_hz:
-        raise ConfigError(
-            f"{policy.name!r} acts at {policy.rate_hz:g} Hz, {robot.name!r} at {robot.rate_hz:g}.",
-            remedy="The robot's rate must be the policy's or a multiple of it.",
-        )
-    if policy.action_dim != robot.action_dim:
-        raise ConfigError(
-            f"{policy.name!r} moves {policy.action_dim} joints, {robot.name!r} has "
-            f"{robot.action_dim}.",
-            remedy="Take a policy that was made for this robot.",
-        )
-    if not 1 <= merge <= policy.horizon:
-        raise ConfigError(
-            f"{merge} actions cannot be merged of {policy.horizon}.", remedy="Merge fewer."
-        )
-    if (strategy.prefix or strategy.inpaints) and (servo, merge) != (1, 1):
-        raise ConfigError(
-            f"Strategy {strategy.name!r} tells the policy its own actions.",
-            remedy="Take another strategy, or neither merge nor interpolate actions.",
-        )
-    return servo

@@ -110,9 +110,11 @@ class Release:
 
     Attributes:
         person: who.
+        stops: emergency stops that the person knew of; None for all.
     """
 
     person: str
+    stops: int | None = None
 
 
 Event: TypeAlias = (
@@ -189,7 +191,7 @@ class Infer:
 
 @dataclass(frozen=True, slots=True)
 class Halted:
-    """It brakes and holds; said once, when it begins.
+    """It brakes and holds; said once for each trouble, when it begins.
 
     Attributes:
         reason: why.

@@ -148,9 +148,10 @@ def drawn(spec: RobotSpec, shots: Sequence[Shot]) -> Image.Image:
     picture = Image.new("RGB", SIZE, "white")
     draw, last = ImageDraw.Draw(picture), shots[-1]
     score = last.seen.values.get("score")
-    counted = "" if score is None else f"   score {float(score[0]):.2f}"
-    draw.text((10, 6), f"{last.seen.time:5.1f} s  {last.caption}{counted}", fill=_INK)
+    draw.text((10, 6), f"{last.seen.time:5.1f} s  {last.caption}", fill=_INK)
     draw.rectangle(_FIELD, outline=_FAINT, fill=_HELD if last.held else None)
+    if score is not None:
+        draw.text((_FIELD[0] + 6, _FIELD[1] + 4), f"score {float(score[0]):.2f}", fill=_INK)
     scenes = {"balance": _pole, "intercept": _paddle}
     scenes.get(spec.name, _field)(draw, spec, last)
     _chart(draw, spec, shots)

@@ -44,13 +44,14 @@ class Inference:
         self._policy = policy
         self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="policy")
         self._last: Future[Array] | None = None
+        self._trouble = ""
 
     def ask(self, question: Infer, reply: Reply) -> None:
         """Asks the policy. A question that still waits for its turn is out of date: refused."""
         if self._last is not None:
             self._last.cancel()
         self._last = self._pool.submit(self._infer, question)
-        self._last.add_done_callback(partial(_say, question.id, reply))
+        self._last.add_done_callback(partial(self._say, question.id, reply))
 
     def close(self) -> None:
         """No more questions; what runs is not waited for."""
@@ -62,12 +63,14 @@ class Inference:
         )
         return np.asarray(actions, dtype=np.float32)
 
-
-def _say(question: int, reply: Reply, answer: Future[Array]) -> None:
-    if answer.cancelled():
-        reply(Refused(question, "out of date before its turn came"))
-    elif (error := answer.exception()) is not None:
-        log.warning("The policy has no answer: %s", error)
-        reply(Refused(question, str(error)))
-    else:
-        reply(Answered(question, answer.result()))
+    def _say(self, question: int, reply: Reply, answer: Future[Array]) -> None:
+        if answer.cancelled():
+            reply(Refused(question, "out of date before its turn came"))
+            return
+        error = answer.exception()
+        # A policy that is out of reach is asked again and again: the same trouble is told once.
+        trouble = "" if error is None else str(error)
+        if trouble and trouble != self._trouble:
+            log.warning("The policy has no answer: %s", trouble)
+        self._trouble = trouble
+        reply(Answered(question, answer.result()) if error is None else Refused(question, trouble))

@@ -83,8 +83,8 @@ class Pilot:
         """Lets the policy drive until the time is over, or the robot says that it is done.
 
         Raises:
-            TaskFailed: it was ended by `hold` or `by_hand`, the robot is stopped, or its loop has
-                ended.
+            TaskFailed: it was ended by `hold` or `by_hand`, the robot is stopped, its loop has
+                ended, or all the time there was no action of the policy.
         """
         steps = max(1, round(seconds * self.spec.rate_hz))
         async with self._motion():
@@ -96,14 +96,27 @@ class Pilot:
                 report(made / steps, f"{self.describe()}{amended}")
                 await self._look()
             now = self._counted()
+            if now[1] - held == now[0] - begun and not self._says("done"):
+                why = self.controller.halted or "its policy did not answer in time"
+                raise TaskFailed(f"The robot did nothing in {seconds:g} s: {why}.")
             return Driven(
                 steps=now[0] - begun,
                 held=now[1] - held,
                 clamped=now[2] - clamped,
-                score=self._value("score"),
+                score=self.score,
                 done=self._says("done"),
                 instruction=self.controller.prompt,
             )
+
+    @property
+    def score(self) -> float | None:
+        """What the robot counts; None if it counts nothing."""
+        return self._value("score")
+
+    @property
+    def tells_done(self) -> bool:
+        """Whether the robot says if its task is done."""
+        return self._value("done") is not None
 
     async def amend(self, prompt: str, instead_of: str | None = None) -> None:
         """Changes the words by which the policy drives; the motion goes on, and its time too.
@@ -175,9 +188,22 @@ class Pilot:
         await self._at_rest()
         return why
 
-    async def release(self, person: str) -> None:
-        """A person ends an emergency stop."""
-        await self._post(Release(person))
+    async def release(self, person: str, stops: int | None = None) -> None:
+        """A person ends an emergency stop.
+
+        Args:
+            stops: emergency stops that the person knew of (`Controller.stops`); None for all.
+
+        Raises:
+            TaskFailed: it was stopped again since, or its loop has ended.
+        """
+        self._check_power()
+        try:
+            await asyncio.wrap_future(self._loop.post(Release(person, stops)))
+        except InvalidTransition as error:
+            raise TaskFailed(
+                "The robot was stopped again meanwhile.", remedy="Look again, and release it then."
+            ) from error
 
     def linked(self, up: bool) -> None:
         """The hub can be reached, or no longer."""
@@ -191,7 +217,7 @@ class Pilot:
         last = controller.record[-1].source if controller.record else None
         if last is None or last.chunk is None:
             return controller.state
-        score = self._value("score")
+        score = self.score
         counted = "" if score is None else f", score {score:g}"
         return f"{last.strategy}, chunk {last.chunk}, {controller.planned} steps of delay{counted}"
 

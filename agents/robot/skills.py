@@ -83,6 +83,18 @@ def _where(pilot: Pilot) -> Place:
 # ── driven by the policy ────────────────────────────────────────────────────────────────────────
 
 
+async def _until_done(pilot: Pilot, context: Context, instruction: str, seconds: float) -> Driven:
+    """Drives for something that shall be reached: what comes after it relies on that."""
+    driven = await pilot.drive(instruction, seconds, context.progress)
+    if pilot.tells_done and not driven.done:
+        score = "" if driven.score is None else f", score {driven.score:g}"
+        raise TaskFailed(
+            f"It was given up after {seconds:g} s: the robot does not say that it is done{score}.",
+            remedy="Give it more seconds, or see what hinders it.",
+        )
+    return driven
+
+
 def _track(pilot: Pilot) -> AnySkill:
     @skill("robot.track", capacity=1, examples=["track the target", "follow the red ball for 20 s"])
     async def track(
@@ -122,9 +134,9 @@ def _pick(pilot: Pilot) -> AnySkill:
 
         Args:
             instruction: the task in words, such as "pick up the red cube".
-            seconds: after which it is given up.
+            seconds: after which it is given up; it fails then, if the robot can tell.
         """
-        return await pilot.drive(instruction, seconds, context.progress)
+        return await _until_done(pilot, context, instruction, seconds)
 
     return pick
 
@@ -140,9 +152,9 @@ def _place(pilot: Pilot) -> AnySkill:
 
         Args:
             instruction: the task in words, such as "put the red cube into the bowl".
-            seconds: after which it is given up.
+            seconds: after which it is given up; it fails then, if the robot can tell.
         """
-        return await pilot.drive(instruction, seconds, context.progress)
+        return await _until_done(pilot, context, instruction, seconds)
 
     return place
 
@@ -174,8 +186,10 @@ def _teleoperate(pilot: Pilot) -> AnySkill:
         remark = ""
         async with pilot.by_hand():
             while True:
+                here = ", ".join(f"{each:g}" for each in _where(pilot)["position"])
                 said = await context.ask(
-                    f"{remark}Where to? One number for each joint ({ranges}), or stop."
+                    f"{remark}It is at {here}. Where to? One number for each joint ({ranges}), "
+                    "or stop."
                 )
                 if said.strip().lower() == "stop":
                     return _where(pilot)
@@ -237,9 +251,14 @@ def _release(pilot: Pilot) -> AnySkill:
     @skill("robot.release", examples=["release the robot"])
     async def release(context: Context) -> Place:
         """Release the robot after an emergency stop; a person is asked, whatever the policy is."""
-        if not await context.approve("Is it safe to release the robot?"):
+        controller = pilot.controller
+        if controller.state != "stopped":
+            raise TaskFailed(f"There is nothing to release: the robot is {controller.state}.")
+        stops = controller.stops
+        asked = f"The robot was stopped: {controller.halted}. Is it safe to release it?"
+        if not await context.approve(asked):
             raise TaskFailed("The robot was not released.")
-        await pilot.release("a person")
+        await pilot.release("a person", stops)
         return _where(pilot)
 
     return release

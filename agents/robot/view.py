@@ -28,17 +28,22 @@ def describe(assembly: Assembly) -> Table:
     table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
     table.add_row("robot", f"{spec.name}, {spec.action_dim} joints")
     table.add_row("state", _state(controller.state, controller.halted))
-    if controller.prompt:
-        table.add_row("task", controller.prompt)
+    table.add_row("task", controller.prompt or "none")
     table.add_row("strategy", f"{assembly.choice.strategy.name}: {assembly.choice.why}")
     table.add_row("rate", _rate(spec.rate_hz, tuple(loop.lateness)))
     steps = "1 step" if controller.planned == 1 else f"{controller.planned} steps"
-    table.add_row("delay", f"{steps} planned")
+    table.add_row("delay", f"{steps} planned, {1e3 * controller.planned / spec.rate_hz:.0f} ms")
     last = record[-1].source if record else None
-    if last is not None and last.chunk is not None:
-        table.add_row("chunk", f"{last.chunk}, action {last.index}")
-    table.add_row("refused", f"{controller.refused} answers")
+    # Rows stay where they are, whatever moves it.
+    driven = last is not None and last.chunk is not None
+    table.add_row("chunk", f"{last.chunk}, action {last.index}" if last and driven else "none")
+    answers = "1 answer" if controller.refused == 1 else f"{controller.refused} answers"
+    table.add_row("refused", answers)
+    table.add_row("held", f"{controller.holds} of {controller.step} steps")
     table.add_row("clamped", f"{controller.clamps} of {controller.step} steps")
+    score = assembly.pilot.score
+    if score is not None:
+        table.add_row("score", f"{score:g}")
     limits, commanded = spec.limits, controller.commanded
     for joint, (low, high, position) in enumerate(
         zip(limits.low, limits.high, commanded, strict=True)

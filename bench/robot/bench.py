@@ -7,7 +7,6 @@ from collections.abc import Iterable, Sequence
 from importlib.util import find_spec
 
 from agents.robot.policies.inputs import Kind
-from agents.robot.policies.local import weights_of
 from agents.robot.sims.foreign import foreign
 from agents.robot.sims.robot import WORLDS
 from agents.robot.sims.world import RATE_HZ
@@ -186,13 +185,7 @@ def _flows(report: Report, options: Options) -> None:
     kinds = (Kind.STANDARD, Kind.DELAY, Kind.FLOW_STANDARD, Kind.FLOW)
     ways = [Way(FUTURE, kind) for kind in kinds]
     delays = QUICK_DELAYS if options.quick else tuple(Delay(steps) for steps in (0, 4, 8, 12))
-    # Not each world has such a flow.
-    worlds = [
-        name
-        for name in WORLDS
-        if name == options.extra.get("world", name)
-        and weights_of(name, Kind.FLOW_STANDARD).is_file()
-    ]
+    worlds = [name for name in WORLDS if name == options.extra.get("world", name)]
     grid = play_all(
         [Cell(world, way, delay) for world in worlds for way in ways for delay in delays],
         *_seeds(options),

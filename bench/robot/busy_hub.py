@@ -12,7 +12,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import anyio
 from anyio.abc import Process
@@ -76,15 +76,26 @@ async def _robot(rate_hz: float, settings: Settings) -> AsyncIterator[Process]:
         await process.stdout.receive()
         yield process
     finally:
-        if process.returncode is None:
-            process.kill()
         with anyio.CancelScope(shield=True):
+            _signal(process, signal.SIGKILL)
             await process.aclose()
 
 
 async def _told(robot: Process) -> list[float]:
-    robot.send_signal(signal.SIGTERM)
+    _signal(robot, signal.SIGTERM)
     assert robot.stdout is not None
     text = b"".join([part async for part in robot.stdout])
+    await robot.wait()
     late: list[float] = json.loads(text)
     return late
+
+
+def _signal(process: Process, number: signal.Signals) -> None:
+    """Signals a process that has not ended.
+
+    Its own methods look whether it has ended, and then take its exit code away from the event loop,
+    which complains of an unknown child.
+    """
+    if process.returncode is None:
+        with suppress(ProcessLookupError):
+            os.kill(process.pid, number)

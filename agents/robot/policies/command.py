@@ -54,7 +54,9 @@ def policy_server(
         Path | None, typer.Option("--policy", help="A Python file with policy() instead.")
     ] = None,
     host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="Its port; 0 for any that is free.")] = 8000,
+    port: Annotated[
+        int, typer.Option(help="Its port; 0 for any that is free.", min=0, max=65_535)
+    ] = 8000,
     protocol: Annotated[
         Protocol, typer.Option(help="Whose clients may ask; LeRobot's have no keys.")
     ] = Protocol.OPENPI,

@@ -104,7 +104,7 @@ def local_policy(
     if kind not in list(Kind) or not path.is_file():
         world_named(world)
         known = sorted(each for each in Kind if weights_of(world, each).is_file())
-        fitting = ", ".join(f"local:{each}" for each in (*known, "expert"))
+        fitting = ", ".join((*known, "expert"))
         raise ConfigError(
             f"There is no policy {kind!r} for the world {world}.", remedy=f"Take one of {fitting}."
         )

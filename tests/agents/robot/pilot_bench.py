@@ -12,7 +12,7 @@ import numpy as np
 from robot_bench import chunk, policy, robot
 
 from agents.robot.controller import Controller
-from agents.robot.events import Answered, Infer
+from agents.robot.events import Answered, Infer, Refused
 from agents.robot.inference import Reply
 from agents.robot.loop import Loop
 from agents.robot.pilot import Pilot
@@ -46,11 +46,14 @@ class World:
         self.position = np.zeros(2, np.float32)
         self.steps = 0
         self.enough = enough
+        self.tells_done = True
         self.spec: RobotSpec = replace(robot(), skills=ALL)
 
     def observe(self) -> Observation:
         done = self.enough is not None and self.steps >= self.enough
-        values = {"score": np.float32([self.steps]), "done": np.float32([done])}
+        values = {"score": np.float32([self.steps])}
+        if self.tells_done:
+            values["done"] = np.float32([done])
         state = np.concatenate((self.position, np.zeros(1, np.float32)))
         return Observation(0.0, state, values)
 
@@ -60,13 +63,17 @@ class World:
 
 
 class Wandering:
-    """Answers at once, wherever it is; remembers the prompts."""
+    """Answers at once, wherever it is, unless it is in trouble; remembers the prompts."""
 
     def __init__(self) -> None:
         self.prompts: set[str] = set()
+        self.trouble = ""
 
     def ask(self, question: Infer, reply: Reply) -> None:
         self.prompts.add(question.observation.prompt)
+        if self.trouble:
+            reply(Refused(question.id, self.trouble))
+            return
         reply(Answered(question.id, chunk(0.3 * np.sin(question.step / 20), slope=0.0)))
 
     def close(self) -> None:

@@ -33,7 +33,7 @@ from agents.robot.view import describe, watched
 from constellation.aip.auth import CredentialStore, PairingDesk, StoreAuthenticator
 from constellation.aip.messages import Hello, Message
 from constellation.aip.server import Peer, serve
-from constellation.errors import ConfigError, PolicyUnavailable
+from constellation.errors import ConfigError, ConstellationError, PolicyUnavailable
 from constellation.testing.proxy import tcp_proxy
 
 pytestmark = pytest.mark.anyio
@@ -93,6 +93,10 @@ def test_a_person_sees_how_it_goes() -> None:
     assert "stopped: smoke" in shown
     assert "50 Hz" in shown
     assert "0 of 2 steps" in shown
+    assert "4 steps planned, 80 ms" in shown
+    # Nothing jumps about while somebody looks at it.
+    rows = [[line.split()[0] for line in text.splitlines()] for text in (driven, shown)]
+    assert rows[0] == rows[1]
     assert "joint 1" in shown
 
 
@@ -101,6 +105,7 @@ def test_it_is_played_without_a_hub() -> None:
 
     assert done.exit_code == 0, done.output
     assert "control steps" in done.output
+    assert "It acts by aligned: the policy declares nothing" in done.output
 
 
 @pytest.mark.parametrize("policy", ["local", "local:expert"])
@@ -120,12 +125,16 @@ def test_a_simulated_robot_is_played(policy: str) -> None:
         ["--robot", str(FILE), "--policy", "ws://127.0.0.1:1"],
         [],
         ["--robot", "x.py", "--sim", "whack"],
+        ["--sim", "whack", "--seed", "-1"],
+        ["--sim", "whack", "--lost-after", "0"],
     ],
 )
 def test_what_is_no_robot_or_policy_is_refused(wrong: list[str]) -> None:
     done = CliRunner().invoke(app, [*wrong, "--play", "1"])
 
     assert done.exit_code != 0
+    # It is told, and not a failure of ours.
+    assert isinstance(done.exception, ConstellationError | SystemExit)
 
 
 @pytest.mark.parametrize("text", ["", "def robot(): ...", "def robot(:"])
@@ -272,6 +281,29 @@ async def test_a_cut_link_is_a_hold_and_then_it_goes_on(tmp_path: Path) -> None:
         process.terminate()
         with anyio.fail_after(100):
             assert await process.wait() == 0
+
+
+async def test_a_hub_that_falls_silent_is_a_hold_too(tmp_path: Path) -> None:
+    hub, pairing = Hub(), PairingDesk()
+    authenticator = StoreAuthenticator(CredentialStore(tmp_path / "credentials.json"), pairing)
+    async with (
+        serve(hub, authenticator, "127.0.0.1", 0) as server,
+        tcp_proxy("127.0.0.1", server.port) as proxy,
+        running(
+            *("--name", "arm", "--hub", f"ws://127.0.0.1:{proxy.port}/aip", "--lost-after", "1"),
+            *("--pair", pairing.offer(time.time(), name="arm").code),
+            *("--state-dir", str(tmp_path / "state")),
+        ) as process,
+    ):
+        await hub.until("opened", "")
+        hub.assign("c/t/1", "robot.track", seconds=3600)
+        await hub.until("progress", "chunk")
+
+        # Nothing is said any more, and no connection is closed, as when a cable is pulled.
+        proxy.stall()
+        await heard(process, "holds: the hub is out of reach")
+        proxy.resume()
+        await hub.until("progress", "aligned, chunk")
 
 
 def test_what_is_logged_stands_above_the_view(capsys: pytest.CaptureFixture[str]) -> None:

@@ -325,6 +325,47 @@ def test_a_refused_question_is_asked_again_but_not_at_once() -> None:
     assert [asked.step for asked in loop.asked] == [0, 1 + D]
 
 
+def test_it_says_why_the_policy_has_no_answer_though_nothing_moved_yet() -> None:
+    loop = begun("synchronous", delay=99)
+    loop.run(1)
+    assert loop.halts == []
+    loop.send(Refused(loop.asked[0].id, "overloaded"))
+    loop.run(1)
+    assert loop.halts == ["the policy has no answer: overloaded"]
+
+    loop.delay = 0
+    loop.run(2 * HORIZON)
+    assert loop.controller.unanswered == ""
+    assert loop.controller.halted is None
+
+
+def test_a_policy_that_keeps_failing_is_asked_ever_more_seldom_but_never_left_alone() -> None:
+    loop = begun("aligned", delay=9_999)
+    for _ in range(40):
+        loop.run(1)
+        known = len(loop.asked)
+        loop.send(Refused(loop.asked[-1].id, "overloaded"))
+        while len(loop.asked) == known:
+            loop.run(1)
+    pauses = np.diff([asked.step for asked in loop.asked])
+    assert pauses[0] == D + 1
+    assert (np.diff(pauses) >= 0).all()
+    # It is refused a step or two after it was asked.
+    assert pauses[-1] == HORIZON + 2
+
+    loop.delay = 0
+    loop.send(Refused(loop.asked[-1].id, "overloaded"))
+    loop.run(2 * HORIZON)
+    assert loop.acts[-1].source.strategy == "aligned"
+
+
+def test_a_question_that_is_out_of_date_is_no_trouble() -> None:
+    loop = begun("aligned", delay=99)
+    loop.run(1)
+    loop.send(Begin("another"), Refused(loop.asked[0].id, "out of date before its turn came"))
+    assert loop.controller.unanswered == ""
+
+
 def test_an_answer_that_never_comes_is_given_up() -> None:
     loop = begun("aligned", delay=99, settings=Settings(assumed=D, patience_s=0.2))
     loop.run(12)
@@ -357,6 +398,19 @@ def test_a_lost_hub_ends_in_a_hold_at_once_and_resumes() -> None:
     assert len(loop.asked) == asked
     loop.send(LinkBack())
     assert loop.run(D + 2)[-1].source.strategy == "aligned"
+
+
+def test_a_hub_that_is_lost_in_another_trouble_is_told_too() -> None:
+    loop = begun("aligned")
+    loop.run(20)
+    loop.now += 0.5
+    loop.run(1)
+    loop.send(LinkLost())
+    loop.run(5)
+    loop.send(LinkBack())
+    loop.run(1)
+
+    assert loop.halts == ["a control step came late", "the hub is out of reach"]
 
 
 def test_a_robot_that_needs_no_hub_goes_on() -> None:

@@ -7,12 +7,13 @@ from pathlib import Path
 
 import anyio
 import pytest
-from PIL import Image
+from PIL import Image, ImageDraw
 
 from agents.robot.agent import assemble
 from agents.robot.film import PER_SECOND, SIZE, checked, drawn, recorded, taken
 from agents.robot.policies.local import local_policy
 from agents.robot.sims.robot import WORLDS, simulated
+from agents.robot.strategies import STRATEGIES
 from constellation.errors import ConfigError
 
 
@@ -69,6 +70,13 @@ def test_what_is_held_is_seen_at_once() -> None:
     assert shot is not None
     assert shot.held
     assert drawn(assembly.pilot.spec, [shot]).getpixel((14, 30)) == (247, 215, 215)
+
+
+def test_what_is_written_above_a_picture_fits() -> None:
+    draw = ImageDraw.Draw(Image.new("RGB", SIZE))
+    longest = max(STRATEGIES, key=len)
+    written = f"9999.9 s  {longest}, chunk 99999, action 99"
+    assert draw.textlength(written) <= SIZE[0] - 20
 
 
 @pytest.mark.parametrize("name", ["a.avi", "a", "missing/a.gif"])

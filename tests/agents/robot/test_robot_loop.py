@@ -284,6 +284,21 @@ def test_a_policy_that_fails_refuses() -> None:
     inference.close()
 
 
+def test_the_same_trouble_of_a_policy_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
+    thinking, replies = Thinking(), queue.Queue[Answered | Refused]()
+    inference = Inference(thinking)
+    for number, works in enumerate((False, False, True, False)):
+        inference.ask(question(number), replies.put)
+        thinking.go.put(works)
+        replies.get(timeout=100)
+    inference.close()
+
+    assert [each.message for each in caplog.records] == [
+        "The policy has no answer: out of memory",
+        "The policy has no answer: out of memory",
+    ]
+
+
 def test_of_questions_that_wait_only_the_last_is_asked() -> None:
     thinking, replies = Thinking(), queue.Queue[Answered | Refused]()
     inference = Inference(thinking)

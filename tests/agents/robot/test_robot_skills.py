@@ -29,7 +29,7 @@ pytestmark = pytest.mark.anyio
     ],
 )
 async def test_words_reach_the_policy(name: str, arguments: dict[str, str], prompt: str) -> None:
-    with bench() as made:
+    with bench(enough=40) as made:
         await made.call(name, seconds=1, **arguments)
         assert made.asked.prompts == {prompt}
 
@@ -53,6 +53,30 @@ async def test_a_motion_ends_when_the_robot_is_done() -> None:
         outcome = await made.call("pick", instruction="pick up the cube", seconds=3600)
 
     assert outcome["done"] is True
+
+
+@pytest.mark.parametrize("name", ["pick", "place"])
+async def test_what_is_not_done_in_its_time_has_failed(name: str) -> None:
+    with bench() as made:
+        with pytest.raises(TaskFailed, match="given up after 2 s"):
+            await made.call(name, instruction="pick up the cube", seconds=2)
+        assert made.controller.at_rest
+
+
+async def test_a_robot_that_cannot_tell_whether_it_is_done_is_believed() -> None:
+    with bench() as made:
+        made.world.tells_done = False
+        outcome = await made.call("pick", instruction="pick up the cube", seconds=2)
+    assert outcome["done"] is False
+
+
+async def test_a_motion_in_which_nothing_moved_has_failed_and_says_why() -> None:
+    with bench() as made:
+        made.asked.trouble = "it is out of reach"
+        trial = Trial()
+        with pytest.raises(TaskFailed, match="in 20 s: the policy has no answer: it is out of rea"):
+            await made.call("track", trial, seconds=20)
+    assert any("it is out of reach" in message for _, message in trial.reports)
 
 
 async def test_one_motion_runs_at_a_time() -> None:
@@ -126,7 +150,7 @@ async def test_what_runs_and_what_waits_is_ended(ending: str, reason: str) -> No
         assert made.asked.prompts == {"track the target"}
         assert made.controller.state == "held"
         # It moves again for whoever asks from now on.
-        assert (await made.call("pick", instruction="pick up the cube", seconds=1))["steps"] > 0
+        assert (await made.call("track", seconds=1))["steps"] > 0
 
 
 async def test_nobody_else_moves_it_while_a_person_does() -> None:
@@ -145,7 +169,7 @@ async def test_a_person_steers_and_is_told_what_was_not_done() -> None:
         there = await made.call("teleoperate", trial)
 
     assert there["position"] == pytest.approx([1.0, 0.0], abs=1e-4)
-    remarks = [each[1].partition("Where to?")[0] for each in trial.questions]
+    remarks = [each[1].partition("It is at ")[0] for each in trial.questions]
     assert remarks == [
         "",
         "",
@@ -153,6 +177,7 @@ async def test_a_person_steers_and_is_told_what_was_not_done() -> None:
         "'1' is no position. ",
         "That is beyond its limits: it went as far as it may. ",
     ]
+    assert "It is at 1, 0. Where to?" in trial.questions[-1][1]
 
 
 async def test_after_a_stop_only_a_person_lets_it_move() -> None:
@@ -169,6 +194,23 @@ async def test_after_a_stop_only_a_person_lets_it_move() -> None:
 
         assert await made.call("release", Trial(answers=[True])) == {"position": [0, 0]}
         assert (await made.call("track", seconds=1))["steps"] >= 50
+
+
+async def test_whoever_releases_it_is_told_why_it_stopped_and_does_not_undo_a_later_stop() -> None:
+    with bench() as made:
+        with pytest.raises(TaskFailed, match="nothing to release: the robot is held"):
+            await made.call("release", Trial())
+        await made.call("stop", reason="smoke")
+        known = made.controller.stops
+        trial = Trial(answers=[False])
+        with pytest.raises(TaskFailed):
+            await made.call("release", trial)
+        assert trial.questions[0][1] == "The robot was stopped: smoke. Is it safe to release it?"
+
+        await made.call("stop", reason="fire")
+        with pytest.raises(TaskFailed, match="stopped again"):
+            await made.pilot.release("a person", known)
+        assert made.controller.state == "stopped"
 
 
 async def test_a_stop_ends_a_motion() -> None:

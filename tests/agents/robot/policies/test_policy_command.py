@@ -40,10 +40,20 @@ def test_a_policy_is_served_until_a_signal_comes() -> None:
 
 @pytest.mark.parametrize(
     "wrong",
-    [[], ["--sim", "whack", "--policy", str(ARM)], ["--sim", "chess"], ["--policy", "none.py"]],
+    [
+        [],
+        ["--sim", "whack", "--policy", str(ARM)],
+        ["--sim", "chess"],
+        ["--sim", "whack", "--kind", "wild"],
+        ["--policy", "none.py"],
+        ["--sim", "whack", "--port", "70000"],
+        ["--sim", "whack", "--port", "-1"],
+    ],
 )
 def test_what_names_no_policy_is_refused(wrong: list[str]) -> None:
-    assert CliRunner().invoke(app, wrong).exit_code != 0
+    done = CliRunner().invoke(app, wrong)
+    assert done.exit_code != 0
+    assert isinstance(done.exception, ConfigError | SystemExit)
 
 
 @pytest.mark.parametrize("key", [None, " \n"])

@@ -113,6 +113,16 @@ def test_a_policy_declares_how_it_was_trained() -> None:
     }
 
 
+@pytest.mark.parametrize("world", sorted(WORLDS))
+@pytest.mark.parametrize("kind", list(Kind))
+def test_every_kind_ships_for_every_world(world: str, kind: Kind) -> None:
+    asked = question(world)
+    policy = local_policy(world, kind)
+    chunk = policy.infer(asked.observation, asked.state)
+    assert chunk.shape == (HORIZON, policy.spec.action_dim)
+    assert np.isfinite(chunk).all()
+
+
 def test_a_prefix_is_gone_on_from() -> None:
     policy = local_policy("whack", "prefix")
     asked = question("whack")
@@ -151,6 +161,6 @@ def test_policies_are_known_by_world_and_kind() -> None:
     with pytest.raises(ConfigError, match="no policy 'wild' for the world whack") as error:
         local_policy("whack", "wild")
     for fitting in error.value.remedy.removeprefix("Take one of ").removesuffix(".").split(", "):
-        assert local_policy("whack", fitting.removeprefix("local:"))
+        assert local_policy("whack", fitting)
     with pytest.raises(ConfigError, match="no simulated world"):
         local_policy("chess", "expert")
