@@ -351,7 +351,7 @@ def _fleet(report: Report, options: Options) -> None:
         table.add_row(str(robots), *_compared(one, batched))
     report.notes.append(
         "Server, sockets and batches are real; a batch takes as long as on the GPU by sleeping. "
-        "Robots wait for answers that are late."
+        "Who has no answer by the deadline gives up in both tables, and asks anew at once."
     )
 
 

@@ -64,6 +64,11 @@ def test_batches_carry_more_robots() -> None:
     assert served(2, 1, seconds=20).missed == 0
 
 
+def test_more_robots_than_can_be_served_cost_nobody_who_can() -> None:
+    """At most 16 in 221 ms: 72 answers a second, and 64 robots want 128."""
+    assert served(64, 16, seconds=20).per_second > 0.9 * 72
+
+
 def test_parts_can_be_taken_alone() -> None:
     report = run(Options(quick=True, extra={"only": "serving"}))
     assert list(report.data) == ["serving"]
