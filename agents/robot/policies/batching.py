@@ -73,6 +73,10 @@ class Queue:
     def __len__(self) -> int:
         return len(self._waiting)
 
+    def __contains__(self, question: Id) -> bool:
+        """True if it is in no batch yet."""
+        return question in self._waiting
+
     def add(self, question: Waiting) -> None:
         """Takes in a question."""
         self._waiting[question.id] = question
