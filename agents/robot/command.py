@@ -7,7 +7,7 @@ needs NumPy is imported when it is called.
 from __future__ import annotations
 
 import math
-import sys
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from pathlib import Path
@@ -141,7 +141,7 @@ def robot(
         from .exports import export_to
         from .recording import Recorder
         from .sources import from_file, from_world
-        from .view import watched
+        from .view import teller, watched
     except ImportError as error:
         raise ConfigError(
             f"A robot needs the extra 'robot': {error}.",
@@ -159,11 +159,12 @@ def robot(
     watchers = [each for each in (write and recorder, cameras) if each is not None]
     assembly = assemble(*found, strategy, settings, watchers)
     console = Console(stderr=True)
+    tell = teller(console)
     filmed = nullcontext() if record is None else _filmed(assembly, record)
     code = 0
     try:
         if play is not None:
-            typer.echo(_acts_by(assembly))
+            tell(_acts_by(assembly))
             with assembly.loop, filmed, watched(assembly, console):
                 drive = assembly.pilot.drive
                 driven = anyio.run(drive, prompt, play, lambda fraction, message: None)
@@ -184,7 +185,7 @@ def robot(
                 lost_after_s=lost_after,
             )
             with filmed, watched(assembly, console):
-                say_ready = partial(_say_ready, assembly, device)
+                say_ready = partial(_say_ready, assembly, device, tell)
                 code = serve_robot(assembly, device, say_ready, [cameras.show] if cameras else [])
     finally:
         if write is not None:
@@ -245,7 +246,6 @@ def _told(driven: Driven) -> str:
     )
 
 
-def _say_ready(assembly: Assembly, settings: AgentSettings) -> None:
-    typer.echo(f"{settings.name} is connected to {settings.hub}.")
-    typer.echo(_acts_by(assembly))
-    sys.stdout.flush()
+def _say_ready(assembly: Assembly, settings: AgentSettings, tell: Callable[[str], None]) -> None:
+    tell(f"{settings.name} is connected to {settings.hub}.")
+    tell(_acts_by(assembly))

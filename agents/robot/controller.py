@@ -55,6 +55,7 @@ from .events import (
     Tick,
 )
 from .fitting import servo_steps
+from .foresight import foresight
 from .ports import Array, Observation, PolicySpec, RobotSpec
 from .safety import Envelope, Vector
 from .settings import Settings, WhenLost
@@ -118,6 +119,7 @@ class Controller:
         self._servo = servo_steps(robot, policy, strategy, chosen.merge)
         self._robot, self._policy = robot, policy
         self._dynamics, self._correct = dynamics, correct
+        self._foresight = foresight(robot, policy, strategy, dynamics, correct)
         self._delays = Delays(
             quantile=chosen.quantile,
             window=chosen.window,
@@ -374,6 +376,9 @@ class Controller:
     def _later(self, state: Array, known: Array | None, planned: int) -> Array:
         """The state when the answer is there: by the actions until then, and holding after them."""
         commanded, rest = self._envelope.motion.position, self._envelope.rest
+        chunk = self._chunks.current
+        if self._foresight and known is not None and chunk is not None and self.seen is not None:
+            known = self._foresight(known, self.seen, self.step - chunk.observed, commanded)
         wished = self._wishes(known) if known is not None else rest[None][:0]
         last = wished[-1:] if len(wished) else rest[None]
         held = np.repeat(last, planned - len(wished), axis=0)

@@ -141,8 +141,8 @@ def chosen(name: str | None, policy: PolicySpec, *, dynamics: bool) -> Choice:
 
 
 def _best(policy: PolicySpec, *, dynamics: bool) -> Choice:
-    # A correction sees what no prediction knew. Both together were worse: what is predicted does
-    # not foresee what will be corrected (docs/performance-robot.md).
+    # A correction sees what no prediction knew. Both together are no better, and need a model of
+    # the robot (docs/performance-robot.md).
     if policy.corrects:
         return Choice(STRATEGIES["a2c2"], "the policy corrects its actions while they run")
     if policy.takes_future_state:

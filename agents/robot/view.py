@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from typing import TextIO
 
 import numpy as np
+import typer
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
@@ -65,6 +66,17 @@ def watched(assembly: Assembly, console: Console) -> Iterator[None]:
         _logs_above(direct),
     ):
         yield
+
+
+def teller(console: Console) -> Callable[[str], None]:
+    """Says something on the standard output, above the view if that is on the same terminal.
+
+    To be made before the view takes its place.
+    """
+    out = sys.stdout
+    if console.is_terminal and out.isatty():
+        return partial(console.print, markup=False, highlight=False, soft_wrap=True)
+    return partial(typer.echo, file=out)
 
 
 @contextmanager

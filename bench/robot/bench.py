@@ -13,6 +13,7 @@ from agents.robot.sims.world import RATE_HZ
 from bench.harness import Options, Report, figure, quantile
 
 from .busy_hub import lateness_on_a_hub
+from .corrections import corrections
 from .fleet import fleet
 from .foreign import play_foreign
 from .grid import Cell, Way, play_all
@@ -60,6 +61,7 @@ def run(options: Options) -> Report:
     report = Report()
     parts = {
         "success": _success,
+        "corrections": corrections,
         "flows": _flows,
         "positions": _positions,
         "foreign": _foreign,
@@ -351,7 +353,7 @@ def _fleet(report: Report, options: Options) -> None:
         table.add_row(str(robots), *_compared(one, batched))
     report.notes.append(
         "Server, sockets and batches are real; a batch takes as long as on the GPU by sleeping. "
-        "Robots wait for answers that are late."
+        "Who has no answer by the deadline gives up in both tables, and asks anew at once."
     )
 
 

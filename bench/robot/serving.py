@@ -22,7 +22,7 @@ class Served:
         missed: share of the questions without an answer by their deadline.
         per_second: answers in time.
         batch: mean size.
-        p95_s: of the time from a question to its answer.
+        p95_s: of the time from a question to its answer, of those in time.
     """
 
     missed: float
@@ -32,7 +32,10 @@ class Served:
 
 
 def served(robots: int, most: int, *, seconds: float, seed: int = 0) -> Served:
-    """Robots that each ask a period after their last question, and give up at the deadline.
+    """Robots that each ask a period after their last question, or anew once they give up.
+
+    Whoever has no answer by the deadline gives up then: it counts as missed, and is dropped if it
+    is in no batch yet.
 
     Args:
         most: questions in one batch; 1 for one at a time.
@@ -44,15 +47,16 @@ def served(robots: int, most: int, *, seconds: float, seed: int = 0) -> Served:
     took: list[float] = []
     sizes: list[int] = []
     while now < seconds:
+        for given_up in [each for each, (at, _) in asked.items() if at + WITHIN_S < now]:
+            queue.drop(given_up)
+            missed += 1
+            at, robot = asked.pop(given_up)
+            comes.append((at + WITHIN_S, robot))
         for at, robot in sorted(each for each in comes if each[0] <= now):
             number += 1
             asked[number] = (at, robot)
             queue.add(Waiting(number, at + WITHIN_S))
         comes = [each for each in comes if each[0] > now]
-        for given_up in [each for each, (at, _) in asked.items() if at + WITHIN_S < now]:
-            queue.drop(given_up)
-            missed += 1
-            comes.append((now, asked.pop(given_up)[1]))
         batch = queue.take(now)
         if not batch:
             now = min(comes)[0]
@@ -61,13 +65,15 @@ def served(robots: int, most: int, *, seconds: float, seed: int = 0) -> Served:
         sizes.append(len(batch))
         for each in batch:
             at, robot = asked.pop(each)
-            took.append(now - at)
-            comes.append((max(at + PERIOD_S, now), robot))
-    in_time = [each for each in took if each <= WITHIN_S]
-    missed += len(took) - len(in_time)
+            if now <= at + WITHIN_S:
+                took.append(now - at)
+                comes.append((max(at + PERIOD_S, now), robot))
+            else:
+                missed += 1
+                comes.append((at + WITHIN_S, robot))
     return Served(
-        missed=missed / (missed + len(in_time)),
-        per_second=len(in_time) / now,
+        missed=missed / (missed + len(took)),
+        per_second=len(took) / now,
         batch=float(np.mean(sizes)),
         p95_s=float(np.quantile(took, 0.95)),
     )

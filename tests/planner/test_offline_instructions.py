@@ -107,6 +107,72 @@ async def test_of_several_tasks_each_gets_its_own() -> None:
     ]
 
 
+PICKED = 'robot-pick-arm = robot.pick @arm instruction="pick up the red cube"'
+BOWL = 'robot-place-arm = robot.place @arm instruction="put the red cube into the bowl"'
+POINTING = {
+    "pick up the red cube and put it into the bowl": [PICKED, BOWL],
+    "pick up the red cube, then put it into the bowl": [PICKED, BOWL],
+    "pick up the red cube. put it into the bowl": [PICKED, BOWL],
+    "have arm pick up the red cube and put it into the bowl": [PICKED, BOWL],
+    "pick up the red cube and put the red cube into the bowl": [PICKED, BOWL],
+    "pick a red cube up from the table and place it on the plate": [
+        'robot-pick-arm = robot.pick @arm instruction="pick a red cube up from the table"',
+        'robot-place-arm = robot.place @arm instruction="place the red cube on the plate"',
+    ],
+    "pick up 2 cubes slowly and put them next to the bowl": [
+        'robot-pick-arm = robot.pick @arm instruction="pick up 2 cubes slowly"',
+        'robot-place-arm = robot.place @arm instruction="put 2 cubes next to the bowl"',
+    ],
+}
+
+
+@pytest.mark.parametrize("request_text", POINTING)
+async def test_it_is_the_thing_that_the_task_before_was_about(request_text: str) -> None:
+    plan = await OfflinePlanner().plan(request_text, DEVICES)
+
+    assert shape(plan) == [*POINTING[request_text], "robot-pick-arm -> robot-place-arm"]
+
+
+async def test_what_a_robot_is_told_is_done_in_that_order() -> None:
+    said = "pick up the red cube and put it into the bowl and move the robot home"
+    plan = await OfflinePlanner().plan(said, DEVICES)
+
+    assert shape(plan) == [
+        PICKED,
+        BOWL,
+        "robot-home-arm = robot.home @arm",
+        "robot-pick-arm -> robot-place-arm",
+        "robot-place-arm -> robot-home-arm",
+    ]
+
+
+UNCLEAR = (
+    "put it into the bowl",
+    "check the disk space on desk and put it into the bowl",
+    "pick up the red cube and put it on it",
+    "pick up the red cube and put them into the bowl",
+    "pick up 2 cubes and put it into the bowl",
+    "hold the robot and put it into the bowl",
+)
+
+
+@pytest.mark.parametrize("request_text", UNCLEAR)
+async def test_what_points_at_nothing_sure_is_refused(request_text: str) -> None:
+    with pytest.raises(PlanError):
+        await OfflinePlanner().plan(request_text, DEVICES)
+
+
+async def test_of_two_robots_the_one_that_holds_it_puts_it_down() -> None:
+    said = "have arm pick up the red cube and put it into the bowl"
+    other = robot().model_copy(update={"name": "crane"})
+    plan = await OfflinePlanner().plan(said, (*DEVICES, other))
+    assert shape(plan) == [PICKED, BOWL, "robot-pick-arm -> robot-place-arm"]
+
+    handed = "have arm pick up the red cube and have crane put it into the bowl"
+    with pytest.raises(PlanError):
+        await OfflinePlanner().plan(handed, (*DEVICES, other))
+
+
 @pytest.mark.parametrize(("request_text", "reason"), REFUSED.items(), ids=list(REFUSED))
 async def test_what_is_no_clear_task_is_refused(request_text: str, reason: str) -> None:
     with pytest.raises(PlanError) as caught:

@@ -2,9 +2,11 @@
 
 A batch of several is dearer than one and cheaper than one after the other: by how much is measured
 (`Costs`). Questions have deadlines, after which their answers are of no use. Those that can still
-be answered in time go first, by deadline, and a batch is as large as helps: for each size the whole
-queue is simulated, and the size is taken by which fewest are late, and of those the one by which
-all are done first. Nothing is waited for: those who come meanwhile are in the next batch.
+be in time go first, by deadline, and a batch is as large as helps: for each size the whole queue is
+simulated, and the size is taken by which fewest are late, and of those the one by which all are
+done first. What a batch of that size answers too late goes last, so that more robots than can be
+served make nobody late who is in time. Nothing is waited for: those who come meanwhile are in the
+next batch.
 """
 
 from __future__ import annotations
@@ -71,6 +73,10 @@ class Queue:
     def __len__(self) -> int:
         return len(self._waiting)
 
+    def __contains__(self, question: Id) -> bool:
+        """True if it is in no batch yet."""
+        return question in self._waiting
+
     def add(self, question: Waiting) -> None:
         """Takes in a question."""
         self._waiting[question.id] = question
@@ -81,25 +87,49 @@ class Queue:
 
     def take(self, now: float) -> list[Id]:
         """The next batch, which leaves the queue; empty if nobody waits."""
-        soonest = now + self._costs(1)
-        ordered = sorted(
-            self._waiting.values(),
-            key=lambda each: (each.deadline < soonest, each.deadline, each.id),
-        )
-        largest = min(self._most, len(ordered))
-        if not largest:
+        waiting = sorted(self._waiting.values(), key=lambda each: (each.deadline, each.id))
+        sizes = range(1, min(self._most, len(waiting)) + 1)
+        if not sizes:
             return []
-        size = min(range(1, largest + 1), key=lambda size: self._outcome(ordered, size, now))
-        batch = [each.id for each in ordered[:size]]
+        costs = [0.0, *map(self._costs, sizes)]
+        orders = {size: _order(waiting, size, now, costs) for size in sizes}
+        size = min(sizes, key=lambda size: _outcome(orders[size], size, now, costs))
+        batch = [each.id for each in orders[size][:size]]
         for each in batch:
             del self._waiting[each]
         return batch
 
-    def _outcome(self, ordered: Sequence[Waiting], size: int, now: float) -> tuple[int, float]:
-        """How many are late if all go in batches of a size, and when all are done."""
-        late, at = 0, now
-        for start in range(0, len(ordered), size):
-            group = ordered[start : start + size]
-            at += self._costs(len(group))
-            late += sum(each.deadline < at for each in group)
-        return late, at
+
+def _order(
+    waiting: Sequence[Waiting], size: int, at: float, costs: Sequence[float]
+) -> list[Waiting]:
+    """Questions in batches of a size: by deadline, and last those that cannot be in time any more.
+
+    Args:
+        waiting: by deadline.
+        costs: of batches, by size.
+    """
+    kept: list[Waiting] = []
+    late: list[Waiting] = []
+    start = 0
+    while start < len(waiting):
+        done = at + costs[min(size, len(waiting) - start)]
+        if waiting[start].deadline < done:
+            late.append(waiting[start])
+            start += 1
+        else:
+            kept += waiting[start : start + size]
+            start, at = start + size, done
+    return [*kept, *late]
+
+
+def _outcome(
+    ordered: Sequence[Waiting], size: int, at: float, costs: Sequence[float]
+) -> tuple[int, float]:
+    """How many are late if all go in batches of a size, in this order, and when all are done."""
+    late = 0
+    for start in range(0, len(ordered), size):
+        group = ordered[start : start + size]
+        at += costs[len(group)]
+        late += sum(each.deadline < at for each in group)
+    return late, at

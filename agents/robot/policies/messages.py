@@ -27,6 +27,7 @@ PREFIX = "constellation/prefix"
 TIME = "constellation/time"
 WITHIN = "constellation/within_s"
 SPEC = "constellation/policy"
+REFUSED = "constellation/refused"
 
 
 def question_message(
@@ -81,6 +82,12 @@ def within_of(message: Mapping[str, Any], usual_s: float) -> float:
     """Seconds after which an answer is of no use."""
     within = message.get(WITHIN)
     return float(within) if isinstance(within, int | float) and within >= 0 else usual_s
+
+
+def refusal_of(message: Mapping[str, Any], request: int) -> str | None:
+    """Why a server does not answer a question; None if it does. The conversation goes on."""
+    why = message.get(REFUSED)
+    return why[:500] if isinstance(why, str) and message.get(REQUEST) == request else None
 
 
 def actions_of(message: Mapping[str, Any], request: int) -> Array:

@@ -11,7 +11,7 @@ from websockets.sync.client import ClientConnection, connect
 from constellation.errors import PolicyUnavailable, ProtocolError
 
 from ..ports import Array, Observation, PolicySpec
-from .messages import STATE, actions_of, question_message, spec_of
+from .messages import STATE, actions_of, question_message, refusal_of, spec_of
 from .questions import Question
 from .wire import WireLimits, packed, unpacked
 
@@ -74,7 +74,8 @@ class RemotePolicy:
             PolicyUnavailable: there is no answer, or none that can be understood.
         """
         self._asked += 1
-        within = None if delay is None else delay / self.spec.rate_hz
+        # Where actions begin at once, no delay says when an answer is wanted.
+        within = delay / self.spec.rate_hz if delay else None
         question = Question(observation, state, delay, prefix)
         message = question_message(question, self._asked, within, self._state_key)
         if self._connection is None:
@@ -83,7 +84,10 @@ class RemotePolicy:
             answer = self._exchanged(packed(message))
             if isinstance(answer, str):
                 raise PolicyUnavailable(f"The policy server failed: {answer.strip()[-500:]}")
-            return actions_of(unpacked(answer, self._limits), self._asked)
+            reply = unpacked(answer, self._limits)
+            refused = refusal_of(reply, self._asked)
+            if refused is None:
+                return actions_of(reply, self._asked)
         except (OSError, WebSocketException, ProtocolError) as error:
             # An answer that still comes would be taken for that of the next question.
             self.close()
@@ -91,6 +95,7 @@ class RemotePolicy:
         except PolicyUnavailable:
             self.close()
             raise
+        raise PolicyUnavailable(f"The policy server refused: {refused}")
 
     def close(self) -> None:
         """Ends the connection; the next question opens another one."""

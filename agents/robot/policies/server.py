@@ -25,7 +25,7 @@ from constellation.errors import PolicyUnavailable, ProtocolError
 
 from ..ports import Array, PolicySpec
 from .batching import Costs, Queue, Waiting
-from .messages import ACTIONS, REQUEST, question_of, spec_message, within_of
+from .messages import ACTIONS, REFUSED, REQUEST, question_of, spec_message, within_of
 from .questions import BatchPolicy, Question
 from .wire import WireLimits, packed, unpacked
 
@@ -38,6 +38,10 @@ SIZES = (1, 2, 4, 8, 16, 32, 64)
 # Whoever asks first waits for the measuring, so it ends early where batches are dear.
 _MEASURING_S = 2.0
 _REMEMBERED = 1_000
+
+
+class OverdueError(PolicyUnavailable):
+    """The answer would be of no use any more."""
 
 
 class Batcher:
@@ -59,31 +63,41 @@ class Batcher:
         self._asked: dict[int, tuple[Question, asyncio.Future[Array]]] = {}
         self._count = 0
         self._work: asyncio.Task[None] | None = None
+        self._measuring: asyncio.Task[None] | None = None
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="policy")
         self.sizes: deque[int] = deque(maxlen=_REMEMBERED)
 
-    async def ask(self, question: Question, within_s: float) -> Array:
+    async def ask(
+        self, question: Question, within_s: float, useful_s: float | None = None
+    ) -> Array:
         """The answer to one question, (H, A).
 
+        Args:
+            within_s: by when it is wanted.
+            useful_s: after which it is of no use at all, so that a question that still waits is
+                not worked on; None if that is not known.
+
         Raises:
+            OverdueError: it would be of no use any more.
             PolicyUnavailable: the policy has none.
         """
         loop = asyncio.get_running_loop()
-        if self._queue is None:
-            costs = await loop.run_in_executor(self._thread, self._measured, question)
-            self._queue = self._queue or Queue(costs, self._most)
+        queue = self._queue or await self._measured_queue(question)
         self._count += 1
         number, answer = self._count, loop.create_future()
         self._asked[number] = (question, answer)
-        self._queue.add(Waiting(number, loop.time() + within_s))
+        queue.add(Waiting(number, loop.time() + within_s))
         if self._work is None or self._work.done():
-            self._work = loop.create_task(self._run(self._queue))
+            self._work = loop.create_task(self._run(queue))
         try:
+            await asyncio.wait([answer], timeout=useful_s)
+            if number in queue:
+                raise OverdueError(f"{len(queue)} questions wait, and this one is out of date")
             actions: Array = await answer
             return actions
         finally:
             self._asked.pop(number, None)
-            self._queue.drop(number)
+            queue.drop(number)
 
     @property
     def waiting(self) -> int:
@@ -92,9 +106,23 @@ class Batcher:
 
     def close(self) -> None:
         """No more questions."""
-        if self._work is not None:
-            self._work.cancel()
+        for task in (self._work, self._measuring):
+            if task is not None:
+                task.cancel()
         self._thread.shutdown(wait=False, cancel_futures=True)
+
+    async def _measured_queue(self, question: Question) -> Queue:
+        """The queue, once it is known what batches cost: measured once, whoever goes meanwhile."""
+        while self._queue is None:
+            if self._measuring is None or self._measuring.done():
+                self._measuring = asyncio.create_task(self._measure(question))
+            await asyncio.shield(self._measuring)
+        return self._queue
+
+    async def _measure(self, question: Question) -> None:
+        loop = asyncio.get_running_loop()
+        costs = await loop.run_in_executor(self._thread, self._measured, question)
+        self._queue = Queue(costs, self._most)
 
     async def _run(self, queue: Queue) -> None:
         loop = asyncio.get_running_loop()
@@ -163,6 +191,7 @@ class PolicyServer:
         self._greeting = packed(spec_message(spec))
         self._api_key = api_key
         self._limits = limits or WireLimits()
+        self._chunk_s = spec.horizon / spec.rate_hz
 
     @asynccontextmanager
     async def listening(self, host: str, port: int) -> AsyncIterator[Server]:
@@ -219,7 +248,13 @@ class PolicyServer:
         message = unpacked(data if isinstance(data, bytes) else data.encode(), self._limits)
         question = question_of(message)
         began = time.perf_counter()
-        actions = await self._batcher.ask(question, within_of(message, USUAL_S))
+        within_s = within_of(message, USUAL_S)
+        # By then all of its actions are over. A stock client could not be told.
+        useful_s = within_s + self._chunk_s if REQUEST in message else None
+        try:
+            actions = await self._batcher.ask(question, within_s, useful_s)
+        except OverdueError as error:
+            return packed({REQUEST: message[REQUEST], REFUSED: str(error)})
         infer_ms = 1e3 * (time.perf_counter() - began)
         timing = {"infer_ms": infer_ms}
         if total_ms is not None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from .antecedents import with_antecedent
 from .commands import Command, CommandReader
 from .conditions import Condition
 from .devices import DEVICE_NOUNS
@@ -17,7 +18,7 @@ from .nominals import is_report, split_nominal, split_target
 from .places import phrases, plain_text
 from .problems import UnplacedError
 from .results import holding_steps, named_steps
-from .schemas import parameters
+from .schemas import own_words, parameters
 from .steps import Step
 from .tokens import Phrase, Token
 from .words import bag
@@ -59,7 +60,8 @@ class ClauseReader:
             return self.straight.read(phrase, sentence, following)
         except UnplacedError as problem:
             commands = (
-                self._with_nominal(phrase, sentence)
+                self._with_antecedent(phrase, sentence)
+                or self._with_nominal(phrase, sentence)
                 or self._with_target(phrase, sentence)
                 or self._report(phrase, sentence)
                 or self._announcing(phrase, sentence, condition)
@@ -93,6 +95,23 @@ class ClauseReader:
         # A task in its own words takes in whatever is said.
         sure = kinds - {"instruction"} or (kinds and _is_a_thing(doubtful.words))
         return commands if sure else []
+
+    def _with_antecedent(self, phrase: Phrase, sentence: int) -> list[Command]:
+        """``put it into the bowl``, after ``pick up the cube``: by the same device."""
+        drafted = self.straight.draft.steps
+        clear = with_antecedent(phrase, drafted)
+        if clear is None:
+            return []
+        try:
+            commands = self.read(clear, sentence)
+        except UnplacedError:
+            return []
+        same = all(
+            own_words(command.skill) in command.arguments
+            and {*command.place.names} == drafted[-1].devices
+            for command in commands
+        )
+        return commands if same else []
 
     def _with_nominal(self, phrase: Phrase, sentence: int) -> list[Command]:
         """``save the memory of server to m.txt``: work hidden in a noun, then its use."""

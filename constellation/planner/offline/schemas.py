@@ -96,6 +96,12 @@ def parameters(skill: SkillCard) -> tuple[Parameter, ...]:
     return tuple(sorted(found, key=lambda parameter: not parameter.required))
 
 
+def own_words(skill: SkillCard) -> str | None:
+    """The argument that takes the words of the task itself; None if the skill has none."""
+    found = (each.name for each in parameters(skill) if each.kind == "instruction")
+    return next(found, None)
+
+
 def unknown_arguments(skill: SkillCard, given: Collection[str]) -> list[str]:
     """Those of some arguments that a skill does not take."""
     known = properties(skill.input)

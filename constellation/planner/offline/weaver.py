@@ -14,6 +14,7 @@ from .commands import Command
 from .content import Source, content
 from .draft import Draft, new_task
 from .problems import UnplacedError
+from .schemas import own_words
 from .steps import Gate, Step
 from .words import concept, concepts
 
@@ -146,7 +147,8 @@ class Weaver:
         """True if it could disturb, or be disturbed by, a step of the same stage.
 
         What a dangerous command does is unknown, so what comes after it on the same device waits;
-        and what comes after waiting waits.
+        and what comes after waiting waits. What a task in its own words does is unknown too: a
+        robot picks something up before it puts it down, and then goes home.
         """
         if self.together:
             return False
@@ -155,7 +157,10 @@ class Weaver:
         if not step.devices & set(self.command.place.names) or _exclude(self.gate, step.gate):
             return False
         shared = _texts(step.arguments.values()) & _texts(self.command.arguments.values())
-        changes = {step.skill.effect, self.command.skill.effect} != {"read"}
+        skills = (step.skill, self.command.skill)
+        changes = {skill.effect for skill in skills} != {"read"}
+        if all(skill.effect != "read" for skill in skills) and any(map(own_words, skills)):
+            return True
         return step.skill.effect == "dangerous" or (changes and bool(shared))
 
 

@@ -29,7 +29,7 @@ from agents.robot.policies.local import local_policy
 from agents.robot.policies.server import Batcher, PolicyServer
 from agents.robot.ports import Array, Observation, PolicySpec, Semantics
 from agents.robot.sims.robot import WORLDS
-from agents.robot.view import describe, watched
+from agents.robot.view import describe, teller, watched
 from constellation.aip.auth import CredentialStore, PairingDesk, StoreAuthenticator
 from constellation.aip.messages import Hello, Message
 from constellation.aip.server import Peer, serve
@@ -320,6 +320,27 @@ def test_what_is_logged_stands_above_the_view(capsys: pytest.CaptureFixture[str]
 
     assert "It smells of smoke." in shown.getvalue()
     assert capsys.readouterr().err == "It has cooled down.\n"
+
+
+class Terminal(StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_what_is_said_stands_above_the_view_if_both_are_on_one_terminal(
+    monkeypatch: pytest.MonkeyPatch, terminal: bool
+) -> None:
+    assembly, shown = assemble(Arm(), Swing()), StringIO()
+    said = Terminal() if terminal else StringIO()
+    monkeypatch.setattr(sys, "stdout", said)
+    console = Console(force_terminal=True, width=100, file=shown)
+    tell = teller(console)
+    with watched(assembly, console):
+        tell("The arm is [connected].")
+
+    assert ("The arm is [connected]." in shown.getvalue()) == terminal
+    assert ("The arm is [connected]." in said.getvalue()) == (not terminal)
 
 
 async def test_the_view_is_for_terminals() -> None:

@@ -214,6 +214,23 @@ def test_the_state_is_rolled_forward_by_a_model_of_the_robot() -> None:
     assert loop.asked[1].state[2] == loop.asked[1].step + 100
 
 
+def test_the_prediction_foresees_what_will_be_corrected() -> None:
+    def dynamics(state: Array, commands: Array) -> Array:
+        return np.concatenate((commands[-1], np.float32([state[2] + len(commands)])))
+
+    def correct(observation: Observation, action: Array, age: int) -> Array:
+        # It depends on where the robot is by then, and on how old the action is.
+        return action + 0.05 * (0.3 - observation.state[:2]) + np.float32(1e-4 * age)
+
+    spec = policy(takes_future_state=True, corrects=True)
+    loop = begun("future-state", policy_spec=spec, dynamics=dynamics, correct=correct)
+    acts = loop.run(40)
+
+    for asked in loop.asked[1:5]:
+        np.testing.assert_allclose(asked.state[:2], acts[asked.step + D - 1].action, atol=1e-5)
+        assert asked.state[2] == asked.step + D
+
+
 def test_while_it_holds_the_state_is_rolled_to_where_it_comes_to_rest() -> None:
     told: list[Array] = []
 

@@ -77,6 +77,11 @@ def test_without_delay_all_do_well(strategy: str) -> None:
     assert played.held < 0.02
 
 
+def test_a_robot_that_balances_foresees_what_it_will_correct() -> None:
+    policy = local_policy("balance", "corrected")
+    assert play(Case("balance", "future-state", Delay(10)), policy).score == 1
+
+
 def test_an_episode_is_the_same_for_the_same_seed() -> None:
     policy = local_policy("track")
     jittery = Case("track", "future-state-dynamics", Delay(5, sigma=0.4), seed=4)

@@ -22,6 +22,7 @@ from bench.robot.statistics import mean_of
 
 # Without foreign worlds: these take minutes, and their own tests play them.
 PARTS = (
+    "corrections",
     "flows",
     "positions",
     "time",
@@ -62,6 +63,11 @@ def test_batches_carry_more_robots() -> None:
     assert batched.per_second > 2 * one.per_second
     assert batched.batch > 2
     assert served(2, 1, seconds=20).missed == 0
+
+
+def test_more_robots_than_can_be_served_cost_nobody_who_can() -> None:
+    """At most 16 in 221 ms: 72 answers a second, and 64 robots want 128."""
+    assert served(64, 16, seconds=20).per_second > 0.9 * 72
 
 
 def test_parts_can_be_taken_alone() -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from agents.robot.policies.batching import Costs, Queue, Waiting
 
@@ -51,6 +53,34 @@ def test_who_is_late_anyway_makes_nobody_else_late() -> None:
     strict = queue(0.01, 0.045)
     assert strict.take(0.0) == [1]
     assert strict.take(0.041) == [0]
+
+
+def test_who_would_be_late_in_a_batch_keeps_nobody_from_being_in_time() -> None:
+    # Alone the first could be in time, but then only few of those who come after it.
+    assert queue(0.05, *[0.124] * 16).take(0.0) == list(range(1, 17))
+
+
+@given(
+    deadlines=st.lists(st.floats(0.0, 2.0), max_size=40),
+    most=st.integers(1, 16),
+    now=st.floats(0.0, 1.0),
+)
+def test_everyone_is_answered_once_and_those_in_time_go_first(
+    deadlines: list[float], most: int, now: float
+) -> None:
+    waiting, answered = queue(*deadlines, most=most), list[int]()
+    while len(waiting):
+        left = [at for number, at in enumerate(deadlines) if number not in answered]
+        batch = waiting.take(now)
+        done = now + GPU(len(batch))
+        assert 1 <= len(batch) <= most
+        if any(deadline >= now + GPU(1) for deadline in left):
+            assert any(deadlines[each] >= done for each in batch)
+        in_time = [deadlines[each] for each in batch if deadlines[each] >= done]
+        assert in_time == sorted(in_time)
+        answered += batch
+        now = done
+    assert sorted(answered) == list(range(len(deadlines)))
 
 
 def test_a_question_that_was_given_up_is_not_worked_through() -> None:

@@ -21,7 +21,7 @@ from agents.robot.policies.batching import Costs
 from agents.robot.policies.local import local_policy
 from agents.robot.policies.questions import BatchPolicy, Question
 from agents.robot.policies.remote import RemotePolicy
-from agents.robot.policies.server import Batcher, PolicyServer
+from agents.robot.policies.server import SIZES, Batcher, PolicyServer
 from agents.robot.policies.wire import WireLimits, packed, unpacked
 from agents.robot.ports import Array, Observation, PolicySpec, Semantics
 from agents.robot.sims.robot import simulated
@@ -40,9 +40,11 @@ class Gated:
     def __init__(self) -> None:
         self.gate = threading.Event()
         self.begun = threading.Event()
+        self.sizes: list[int] = []
 
     def infer_batch(self, questions: Sequence[Question]) -> Array:
         self.begun.set()
+        self.sizes.append(len(questions))
         assert self.gate.wait(10)
         states = [each.state for each in questions]
         if any((state < 0).any() for state in states):
@@ -127,6 +129,64 @@ async def test_questions_that_come_meanwhile_are_answered_together_and_not_mixed
         assert first.result().tolist() == [[0, 0]]
         assert [each.result()[0, 0] for each in others] == list(range(1, 8))
         assert list(batcher.sizes) == [1, 7]
+
+
+async def test_a_question_that_waits_is_refused_once_its_actions_would_be_over() -> None:
+    policy = Gated()
+    async with serving(policy, costs=CHEAP) as (url, batcher), asyncio.TaskGroup() as group:
+        # What is worked on already is answered, though it takes long.
+        first = group.create_task(batcher.ask(Question(at(0, 0), np.float32([0, 0])), 0.0, 0.0))
+        await anyio.to_thread.run_sync(policy.begun.wait)
+
+        remote = await anyio.to_thread.run_sync(RemotePolicy, url)
+        ask = partial(remote.infer, at(1, 2), np.float32([1, 2]), delay=1)
+        with pytest.raises(PolicyUnavailable, match="refused: 1 questions wait, and this one is"):
+            await anyio.to_thread.run_sync(ask)
+        assert batcher.waiting == 0
+
+        # The conversation goes on where it was.
+        opened = remote._connection
+        policy.gate.set()
+        assert (await first).tolist() == [[0, 0]]
+        patient = partial(remote.infer, at(3, 4), np.float32([3, 4]), delay=500)
+        assert (await anyio.to_thread.run_sync(patient)).tolist() == [[3, 4]]
+        assert remote._connection is opened
+        remote.close()
+
+
+async def test_a_client_that_could_not_understand_a_refusal_waits() -> None:
+    policy = Gated()
+    async with (
+        serving(policy, costs=CHEAP) as (url, batcher),
+        connect(url) as first,
+        connect(url) as stock,
+    ):
+        asked = {"observation/state": np.float32([1, 2]), "constellation/within_s": 0.0}
+        for client in (first, stock):
+            await client.recv()
+            await client.send(packed(asked))
+            await anyio.to_thread.run_sync(policy.begun.wait)
+        with anyio.fail_after(10):
+            while batcher.waiting != 1:
+                await anyio.lowlevel.checkpoint()
+        policy.gate.set()
+        for client in (first, stock):
+            answer = unpacked(bytes(await client.recv()), WireLimits())
+            assert answer["actions"].tolist() == [[1, 2]]
+
+
+async def test_costs_are_measured_once_though_those_who_asked_first_have_gone() -> None:
+    policy = Gated()
+    async with serving(policy) as (_, batcher):
+        asking = [
+            asyncio.create_task(batcher.ask(Question(at(n, n), np.float32([n, n])), 10.0))
+            for n in range(3)
+        ]
+        await anyio.to_thread.run_sync(policy.begun.wait)
+        asking[0].cancel()
+        policy.gate.set()
+        assert [(await each).tolist() for each in asking[1:]] == [[[1, 1]], [[2, 2]]]
+    assert sum(policy.sizes) == 3 * sum(SIZES) + 2
 
 
 async def test_a_question_whose_client_is_gone_is_not_worked_on() -> None:
