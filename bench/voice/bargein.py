@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -31,7 +32,6 @@ def barge_in(options: Options, report: Report) -> None:
     if options.quick:
         tested = tested[:2]
     heard: dict[Condition, Found] = {}
-    report.data["barge_in"] = {}
     with ExitStack() as stack:
         peers = {name: stack.enter_context(peer) for name, peer in installed().items()}
         judge = Judge(peers)
@@ -39,10 +39,27 @@ def barge_in(options: Options, report: Report) -> None:
             heard[condition] = Found()
             for stream in streams(tested, babble, condition, options.times(2)):
                 judge.hear(stream, heard[condition])
+    versions = {name: peer.version for name, peer in peers.items()}
+    tell(report, heard, versions, options.extra.get("plots"))
+
+
+def tell(
+    report: Report,
+    heard: Mapping[Condition, Found],
+    versions: Mapping[str, str],
+    plots: str | None = None,
+) -> None:
+    """Put what came of the streams into tables.
+
+    Args:
+        versions: of the frameworks' packages that decided, by whose they are.
+        plots: a folder to draw it in.
+    """
+    report.data["barge_in"] = {}
     for condition, found in heard.items():
-        where = f"{condition}: {len(tested)} people"
         figures = {rule: each.figures() for rule, each in found.events.items()}
         points = {rule: each.points() for rule, each in found.sweeps.items()}
+        where = f"{condition}: {len(found.events['silent'].waits_s)} people"
         report.data["barge_in"][condition.name.lower()] = {
             rule: _plain(each) for rule, each in figures.items()
         } | {
@@ -53,13 +70,13 @@ def barge_in(options: Options, report: Report) -> None:
         }
         _table(report, where, figures)
         _curve(report, where, points)
-    _thresholds(report, heard, len(tested))
-    if peers:
-        _agreement(report, heard, {name: peer.version for name, peer in peers.items()})
-    if folder := options.extra.get("plots"):
+    _thresholds(report, heard)
+    if versions:
+        _agreement(report, heard, versions)
+    if plots:
         from .plots import plotted
 
-        report.notes.append(f"Drawn in {plotted(heard, folder)}.")
+        report.notes.append(f"Drawn in {plotted(heard, plots)}.")
     report.notes += [
         "T90: by then 90 % of the turns of the enrolled person are honoured; one that never is "
         "counts as infinite. False: fired in a turn of another person of the same source. 95 % "
@@ -67,7 +84,7 @@ def barge_in(options: Options, report: Report) -> None:
         "The same streams for all. "
         + (
             "LiveKit's and Pipecat's rules are those of their packages, with their defaults."
-            if peers
+            if versions
             else "LiveKit's and Pipecat's rules are written anew by us, over Silero's detector."
         ),
         "Thresholds of the rules above were set on other people, over all conditions; those of a "
@@ -121,7 +138,9 @@ def _curve(report: Report, where: str, points: dict[str, list[Point]]) -> None:
         table.add_row(f"{100 * row[0].asked:.0f}", *cells)
 
 
-def _agreement(report: Report, heard: dict[Condition, Found], versions: dict[str, str]) -> None:
+def _agreement(
+    report: Report, heard: Mapping[Condition, Found], versions: Mapping[str, str]
+) -> None:
     """How far the rules that are written anew decide as the packages do."""
     table = report.table(
         "The packages' decisions beside those of their rules written anew, alike in % of turns",
@@ -135,11 +154,11 @@ def _agreement(report: Report, heard: dict[Condition, Found], versions: dict[str
         report.data["alike"][version] = dict(zip(heard, shares, strict=True))
 
 
-def _thresholds(report: Report, heard: dict[Condition, Found], count: int) -> None:
+def _thresholds(report: Report, heard: Mapping[Condition, Found]) -> None:
     """Over all conditions: from this, with the validation speakers, thresholds are taken."""
     sweeps = pooled(list(heard.values()))
     table = report.table(
-        f"Over all conditions: {count} people",
+        "Over all conditions",
         "rule",
         "false, at most %",
         "threshold",

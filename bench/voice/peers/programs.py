@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 import tempfile
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -109,10 +110,11 @@ class Peer:
         return Heard(tuple(told["starts"]), tuple(told["stops"]))
 
     def close(self) -> None:
-        """End it."""
+        """End it; once more does no harm."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
-        self._process.stdin.close()
+        with suppress(BrokenPipeError):
+            self._process.stdin.close()
         self._process.wait()
         self._process.stdout.close()
         self._complaints.close()
@@ -129,6 +131,7 @@ class Peer:
         code = self._process.wait()
         self._complaints.seek(0)
         last = self._complaints.read().decode(errors="replace").strip().splitlines()[-1:]
+        self.close()
         return ConfigError(
             f"{self._program} ended with {code}: {' '.join(last)}",
             remedy="Install what it needs anew: rm .venv/.peers-voice; make .venv/.peers-voice.",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -12,10 +14,13 @@ from agents.voice.bargein import SPEAKING
 from agents.voice.events import FRAME_S
 from agents.voice.pvad import Judgement
 from agents.voice.sound import RATE_HZ
+from bench.harness import Report
+from bench.voice.bargein import tell
 from bench.voice.curves import FALSE, Sweep
 from bench.voice.deciders import follow
 from bench.voice.interruptions import Events
-from bench.voice.mixtures import Stream, Turn
+from bench.voice.judge import FRAMEWORKS, RULES, SWEPT, Found
+from bench.voice.mixtures import Condition, Stream, Turn
 from bench.voice.speakers import Person
 
 EMPTY = np.zeros(0, np.float32)
@@ -105,3 +110,48 @@ def test_the_curve_of_the_agent_is_that_of_its_own_rule() -> None:
     with_echo = follow(judged, [0.9] * len(judged))
     assert with_echo.scores.max() < followed.scores.max()
     assert followed.scores == pytest.approx(np.clip(followed.scores, 0, 1))
+
+
+def found_of(rng: np.random.Generator) -> Found:
+    """Two people, of whom the rules think what chance has it."""
+    found = Found()
+    for stream in streams(40):
+        for rule in RULES:
+            found.events[rule].add(stream, scores(rng) > 2.8, FRAME_S)
+        for rule in FRAMEWORKS:
+            found.anew[rule].add(stream, scores(rng) > 2.8, FRAME_S)
+        for rule in SWEPT:
+            found.sweeps[rule].add(stream, rng.normal(0, 1, FRAMES), FRAME_S)
+    return found
+
+
+def test_tables_hold_each_rule_each_share_and_how_far_packages_agree() -> None:
+    rng, report = np.random.default_rng(4), Report()
+    heard = {condition: found_of(rng) for condition in Condition}
+    tell(report, heard, {"Pipecat's": "pipecat-ai 9"})
+    rows = [len(table.rows) for table in report.tables]
+    assert rows == [len(RULES), len(FALSE)] * len(Condition) + [2 * len(FALSE), 1]
+    curve = report.data["barge_in"]["clean"]["curves"]["gate"]
+    assert [each["false"] for each in curve] == sorted(each["false"] for each in curve)
+    assert report.data["thresholds"]["gate"].keys() == {f"{each:g}" for each in FALSE}
+    shares = report.data["alike"]["pipecat-ai 9"].values()
+    assert all(0 < each < 1 for each in shares)
+    assert "are those of their packages" in " ".join(report.notes)
+
+
+def test_rules_written_anew_are_called_so() -> None:
+    report = Report()
+    tell(report, {Condition.CLEAN: found_of(np.random.default_rng(5))}, {})
+    assert "alike" not in report.data
+    assert "written anew by us" in " ".join(report.notes)
+
+
+def test_curves_are_drawn_the_same_each_time(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    from bench.voice.plots import plotted
+
+    heard = {condition: found_of(np.random.default_rng(6)) for condition in Condition}
+    drawn = [plotted(heard, str(tmp_path / each)).read_text() for each in ("one", "two")]
+    assert drawn[0] == drawn[1]
+    for name in (*Condition, *SWEPT.values(), *(RULES[each] for each in FRAMEWORKS)):
+        assert name in drawn[0]
