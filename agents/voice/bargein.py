@@ -59,13 +59,13 @@ class Profile:
     primary: float = 0.8
     with_words: float = 0.35
     belief: float = 0.73
-    known: float = 0.86
+    known: float = 0.9
 
 
 # Profiles for what the agent does. Silence is cheap to break and an answer is not.
 LISTENING = Profile(primary=0.6, belief=0.65, known=0.4)
 THINKING = Profile(primary=0.78)
-SPEAKING = Profile(primary=0.82, belief=0.86)
+SPEAKING = Profile(primary=0.82, belief=0.86, known=0.98)
 TOOL = Profile(primary=0.72)
 
 
