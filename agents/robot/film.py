@@ -22,6 +22,7 @@ from constellation.errors import ConfigError
 from .agent import Assembly
 from .ports import Array, Observation, RobotSpec
 from .sims.extra import needs
+from .sims.tee import corners
 
 _VIDEO = ".mp4"
 KINDS = (".gif", _VIDEO, ".png", ".webp")
@@ -152,7 +153,7 @@ def drawn(spec: RobotSpec, shots: Sequence[Shot]) -> Image.Image:
     draw.rectangle(_FIELD, outline=_FAINT, fill=_HELD if last.held else None)
     if score is not None:
         draw.text((_FIELD[0] + 6, _FIELD[1] + 4), f"score {float(score[0]):.2f}", fill=_INK)
-    scenes = {"balance": _pole, "intercept": _paddle}
+    scenes = {"balance": _pole, "intercept": _paddle, "pusht": _tee}
     scenes.get(spec.name, _field)(draw, spec, last)
     _chart(draw, spec, shots)
     return picture
@@ -195,6 +196,15 @@ def _paddle(draw: ImageDraw.ImageDraw, spec: RobotSpec, shot: Shot) -> None:
     draw.line((x - 12, y, x + 12, y), fill=_ROBOT, width=5)
     ball = shot.seen.values["ball"]
     _dot(draw, (140 + float(ball[1]) * 200, 226 - float(ball[0]) * 190), 6, _THING)
+
+
+def _tee(draw: ImageDraw.ImageDraw, spec: RobotSpec, shot: Shot) -> None:
+    """A block, where it shall lie, and the finger that pushes it."""
+    low, high = (each[:2].astype(np.float32) for each in (spec.limits.low, spec.limits.high))
+    for name, colour in (("goal", _FAINT), ("block", _THING)):
+        outline = corners(shot.seen.values[name].astype(float)).astype(np.float32)
+        draw.polygon([_at(each, low, high) for each in outline], outline=colour, width=3)
+    _dot(draw, _at(shot.seen.state[2:4], low, high), 7, _ROBOT)
 
 
 def _chart(draw: ImageDraw.ImageDraw, spec: RobotSpec, shots: Sequence[Shot]) -> None:

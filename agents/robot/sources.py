@@ -10,7 +10,7 @@ from constellation.errors import ConfigError
 from ..loading import load_module
 from .policies.local import local_policy
 from .policies.remote import RemotePolicy
-from .ports import Policy, Robot
+from .ports import Policy, PolicySpec, Robot
 from .sims.foreign import EXAMPLES, foreign, is_foreign
 from .sims.robot import WORLDS, simulated
 
@@ -24,7 +24,9 @@ def from_file(
     """The robot of a file's `robot()`, and a policy for it.
 
     Args:
-        policy: ``local`` is the one of the file's `policy()`; or the address of a policy server.
+        policy: ``local`` is the one of the file's `policy()`; or the address of a policy server,
+            whose policy is like the `PolicySpec` that the file's `policy_spec()` returns, if it has
+            that: stock servers do not say so themselves.
         api_key: that the policy server asks for.
 
     Raises:
@@ -34,7 +36,7 @@ def from_file(
     module = load_module(file)
 
     def made(name: str) -> Any:
-        maker = getattr(module, name, None)
+        maker: Any = getattr(module, name, None)
         if not callable(maker):
             raise ConfigError(
                 f"{file} has no function {name}().",
@@ -46,7 +48,14 @@ def from_file(
     if policy == LOCAL:
         return made("robot"), made("policy")
     robot = made("robot")
-    return robot, _served(policy, robot, api_key)
+    spec = made("policy_spec") if hasattr(module, "policy_spec") else None
+    if not isinstance(spec, PolicySpec | None):
+        raise ConfigError(
+            f"What policy_spec() of {file} returns is no PolicySpec.",
+            remedy="See docs/howto/robot.md.",
+            file=str(file),
+        )
+    return robot, _served(policy, robot, api_key, spec)
 
 
 def from_world(
@@ -91,7 +100,9 @@ def from_world(
     return robot, local_policy(name, kind) if kind else local_policy(name)
 
 
-def _served(address: str, robot: Robot, api_key: str | None) -> Policy:
+def _served(
+    address: str, robot: Robot, api_key: str | None, spec: PolicySpec | None = None
+) -> Policy:
     if address.startswith(LEROBOT):
         from .policies.lerobot.addresses import policy_at
 
@@ -101,4 +112,4 @@ def _served(address: str, robot: Robot, api_key: str | None) -> Policy:
             f"There is no policy {address!r}.",
             remedy="Take local, or the address of a policy server, such as ws://127.0.0.1:8000.",
         )
-    return RemotePolicy(address, api_key=api_key)
+    return RemotePolicy(address, spec, api_key=api_key)

@@ -57,7 +57,7 @@ class RemotePolicy:
             self.close()
             raise PolicyUnavailable(
                 f"The policy server at {url} does not say what its policy is like.",
-                remedy="Say it: rate, horizon, joints, and what its actions mean.",
+                remedy="Say it in the robot's file: policy_spec(), see docs/howto/robot.md.",
             )
         self.spec = known
 

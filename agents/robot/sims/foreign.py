@@ -31,7 +31,8 @@ def foreign(name: str, seed: int, *, endless: bool = False) -> tuple[Robot, Poli
         return Cup(seed, endless=endless), Planner(seed)
     if name == PUSHT:
         with needs("gym_pusht", PUSHT):
-            from .pusht import Pusher, PushT
+            from .pushing import Pusher
+            from .pusht import PushT
         return PushT(seed, endless=endless), Pusher()
     with needs("metaworld"):
         from .meta_world import REACH, MetaWorld, ScriptedExpert

@@ -50,7 +50,7 @@ class MetaWorld:
     Args:
         task: of Meta-World, such as ``reach-v3``.
         seed: of the task's things and goal, and of where the goal starts.
-        endless: it is never done.
+        endless: it is never done, and does not speak of it.
     """
 
     def __init__(self, task: str, seed: int, *, endless: bool = False) -> None:
@@ -87,8 +87,9 @@ class MetaWorld:
             "things": self._seen[_THINGS].astype(np.float32),
             "goal": np.concatenate((goal, velocity)).astype(np.float32),
             "score": np.array([self._good / max(self._steps - RATE_HZ, 1)], np.float32),
-            "done": np.array([self._steps >= SECONDS * RATE_HZ and not self._endless], np.float32),
         }
+        if not self._endless:
+            values["done"] = np.array([self._steps >= SECONDS * RATE_HZ], np.float32)
         prompt = self._task.removesuffix("-v3").replace("-", " ")
         return Observation(self._steps / RATE_HZ, state, values, prompt)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -21,12 +22,15 @@ from anyio.abc import Process
 from fixture_arm import HORIZON, Arm, Swing
 from rich.console import Console
 from typer.testing import CliRunner
+from websockets.sync.server import ServerConnection
+from websockets.sync.server import serve as sync_serve
 
 from agents.robot.agent import Assembly, assemble
 from agents.robot.command import app
 from agents.robot.events import Amend, Begin, EmergencyStop
 from agents.robot.policies.local import local_policy
 from agents.robot.policies.server import Batcher, PolicyServer
+from agents.robot.policies.wire import WireLimits, packed, unpacked
 from agents.robot.ports import Array, Observation, PolicySpec, Semantics
 from agents.robot.sims.robot import WORLDS
 from agents.robot.view import describe, teller, watched
@@ -162,6 +166,42 @@ async def test_a_policy_server_drives_it_if_the_key_is_right(tmp_path: Path) -> 
 
     assert results[0].exit_code == 0, results[0].output
     assert isinstance(results[1].exception, PolicyUnavailable)
+
+
+STOCK_SPEC = """
+def policy_spec():
+    return PolicySpec("pi05", RATE, HORIZON, 2, Semantics.ABSOLUTE)
+"""
+
+
+def test_a_stock_server_drives_it_if_its_file_says_what_the_policy_is_like(tmp_path: Path) -> None:
+    asked: list[Any] = []
+
+    def talk(connection: ServerConnection) -> None:
+        connection.send(packed({}))
+        for message in connection:
+            asked.append(unpacked(bytes(message), WireLimits()))
+            connection.send(packed({"actions": np.full((16, 2), 0.1, np.float32)}))
+
+    arm, wrong = tmp_path / "arm.py", tmp_path / "wrong.py"
+    arm.write_text(FILE.read_text() + STOCK_SPEC)
+    wrong.write_text(FILE.read_text() + "def policy_spec():\n    return 50\n")
+    with sync_serve(talk, "127.0.0.1", 0, compression=None) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            url = f"ws://127.0.0.1:{server.socket.getsockname()[1]}"
+            more = ["--policy", url, "--play", "0.5", "--prompt", "wipe the table"]
+            done = CliRunner().invoke(app, ["--robot", str(arm), *more])
+            failed = [CliRunner().invoke(app, ["--robot", str(f), *more]) for f in (FILE, wrong)]
+        finally:
+            server.shutdown()
+            thread.join()
+
+    assert done.exit_code == 0, done.output
+    assert asked[0]["prompt"] == "wipe the table"
+    assert isinstance(failed[0].exception, PolicyUnavailable)
+    assert isinstance(failed[1].exception, ConfigError)
 
 
 def test_its_help_names_every_world() -> None:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import anyio
+import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
 from agents.robot.agent import assemble
-from agents.robot.film import PER_SECOND, SIZE, checked, drawn, recorded, taken
+from agents.robot.film import PER_SECOND, SIZE, Shot, checked, drawn, recorded, taken
 from agents.robot.policies.local import local_policy
+from agents.robot.ports import Observation
 from agents.robot.sims.robot import WORLDS, simulated
 from agents.robot.strategies import STRATEGIES
 from constellation.errors import ConfigError
@@ -70,6 +73,22 @@ def test_what_is_held_is_seen_at_once() -> None:
     assert shot is not None
     assert shot.held
     assert drawn(assembly.pilot.spec, [shot]).getpixel((14, 30)) == (247, 215, 215)
+
+
+def test_a_block_is_drawn_where_it_lies_and_where_it_shall() -> None:
+    spec = replace(simulated("track", 0).spec, name="pusht")
+    full = np.full(2, 512.0)
+    spec = replace(spec, limits=replace(spec.limits, low=np.zeros(2), high=full))
+
+    def colours(x: float) -> set[tuple[int, int, int]]:
+        values = {"block": np.float32([x, 256, 0]), "goal": np.float32([256, 256, 1])}
+        seen = Observation(0.0, np.float32([0, 0, 20, 20, 0, 0]), values)
+        picture = drawn(spec, [Shot(seen, np.float32([0, 0]), "place", held=False)])
+        left = picture.crop((11, 60, 100, 235))
+        return {colour for _, colour in left.getcolors(1 << 20) or ()}
+
+    assert (214, 39, 40) in colours(100)
+    assert (214, 39, 40) not in colours(400)
 
 
 def test_what_is_written_above_a_picture_fits() -> None:
