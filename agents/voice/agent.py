@@ -25,7 +25,7 @@ from .models.loading import PARTS, Loaded, feelings_of, loaded
 from .overview import Overview
 from .page import Page
 from .pipelines import Pipeline
-from .ports import Loudspeaker, Mind, Screen
+from .ports import Feelings, Loudspeaker, Mind, Screen
 from .pvad import enrol, mean_of
 from .sound import Samples
 
@@ -71,16 +71,24 @@ def serve(wanted: Wanted, say: Callable[[str], None]) -> None:
         OSError: the port of the Wyoming protocol is taken.
     """
     card = sound_card() if wanted.page is None else None
+    feelings = feelings_of(wanted.feelings)
+    # What is wrong with it is better met now than at the first visitor; so is a damaged voice.
+    mind_of(Dialogue(), wanted.model, wanted.pipeline, feelings)
+    KeptVoice(wanted.voice).load()
     try:
         with ExitStack() as stack:
             hands = None if wanted.local is None else stack.enter_context(connected(wanted.local))
-            anyio.run(_serve, wanted, hands, card, say)
+            anyio.run(_serve, wanted, feelings, hands, card, say)
     except BaseExceptionGroup as group:
         raise _first(group) from None
 
 
 async def _serve(
-    wanted: Wanted, hands: Hub | None, card: Card | None, say: Callable[[str], None]
+    wanted: Wanted,
+    feelings: Feelings | None,
+    hands: Hub | None,
+    card: Card | None,
+    say: Callable[[str], None],
 ) -> None:
     async with AsyncExitStack() as stack:
         tasks = await stack.enter_async_context(anyio.create_task_group())
@@ -90,7 +98,8 @@ async def _serve(
             await stack.enter_async_context(page.served(*wanted.page))
             say(f"Talk to the agent at {page.url}")
         shared = await _loaded(stack, page, say)
-        await _talk(stack, wanted, shared, hands, card, page, say)
+        mind = partial(mind_of, model=wanted.model, pipeline=wanted.pipeline, feelings=feelings)
+        await _talk(stack, wanted, shared, mind, hands, card, page, say)
 
 
 async def _loaded(stack: AsyncExitStack, page: Page | None, say: Callable[[str], None]) -> Loaded:
@@ -110,6 +119,7 @@ async def _talk(
     stack: AsyncExitStack,
     wanted: Wanted,
     shared: Loaded,
+    mind: Callable[[Dialogue], Mind],
     hands: Hub | None,
     card: Card | None,
     page: Page | None,
@@ -118,14 +128,6 @@ async def _talk(
     voice = KeptVoice(wanted.voice)
     if wanted.enrolments:
         voice.keep(mean_of([enrol(shared.detector, sound) for sound in wanted.enrolments]))
-    # A damaged one is better met now than at the first visitor.
-    voice.load()
-    mind = partial(
-        mind_of,
-        model=wanted.model,
-        pipeline=wanted.pipeline,
-        feelings=feelings_of(wanted.feelings),
-    )
 
     def make(tasks: TaskGroup, screen: Screen, speaker: Loudspeaker) -> Talk:
         audience = Audience()

@@ -45,7 +45,7 @@ from .turns import TurnTaking
 
 log = logging.getLogger("constellation.agent")
 
-Lane = Literal["recogniser", "turn ends", "mind", "speaker"]
+Lane = Literal["recogniser", "turn ends", "mind", "speaker", "news"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

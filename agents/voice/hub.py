@@ -17,15 +17,17 @@ from constellation.config import LocalHub
 from constellation.errors import GraphError, HubUnreachable, UnknownConstellationError
 
 from .amending import amendment
-from .dialogue import Asked, Outcome
+from .hands import Asked, Outcome
 from .overview import Overview, watch
 
 _TIMEOUT_S = 10.0
+# A model may plan what is submitted.
+_ANSWER_S = 60.0
 _SHOWN = 200
 
 
 class Hub:
-    """A connection to a hub; see `agents.voice.dialogue.Hands`.
+    """A connection to a hub; see `agents.voice.hands.Hands`.
 
     Attributes:
         overview: what the fabric is at; replaced whenever that changes.
@@ -91,9 +93,16 @@ class Hub:
         return self._portal.call(self._request, verb, params)
 
     async def _request(self, verb: str, params: Mapping[str, Any]) -> dict[str, Any]:
-        with anyio.fail_after(_TIMEOUT_S):
-            await self._link.ready()
-        return dict(await self._link.request(verb, params))
+        try:
+            with anyio.fail_after(_TIMEOUT_S):
+                await self._link.ready()
+            with anyio.fail_after(_ANSWER_S):
+                return dict(await self._link.request(verb, params))
+        except TimeoutError:
+            raise HubUnreachable(
+                "Your devices cannot be reached: their hub does not answer.",
+                remedy="See that it runs.",
+            ) from None
 
     async def _outcome(self, work: str, within_s: float) -> Outcome | Asked | None:
         subscribed = await self._request("subscribe", {"constellation": work, "after": 0})

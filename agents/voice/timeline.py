@@ -93,6 +93,10 @@ class Timeline:
             case _ if type(what) in _NAMES:
                 self._add(Entry(now, _NAMES[type(what)]))
 
+    def add(self, now: float, what: str) -> None:
+        """Note something else."""
+        self._add(Entry(now, what))
+
     def _add(self, entry: Entry) -> None:
         self.entries.append(entry)
 

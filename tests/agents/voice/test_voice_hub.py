@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from anyio.from_thread import start_blocking_portal
 
-from agents.voice.dialogue import Asked, Dialogue, Outcome
+from agents.voice.dialogue import Dialogue
+from agents.voice.hands import Asked, Outcome
 from agents.voice.hub import Hub, connected
 from agents.voice.ports import Working
 from constellation.cli.embedded import embedded_hub
