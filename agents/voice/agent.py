@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack, ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TypeAlias
@@ -21,7 +21,7 @@ from .dialogue import Dialogue
 from .hub import Hub, connected
 from .language import mind_of
 from .live import Talk
-from .models.loading import PARTS, Loaded, feelings_of, loaded
+from .models.loading import PARTS, Kinds, Loaded, feelings_of, kinds, loaded
 from .overview import Overview
 from .page import Page
 from .pipelines import Pipeline
@@ -45,6 +45,7 @@ class Wanted:
         model: a language model behind ``OPENAI_BASE_URL``; empty to do without.
         pipeline: what the model is given of what was said.
         feelings: what makes a model that tells them, as ``module:callable``; empty for none.
+        kinds: what makes the other models.
     """
 
     page: Address | None
@@ -55,6 +56,7 @@ class Wanted:
     model: str
     pipeline: Pipeline
     feelings: str = ""
+    kinds: Kinds = field(default_factory=kinds)
 
 
 def serve(wanted: Wanted, say: Callable[[str], None]) -> None:
@@ -97,12 +99,14 @@ async def _serve(
             page = Page(None, tasks, PARTS)
             await stack.enter_async_context(page.served(*wanted.page))
             say(f"Talk to the agent at {page.url}")
-        shared = await _loaded(stack, page, say)
+        shared = await _loaded(stack, wanted.kinds, page, say)
         mind = partial(mind_of, model=wanted.model, pipeline=wanted.pipeline, feelings=feelings)
         await _talk(stack, wanted, shared, mind, hands, card, page, say)
 
 
-async def _loaded(stack: AsyncExitStack, page: Page | None, say: Callable[[str], None]) -> Loaded:
+async def _loaded(
+    stack: AsyncExitStack, wanted: Kinds, page: Page | None, say: Callable[[str], None]
+) -> Loaded:
     """Load the models beside the page, which shows how far it is."""
 
     def progress(part: str) -> None:
@@ -112,7 +116,7 @@ async def _loaded(stack: AsyncExitStack, page: Page | None, say: Callable[[str],
 
     models = ExitStack()
     stack.callback(models.close)
-    return await anyio.to_thread.run_sync(models.enter_context, loaded(progress))
+    return await anyio.to_thread.run_sync(models.enter_context, loaded(progress, wanted=wanted))
 
 
 async def _talk(

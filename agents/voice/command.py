@@ -59,6 +59,16 @@ def voice(
             help="For --pipeline manner: what makes a model that tells feelings by a voice.",
         ),
     ] = "",
+    recogniser: Annotated[
+        str, typer.Option(metavar="MODULE:NAME", help="What makes another speech recognition.")
+    ] = "",
+    synthesis: Annotated[
+        str, typer.Option(metavar="MODULE:NAME", help="What makes another speech synthesis.")
+    ] = "",
+    turn_ends: Annotated[
+        str,
+        typer.Option(metavar="MODULE:NAME", help="What makes another model of the ends of turns."),
+    ] = "",
     wyoming: Annotated[
         str | None,
         typer.Option(
@@ -88,6 +98,7 @@ def voice(
     """
     try:
         from . import agent, recorded
+        from .models.loading import kinds
         from .sound import read_wav
     except ImportError as error:
         raise ConfigError(
@@ -104,6 +115,7 @@ def voice(
         )
     if feelings and pipeline is not Pipeline.MANNER:
         raise typer.BadParameter("It belongs to --pipeline manner.", param_hint="--feelings")
+    models = kinds(recogniser, turn_ends, synthesis)
     settings = load_settings()
     local = LocalHub.find(settings.state_dir)
     enrolments = [read_wav(path) for path in enrol or []]
@@ -111,13 +123,15 @@ def voice(
         page = None if console else ("127.0.0.1", _PORT if port is None else port)
         home = None if wyoming is None else _address(wyoming)
         voice_path = settings.state_dir / "voice" / "voiceprint.npy"
-        wanted = agent.Wanted(page, home, voice_path, enrolments, local, model, pipeline, feelings)
+        wanted = agent.Wanted(
+            page, home, voice_path, enrolments, local, model, pipeline, feelings, models
+        )
         agent.serve(wanted, typer.echo)
         return
     recording = read_wav(wav)
     if not len(recording):
         raise AudioError(f"{wav} holds no sound.", remedy="Record it again.")
-    outcome = recorded.run(recording, enrolments, local, model, pipeline, feelings)
+    outcome = recorded.run(recording, enrolments, local, model, pipeline, feelings, kinds=models)
     outcome.write(out, picture)
     if as_json:
         typer.echo(json.dumps([entry.plain() for entry in outcome.timeline.entries], indent=2))

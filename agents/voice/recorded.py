@@ -30,7 +30,7 @@ from .features import BLOCK
 from .hub import connected
 from .interrupters import Interrupters
 from .language import mind_of
-from .models.loading import Loaded, feelings_of, loaded
+from .models.loading import Kinds, Loaded, feelings_of, loaded
 from .phases import Phase
 from .picture import svg
 from .pipelines import Pipeline
@@ -213,6 +213,7 @@ def run(
     pipeline: Pipeline = Pipeline.CASCADED,
     feelings: str = "",
     clock: Callable[[], float] = perf_counter,
+    kinds: Kinds | None = None,
 ) -> Outcome:
     """Talk to the agent with a recording and the models of this machine.
 
@@ -224,6 +225,7 @@ def run(
         pipeline: what the model is given of what was said.
         feelings: what makes a model that tells them, as ``module:callable``; empty for none.
         clock: seconds, by which the models' work is measured.
+        kinds: what makes the other models; None for those that ship.
 
     Raises:
         AudioError: an enrolment has too little voice in it.
@@ -235,7 +237,7 @@ def run(
         hands = None if local is None else stack.enter_context(connected(local))
         dialogue = Dialogue(hands, audience)
         mind = mind_of(dialogue, model, pipeline, feelings_of(feelings))
-        shared = stack.enter_context(loaded())
+        shared = stack.enter_context(loaded(wanted=kinds))
         return _talk(recording, enrolments, shared, dialogue, audience, mind, clock)
 
 
