@@ -67,6 +67,8 @@ class Held:
 Found: TypeAlias = "Event | Voiced | Held"
 """What work on a desk finds."""
 
+# What is found for an answer that is so many answers old is of no interest to anybody.
+_REMEMBERED = 64
 _PARTIAL_S = 0.4
 _SHORTEST_PARTIAL_S = 0.6
 
@@ -217,6 +219,8 @@ class Conversation:
 
     def _begin(self, wanted: Generate) -> None:
         """Have an answer generated; the turn that it answers may be in the context already."""
+        for kept in (self._committed, self._canceled, self._stopped):
+            kept.difference_update([each for each in kept if each < wanted.answer - _REMEMBERED])
         context = tuple(self.context)
         if context and context[-1] == Said("person", wanted.text):
             context = context[:-1]

@@ -114,7 +114,6 @@ class Talk:
         self._time = clock
         self._begun = clock()
         self._timeline = Timeline()
-        self._entries = 0
         self._frames = 0
         self._conversation = Conversation(
             self._ears,
@@ -227,6 +226,7 @@ class Talk:
         if overview != self._seen:
             self._seen = overview
             self._screen.tell("fabric", **asdict(overview))
-        for entry in self._timeline.entries[self._entries :]:
+        for entry in self._timeline.entries:
             self._screen.tell("happened", **entry.plain())
-        self._entries = len(self._timeline.entries)
+        # A conversation may last for days.
+        self._timeline.entries.clear()
