@@ -6,12 +6,14 @@ import os
 import socket
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import anyio
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
 from constellation.aip.client import Link, connect
+from constellation.aip.states import State
 from constellation.aip.trust import trusting
 from constellation.config import LocalHub
 from constellation.errors import GraphError, HubUnreachable, UnknownConstellationError
@@ -27,17 +29,13 @@ _SHOWN = 200
 
 
 class Hub:
-    """A connection to a hub; see `agents.voice.hands.Hands`.
-
-    Attributes:
-        overview: what the fabric is at; replaced whenever that changes.
-    """
+    """A connection to a hub; see `agents.voice.hands.Hands`."""
 
     def __init__(self, portal: BlockingPortal, link: Link) -> None:
         self._portal = portal
         self._link = link
         self._answered: set[str] = set()
-        self.overview = Overview()
+        self._overview = Overview()
 
     def submit(self, request: str) -> tuple[str, str]:
         """See `Hands`."""
@@ -85,9 +83,17 @@ class Hub:
         found = self._ask("devices", cards=False)["devices"]
         return sorted(each["name"] for each in found if each["presence"] == "connected")
 
+    @property
+    def overview(self) -> Overview:
+        """What the fabric is at, as far as is known: without the hub no device can be reached."""
+        seen = self._overview
+        if self._link.state is State.OPEN:
+            return seen
+        return replace(seen, devices=tuple((name, False) for name, _ in seen.devices))
+
     def saw(self, overview: Overview) -> None:
         """The fabric is at something else."""
-        self.overview = overview
+        self._overview = overview
 
     def _ask(self, verb: str, **params: Any) -> dict[str, Any]:
         return self._portal.call(self._request, verb, params)
