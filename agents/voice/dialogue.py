@@ -108,7 +108,8 @@ class Dialogue:
         elif self._hands is None:
             yield _NO_HANDS
         elif _DEVICES.fullmatch(said):
-            yield _listed(self._hands.devices())
+            devices = self._hands.devices()
+            yield _listed(devices) if devices else "No device is connected."
         elif (works := asked_about(prompt, self.working)) is not None:
             yield self._progress(works)
         elif (meant := self._elsewhere(prompt)) is not None:

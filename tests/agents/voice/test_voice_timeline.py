@@ -11,11 +11,13 @@ import pytest
 from agents.voice.events import (
     CommitAnswer,
     CommitTurn,
+    DropTurn,
     Duck,
     Examine,
     Frame,
     OpenTurn,
     Play,
+    Restore,
     StopPlayback,
 )
 from agents.voice.recorded import Outcome
@@ -51,6 +53,39 @@ def test_latency_counts_from_the_end_of_speech(timeline: Timeline) -> None:
         "after_s": 0.4,
     }
     assert audio.plain() == {"at_s": 1.6, "what": "first audio", "after_s": 0.6}
+
+
+def test_only_what_was_asked_is_waited_for() -> None:
+    timeline = Timeline()
+    for at, what in (
+        (1.0, Frame(0.9, 0.9)),
+        (1.2, Examine(1, 1)),
+        (1.4, CommitTurn(1, "Is it full?")),
+        # Somebody else's voice, before the answer.
+        (2.0, Frame(0.9, 0.6)),
+        (2.2, Examine(2, 1)),
+        (2.3, DropTurn(2)),
+        (2.5, Play(1)),
+        (3.0, Examine(3, 1)),
+        (3.1, DropTurn(3)),
+        # An announcement.
+        (4.0, Play(2)),
+    ):
+        timeline.note(what, at)
+    assert timeline.latencies_s() == [pytest.approx(1.5)]
+
+
+def test_answer_that_ran_out_while_it_was_soft_is_told_to_be_loud_again() -> None:
+    timeline = Timeline()
+    for at, what in (
+        (1.0, Duck(1)),
+        (1.5, Play(1)),
+        (2.0, Duck(1)),
+        (2.2, Restore(1)),
+        (3, Play(1)),
+    ):
+        timeline.note(what, at)
+    assert [entry.what for entry in timeline.entries] == ["ducked", "restored"] * 2
 
 
 def test_lines_for_people(timeline: Timeline) -> None:
