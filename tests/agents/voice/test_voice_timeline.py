@@ -20,9 +20,10 @@ from agents.voice.events import (
     Restore,
     StopPlayback,
 )
+from agents.voice.picture import svg
 from agents.voice.recorded import Outcome
 from agents.voice.sound import RATE_HZ, read_wav
-from agents.voice.timeline import Timeline
+from agents.voice.timeline import Entry, Timeline
 
 
 @pytest.fixture
@@ -107,3 +108,19 @@ def test_sound_and_picture_are_written(timeline: Timeline, tmp_path: Path) -> No
     assert "turn ended +400 ms: Is 1 < 2 & so on?" in texts
     assert "ducked" in texts
     assert len(list(root.iter("{http://www.w3.org/2000/svg}polygon"))) == 2
+
+
+def test_labels_of_a_picture_lie_beside_one_another_and_within_it() -> None:
+    told = "What can you do for me today, and what will it be tomorrow?"
+    entries = [Entry(at / 4, "turn ended", told, 0.5) for at in range(12)]
+    root = ElementTree.fromstring(svg(entries, np.zeros((3 * RATE_HZ, 2), np.float32)))
+    labels = [
+        (float(each.get("y", 0)), float(each.get("x", 0)))
+        for each in root.iter("{http://www.w3.org/2000/svg}text")
+        if (each.text or "").startswith("turn ended")
+    ]
+    assert len(labels) == len(set(labels)) == len(entries)
+    # They are all too long to share a row.
+    assert len({y for y, _ in labels}) == len(entries)
+    assert max(y for y, _ in labels) < float(root.get("height", 0))
+    assert all(x >= 0 for _, x in labels)
