@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack, ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TypeAlias
@@ -21,11 +21,11 @@ from .dialogue import Dialogue
 from .hub import Hub, connected
 from .language import mind_of
 from .live import Talk
-from .models.loading import PARTS, Loaded, feelings_of, loaded
+from .models.loading import PARTS, Kinds, Loaded, feelings_of, kinds, loaded
 from .overview import Overview
 from .page import Page
 from .pipelines import Pipeline
-from .ports import Loudspeaker, Mind, Screen
+from .ports import Feelings, Loudspeaker, Mind, Screen
 from .pvad import enrol
 from .sound import Samples
 from .voiceprint import mean_of
@@ -46,6 +46,7 @@ class Wanted:
         model: a language model behind ``OPENAI_BASE_URL``; empty to do without.
         pipeline: what the model is given of what was said.
         feelings: what makes a model that tells them, as ``module:callable``; empty for none.
+        kinds: what makes the other models.
     """
 
     page: Address | None
@@ -56,6 +57,7 @@ class Wanted:
     model: str
     pipeline: Pipeline
     feelings: str = ""
+    kinds: Kinds = field(default_factory=kinds)
 
 
 def serve(wanted: Wanted, say: Callable[[str], None]) -> None:
@@ -72,16 +74,24 @@ def serve(wanted: Wanted, say: Callable[[str], None]) -> None:
         OSError: the port of the Wyoming protocol is taken.
     """
     card = sound_card() if wanted.page is None else None
+    feelings = feelings_of(wanted.feelings)
+    # What is wrong with it is better met now than at the first visitor; so is a damaged voice.
+    mind_of(Dialogue(), wanted.model, wanted.pipeline, feelings)
+    KeptVoice(wanted.voice).load()
     try:
         with ExitStack() as stack:
             hands = None if wanted.local is None else stack.enter_context(connected(wanted.local))
-            anyio.run(_serve, wanted, hands, card, say)
+            anyio.run(_serve, wanted, feelings, hands, card, say)
     except BaseExceptionGroup as group:
         raise _first(group) from None
 
 
 async def _serve(
-    wanted: Wanted, hands: Hub | None, card: Card | None, say: Callable[[str], None]
+    wanted: Wanted,
+    feelings: Feelings | None,
+    hands: Hub | None,
+    card: Card | None,
+    say: Callable[[str], None],
 ) -> None:
     async with AsyncExitStack() as stack:
         tasks = await stack.enter_async_context(anyio.create_task_group())
@@ -90,11 +100,14 @@ async def _serve(
             page = Page(None, tasks, PARTS)
             await stack.enter_async_context(page.served(*wanted.page))
             say(f"Talk to the agent at {page.url}")
-        shared = await _loaded(stack, page, say)
-        await _talk(stack, wanted, shared, hands, card, page, say)
+        shared = await _loaded(stack, wanted.kinds, page, say)
+        mind = partial(mind_of, model=wanted.model, pipeline=wanted.pipeline, feelings=feelings)
+        await _talk(stack, wanted, shared, mind, hands, card, page, say)
 
 
-async def _loaded(stack: AsyncExitStack, page: Page | None, say: Callable[[str], None]) -> Loaded:
+async def _loaded(
+    stack: AsyncExitStack, wanted: Kinds, page: Page | None, say: Callable[[str], None]
+) -> Loaded:
     """Load the models beside the page, which shows how far it is."""
 
     def progress(part: str) -> None:
@@ -104,13 +117,14 @@ async def _loaded(stack: AsyncExitStack, page: Page | None, say: Callable[[str],
 
     models = ExitStack()
     stack.callback(models.close)
-    return await anyio.to_thread.run_sync(models.enter_context, loaded(progress))
+    return await anyio.to_thread.run_sync(models.enter_context, loaded(progress, wanted=wanted))
 
 
 async def _talk(
     stack: AsyncExitStack,
     wanted: Wanted,
     shared: Loaded,
+    mind: Callable[[Dialogue], Mind],
     hands: Hub | None,
     card: Card | None,
     page: Page | None,
@@ -121,14 +135,6 @@ async def _talk(
         voices = shared.models.voices
         prints = [enrol(shared.detector, sound, voices) for sound in wanted.enrolments]
         voice.keep(mean_of(prints))
-    # A damaged one is better met now than at the first visitor.
-    voice.load()
-    mind = partial(
-        mind_of,
-        model=wanted.model,
-        pipeline=wanted.pipeline,
-        feelings=feelings_of(wanted.feelings),
-    )
 
     def make(tasks: TaskGroup, screen: Screen, speaker: Loudspeaker) -> Talk:
         audience = Audience()

@@ -9,18 +9,20 @@ from typing import Annotated
 import typer
 
 from constellation.config import LocalHub, load_settings
-from constellation.errors import ConfigError
+from constellation.errors import AudioError, ConfigError
 
 from .pipelines import Pipeline
 
 app = typer.Typer()
+
+_PORT = 8765
 
 
 @app.command()
 def voice(
     wav: Annotated[
         Path | None,
-        typer.Option(help="What the microphone hears, a WAV file of 16 bits; instead of a page."),
+        typer.Option(help="What the microphone hears, a WAV file; instead of a page."),
     ] = None,
     out: Annotated[
         Path | None, typer.Option(help="Where to write both: left the person, right the agent.")
@@ -57,6 +59,16 @@ def voice(
             help="For --pipeline manner: what makes a model that tells feelings by a voice.",
         ),
     ] = "",
+    recogniser: Annotated[
+        str, typer.Option(metavar="MODULE:NAME", help="What makes another speech recognition.")
+    ] = "",
+    synthesis: Annotated[
+        str, typer.Option(metavar="MODULE:NAME", help="What makes another speech synthesis.")
+    ] = "",
+    turn_ends: Annotated[
+        str,
+        typer.Option(metavar="MODULE:NAME", help="What makes another model of the ends of turns."),
+    ] = "",
     wyoming: Annotated[
         str | None,
         typer.Option(
@@ -68,7 +80,10 @@ def voice(
     console: Annotated[
         bool, typer.Option("--console", help="Talk at this machine's sound card, not on a page.")
     ] = False,
-    port: Annotated[int, typer.Option(help="Of the page; 0 takes any.", min=0, max=65535)] = 8765,
+    port: Annotated[
+        int | None,
+        typer.Option(help="Of the page, 8765 by default; 0 takes any.", min=0, max=65535),
+    ] = None,
 ) -> None:
     """Talk to the agent on a page or at this machine's sound card, or run a recording through it.
 
@@ -83,6 +98,7 @@ def voice(
     """
     try:
         from . import agent, recorded
+        from .models.loading import kinds
         from .sound import read_wav
     except ImportError as error:
         raise ConfigError(
@@ -90,6 +106,8 @@ def voice(
             remedy="Install the extra: pip install 'constellation-fabric[voice]'.",
         ) from None
     _check(wav, {"--out": out, "--picture": picture, "--json": as_json or None}, wyoming, console)
+    if port is not None and (console or wav is not None):
+        raise typer.BadParameter("There is no page to serve.", param_hint="--port")
     if pipeline is not Pipeline.CASCADED and not model:
         raise typer.BadParameter(
             "Only a language model is told more than words: name one by --model.",
@@ -97,17 +115,23 @@ def voice(
         )
     if feelings and pipeline is not Pipeline.MANNER:
         raise typer.BadParameter("It belongs to --pipeline manner.", param_hint="--feelings")
+    models = kinds(recogniser, turn_ends, synthesis)
     settings = load_settings()
     local = LocalHub.find(settings.state_dir)
     enrolments = [read_wav(path) for path in enrol or []]
     if wav is None:
-        page = None if console else ("127.0.0.1", port)
+        page = None if console else ("127.0.0.1", _PORT if port is None else port)
         home = None if wyoming is None else _address(wyoming)
         voice_path = settings.state_dir / "voice" / "voiceprint.npy"
-        wanted = agent.Wanted(page, home, voice_path, enrolments, local, model, pipeline, feelings)
+        wanted = agent.Wanted(
+            page, home, voice_path, enrolments, local, model, pipeline, feelings, models
+        )
         agent.serve(wanted, typer.echo)
         return
-    outcome = recorded.run(read_wav(wav), enrolments, local, model, pipeline, feelings)
+    recording = read_wav(wav)
+    if not len(recording):
+        raise AudioError(f"{wav} holds no sound.", remedy="Record it again.")
+    outcome = recorded.run(recording, enrolments, local, model, pipeline, feelings, kinds=models)
     outcome.write(out, picture)
     if as_json:
         typer.echo(json.dumps([entry.plain() for entry in outcome.timeline.entries], indent=2))
@@ -128,6 +152,9 @@ def _check(
     for name, given in (("--wyoming", wyoming is not None), ("--console", console)):
         if given:
             raise typer.BadParameter("It does not go with a recording, --wav.", param_hint=name)
+    written = [path for path in of_a_recording.values() if isinstance(path, Path)]
+    if len({path.resolve() for path in [wav, *written]}) <= len(written):
+        raise typer.BadParameter("What is read and written are to be files of their own.")
     for name, path in of_a_recording.items():
         if isinstance(path, Path) and not path.parent.is_dir():
             raise typer.BadParameter(f"There is no folder {path.parent}.", param_hint=name)

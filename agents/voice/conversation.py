@@ -47,7 +47,7 @@ from .turns import TurnTaking
 
 log = logging.getLogger("constellation.agent")
 
-Lane = Literal["recogniser", "turn ends", "voices", "mind", "speaker"]
+Lane = Literal["recogniser", "turn ends", "voices", "mind", "speaker", "news"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -69,6 +69,8 @@ class Held:
 Found: TypeAlias = "Event | Voiced | Held"
 """What work on a desk finds."""
 
+# What is found for an answer that is so many answers old is of no interest to anybody.
+_REMEMBERED = 64
 _PARTIAL_S = 0.4
 _SHORTEST_PARTIAL_S = 0.6
 
@@ -222,6 +224,8 @@ class Conversation:
 
     def _begin(self, wanted: Generate) -> None:
         """Have an answer generated; the turn that it answers may be in the context already."""
+        for kept in (self._committed, self._canceled, self._stopped):
+            kept.difference_update([each for each in kept if each < wanted.answer - _REMEMBERED])
         context = tuple(self.context)
         if context and context[-1] == Said("person", wanted.text):
             context = context[:-1]

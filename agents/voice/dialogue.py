@@ -11,11 +11,11 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Protocol
 
-from constellation.errors import ConstellationError, PlanError
+from constellation.errors import ConstellationError, PlanError, UnknownConstellationError
 
 from .audience import Audience, Wish, wish_of
+from .hands import Asked, Hands, Outcome
 from .ports import Said, Working
 from .small_talk import small_talk
 from .sound import Samples
@@ -23,70 +23,6 @@ from .spoken import result
 from .utterances import words_of
 from .wishes import Elsewhere, Stop, asked_about, chosen, elsewhere, moved, to_stop, where
 from .written import written
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """How some work ended.
-
-    Attributes:
-        state: ``completed``, ``failed`` or ``canceled``.
-        output: of its last tasks, as plain data; why it failed, if it did.
-    """
-
-    state: str
-    output: Any
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """Some work waits for a person's answer.
-
-    Attributes:
-        work, task, question: their ids.
-        prompt: the question, in words.
-        approval: it is to be answered by yes or no.
-    """
-
-    work: str
-    task: str
-    question: str
-    prompt: str
-    approval: bool
-
-
-class Hands(Protocol):
-    """The fabric, as the dialogue uses it. Calls block."""
-
-    def submit(self, request: str) -> tuple[str, str]:
-        """Start what a person asks for; return its id and a few words that name it.
-
-        Raises:
-            ConstellationError: it cannot be planned as it stands; nothing was started.
-        """
-
-    def amend(self, work: str, request: str) -> str | None:
-        """Have work that runs become what this asks for, if nothing of it was done otherwise yet.
-
-        Returns:
-            A few words that name it; None if it has to be stopped and done anew.
-
-        Raises:
-            ConstellationError: it cannot be planned as it stands; nothing was changed.
-        """
-
-    def outcome(self, work: str, within_s: float) -> Outcome | Asked | None:
-        """How it ended, or what it asks; None if it goes on for longer than that."""
-
-    def reply(self, asked: Asked, answer: bool | str) -> None:
-        """Answer what was asked."""
-
-    def cancel(self, work: str) -> None:
-        """Stop it."""
-
-    def devices(self) -> Sequence[str]:
-        """The names of the devices that are connected."""
-
 
 _WAIT_S = 6.0
 _NO_HANDS = "I cannot do that: I am not connected to your devices."
@@ -172,7 +108,8 @@ class Dialogue:
         elif self._hands is None:
             yield _NO_HANDS
         elif _DEVICES.fullmatch(said):
-            yield _listed(self._hands.devices())
+            devices = self._hands.devices()
+            yield _listed(devices) if devices else "No device is connected."
         elif (works := asked_about(prompt, self.working)) is not None:
             yield self._progress(works)
         elif (meant := self._elsewhere(prompt)) is not None:
@@ -212,12 +149,29 @@ class Dialogue:
             start = partial(self._start_instead, self._hands, stop.works[0], request)
             yield from self._doing(start)
 
-    def ended(self) -> Iterator[str]:
-        """What is to be announced: work that has ended, or asks, since it was started."""
+    @property
+    def busy(self) -> bool:
+        """Whether work goes on that waits for no answer of the person."""
+        return any(self._asked is None or work != self._asked.work for work in self.working)
+
+    def ended(self, within_s: float = 0.1) -> Iterator[str]:
+        """What is to be announced: work that has ended, or asks, since it was started.
+
+        Args:
+            within_s: how long to look at each.
+        """
         for work, title in list(self.working.items()):
             if self._hands is None or work in self._waited:
                 continue
-            found = self._hands.outcome(work, 0.1)
+            try:
+                found = self._hands.outcome(work, within_s)
+            except UnknownConstellationError:
+                yield f"I have lost sight of {title}."
+                self.working.pop(work, None)
+                continue
+            except ConstellationError:
+                # The hub is away: it may know when it is back.
+                continue
             if found is not None and found != self._asked:
                 yield f"About {title}: {self._told(found)}"
                 self._forget(work, found)
@@ -388,7 +342,7 @@ class Dialogue:
 
 def _request(prompt: str) -> str:
     """What is wanted, as it would be typed, without the words by which people take the floor."""
-    return written(_OPENING.sub("", prompt).rstrip(" .!?"))
+    return written(_OPENING.sub("", prompt).rstrip(" .,;:!?"))
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -84,6 +84,7 @@ class Endpointer:
         self._voiced = now
         self._asked = now
         self._acoustic: float | None = None
+        self._overtaken = 0
 
     def voice(self, now: float) -> None:
         """The person is heard just now."""
@@ -94,6 +95,8 @@ class Endpointer:
             self._move("go on")
             self._asked = now
             self.answered = False
+            # Its words may still come, and are not all any more.
+            self._overtaken = self.examination
 
     def heard(self, now: float) -> bool:
         """Whether the person still speaks."""
@@ -140,7 +143,7 @@ class Endpointer:
 
     def answers(self, examination: int) -> bool:
         """Whether the transcript of that examination holds all that was asked for."""
-        return examination > 0 and examination == self.examination
+        return examination > self._overtaken and examination == self.examination
 
     @property
     def known(self) -> bool:

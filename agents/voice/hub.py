@@ -6,36 +6,36 @@ import os
 import socket
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import anyio
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
 from constellation.aip.client import Link, connect
+from constellation.aip.states import State
 from constellation.aip.trust import trusting
 from constellation.config import LocalHub
 from constellation.errors import GraphError, HubUnreachable, UnknownConstellationError
 
 from .amending import amendment
-from .dialogue import Asked, Outcome
+from .hands import Asked, Outcome
 from .overview import Overview, watch
 
 _TIMEOUT_S = 10.0
+# A model may plan what is submitted.
+_ANSWER_S = 60.0
 _SHOWN = 200
 
 
 class Hub:
-    """A connection to a hub; see `agents.voice.dialogue.Hands`.
-
-    Attributes:
-        overview: what the fabric is at; replaced whenever that changes.
-    """
+    """A connection to a hub; see `agents.voice.hands.Hands`."""
 
     def __init__(self, portal: BlockingPortal, link: Link) -> None:
         self._portal = portal
         self._link = link
         self._answered: set[str] = set()
-        self.overview = Overview()
+        self._overview = Overview()
 
     def submit(self, request: str) -> tuple[str, str]:
         """See `Hands`."""
@@ -83,17 +83,32 @@ class Hub:
         found = self._ask("devices", cards=False)["devices"]
         return sorted(each["name"] for each in found if each["presence"] == "connected")
 
+    @property
+    def overview(self) -> Overview:
+        """What the fabric is at, as far as is known: without the hub no device can be reached."""
+        seen = self._overview
+        if self._link.state is State.OPEN:
+            return seen
+        return replace(seen, devices=tuple((name, False) for name, _ in seen.devices))
+
     def saw(self, overview: Overview) -> None:
         """The fabric is at something else."""
-        self.overview = overview
+        self._overview = overview
 
     def _ask(self, verb: str, **params: Any) -> dict[str, Any]:
         return self._portal.call(self._request, verb, params)
 
     async def _request(self, verb: str, params: Mapping[str, Any]) -> dict[str, Any]:
-        with anyio.fail_after(_TIMEOUT_S):
-            await self._link.ready()
-        return dict(await self._link.request(verb, params))
+        try:
+            with anyio.fail_after(_TIMEOUT_S):
+                await self._link.ready()
+            with anyio.fail_after(_ANSWER_S):
+                return dict(await self._link.request(verb, params))
+        except TimeoutError:
+            raise HubUnreachable(
+                "Your devices cannot be reached: their hub does not answer.",
+                remedy="See that it runs.",
+            ) from None
 
     async def _outcome(self, work: str, within_s: float) -> Outcome | Asked | None:
         subscribed = await self._request("subscribe", {"constellation": work, "after": 0})

@@ -12,9 +12,8 @@ from anyio.abc import TaskGroup
 
 from constellation.errors import AudioError
 
-from .audience import Audience, KeptVoice, Wish
+from .audience import Audience, KeptVoice
 from .conversation import Conversation, Found, Lane
-from .enrolment import BEST_S, ENOUGH_S, Enrolment
 from .events import (
     Announce,
     CommitAnswer,
@@ -29,6 +28,7 @@ from .events import (
     Tick,
     Transcript,
 )
+from .interrupters import Interrupters
 from .overview import Overview
 from .phases import Phase
 from .ports import Loudspeaker, Mind, Models, Screen
@@ -83,6 +83,9 @@ class Talk:
         news: says what is to be announced; called in a thread.
         overview: what the fabric is at; the same object as long as nothing has changed.
         clock: seconds; never goes back.
+
+    Attributes:
+        interrupters: who may interrupt.
     """
 
     def __init__(
@@ -103,9 +106,8 @@ class Talk:
         self._screen = screen
         self._detector = detector
         self._voices = models.voices
-        self._audience = audience or Audience()
-        self._voice = voice or KeptVoice(None)
-        self._ears = Listener(detector, self._voice.load(), models.voices)
+        voice = voice or KeptVoice(None)
+        self._ears = Listener(detector, voice.load(), models.voices)
         self._tasks = tasks
         self._news = news
         self._overview = overview
@@ -113,11 +115,7 @@ class Talk:
         self._time = clock
         self._begun = clock()
         self._timeline = Timeline()
-        self._entries = 0
         self._frames = 0
-        self._enrolling: Enrolment | None = None
-        self._enrols_next = False
-        self._muted = False
         self._conversation = Conversation(
             self._ears,
             models,
@@ -126,40 +124,30 @@ class Talk:
             Lanes(tasks, self._handle),
             told=self._told,
         )
+        self.interrupters = Interrupters(
+            self._ears,
+            voice,
+            audience or Audience(),
+            screen.tell,
+            lambda on: self._handle(Mute(on)),
+        )
         self._phase = self._conversation.machine.phase
         if self._ears.voiceprint is not None:
             self._screen.tell("enrolled")
 
     def hear(self, samples: Samples, echo: float = 0.0) -> None:
         """Take in sound of the microphone, and how likely it is the agent's own voice."""
-        if self._enrolling is not None:
-            self._enrolling.hear(samples)
+        self.interrupters.hear(samples)
         self._tick()
         self._conversation.hear(samples, self._now(), echo)
-        self._enrol()
+        learned = self.interrupters.learned()
+        if learned is not None:
+            self._tasks.start_soon(self._enrol, learned)
         self._show()
 
     def played(self, answer: int, samples: int) -> None:
         """The person has heard an answer up to a sample."""
         self._handle(Played(answer, samples))
-
-    def mute(self, on: bool) -> None:
-        """Whether what the microphone hears is to be ignored."""
-        self._muted = on
-        self._mute()
-
-    def begin_enrolment(self) -> None:
-        """Learn, from what is heard next, whose voice may interrupt."""
-        self._enrols_next = False
-        self._enrolling = Enrolment()
-        self._mute()
-        self._screen.tell("enrolling", seconds=BEST_S, enough=ENOUGH_S)
-
-    def let_everyone(self) -> None:
-        """Every voice may interrupt."""
-        self._ears.voiceprint = None
-        self._voice.forget()
-        self._screen.tell("everyone")
 
     async def run(self) -> None:
         """Let time pass, until canceled."""
@@ -194,39 +182,13 @@ class Talk:
             for text in await anyio.to_thread.run_sync(lambda: list(self._news())):
                 self._handle(Announce(text))
 
-    # ── who may interrupt ───────────────────────────────────────────────────────────────────────
-
-    def _heed(self) -> None:
-        """Do what the person has asked the mind for."""
-        match self._audience.take():
-            case Wish.EVERYONE:
-                self.let_everyone()
-            case Wish.ONE:
-                self._enrols_next = True
-        # Not before the agent has said what it wants to hear.
-        if self._enrols_next and self._conversation.machine.phase is Phase.LISTENING:
-            self.begin_enrolment()
-
-    def _mute(self) -> None:
-        """What is said to be known by is no part of the conversation."""
-        self._handle(Mute(self._muted or self._enrolling is not None))
-
-    def _enrol(self) -> None:
-        enrolling = self._enrolling
-        if enrolling is not None and enrolling.over:
-            self._enrolling = None
-            self._mute()
-            self._tasks.start_soon(self._keep_voice, enrolling.sound())
-
-    async def _keep_voice(self, sound: Samples) -> None:
+    async def _enrol(self, sound: Samples) -> None:
         try:
             voiceprint = await anyio.to_thread.run_sync(enrol, self._detector, sound, self._voices)
         except AudioError as error:
-            self._screen.tell("not enrolled", message=str(error))
+            self.interrupters.fail(str(error))
         else:
-            self._ears.voiceprint = voiceprint
-            self._voice.keep(voiceprint)
-            self._screen.tell("enrolled")
+            self.interrupters.keep(voiceprint)
 
     # ── what the person sees ────────────────────────────────────────────────────────────────────
 
@@ -235,8 +197,7 @@ class Talk:
         match what:
             case Frame(anyone, primary):
                 self._frames += 1
-                if self._enrolling is not None:
-                    self._enrolling.judge(anyone)
+                self.interrupters.judge(anyone)
                 if self._frames % _LEVEL_FRAMES == 0:
                     self._show_levels(anyone, primary)
             case Transcript(_, text):
@@ -251,12 +212,13 @@ class Talk:
 
     def _show_levels(self, anyone: float, primary: float) -> None:
         self._screen.levels(anyone, primary)
-        if self._enrolling is not None:
-            self._screen.tell("learning", share=round(self._enrolling.share, 3))
+        share = self.interrupters.share
+        if share is not None:
+            self._screen.tell("learning", share=round(share, 3))
 
     def _show(self) -> None:
         """Tell what has changed."""
-        self._heed()
+        self.interrupters.heed(listening=self._conversation.machine.phase is Phase.LISTENING)
         phase = self._conversation.machine.phase
         if phase is not self._phase:
             self._phase = phase
@@ -265,6 +227,7 @@ class Talk:
         if overview != self._seen:
             self._seen = overview
             self._screen.tell("fabric", **asdict(overview))
-        for entry in self._timeline.entries[self._entries :]:
+        for entry in self._timeline.entries:
             self._screen.tell("happened", **entry.plain())
-        self._entries = len(self._timeline.entries)
+        # A conversation may last for days.
+        self._timeline.entries.clear()

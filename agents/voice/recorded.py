@@ -14,29 +14,36 @@ from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 from time import perf_counter
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from constellation.config import LocalHub
+from constellation.errors import AudioError
 
+from .audience import Audience, KeptVoice
 from .conversation import Conversation, Found, Lane
 from .dialogue import Dialogue
-from .events import HangUp, Tick
+from .events import Announce, CommitTurn, Event, Frame, HangUp, Instruction, Mute, Tick
 from .features import BLOCK
 from .hub import connected
+from .interrupters import Interrupters
 from .language import mind_of
-from .models.loading import feelings_of, loaded
+from .models.loading import Kinds, Loaded, feelings_of, loaded
+from .phases import Phase
 from .picture import svg
 from .pipelines import Pipeline
 from .player import Player
-from .pvad import Listener, enrol
+from .ports import Mind
+from .pvad import Listener, Model, enrol
 from .sound import RATE_HZ, Samples, write_wav
 from .timeline import Timeline
-from .voiceprint import mean_of
+from .voiceprint import Voices, mean_of
 
 _BLOCK_S = BLOCK / RATE_HZ
 _LONGEST_END_S = 150.0
+_NEWS_S = 2.0
 
 
 class Desk:
@@ -98,10 +105,31 @@ class Desk:
         return heapq.heappop(self._found)[2]
 
 
+class News(Protocol):
+    """What goes on beside a conversation.
+
+    Attributes:
+        busy: whether it does.
+    """
+
+    @property
+    def busy(self) -> bool: ...
+
+    def ended(self, within_s: float) -> Iterator[str]:
+        """What is to be announced, waited for as long."""
+
+
 def exchanged(
-    blocks: Iterator[Samples], conversation: Conversation, player: Player, desk: Desk
+    blocks: Iterator[Samples],
+    conversation: Conversation,
+    player: Player,
+    desk: Desk,
+    news: News | None = None,
 ) -> Iterator[NDArray[np.float32]]:
     """Play blocks of sound to the agent until both have come to rest.
+
+    Args:
+        news: what goes on and is announced when it ends; it is looked for in real time.
 
     Yields:
         (BLOCK, 2) samples: what the microphone heard, and what the person heard.
@@ -109,8 +137,10 @@ def exchanged(
     over_s = 0.0
     for at in count(1):
         block = next(blocks, None)
+        if news is not None and news.busy and not desk.busy("news"):
+            desk.start("news", map(Announce, news.ended(_NEWS_S)))
         if block is None:
-            if over_s >= _LONGEST_END_S or _at_rest(conversation, desk):
+            if over_s >= _LONGEST_END_S or _at_rest(conversation, desk, news):
                 break
             over_s += _BLOCK_S
             block = _SILENCE
@@ -131,9 +161,12 @@ def converse(
     Returns:
         (n, 2) samples: what the microphone heard, and what the person heard.
     """
-    blocks = iter(np.pad(recording, (0, -len(recording) % BLOCK)).reshape(-1, BLOCK))
-    heard = list(exchanged(blocks, conversation, player, desk))
+    heard = list(exchanged(_blocks(recording), conversation, player, desk))
     return np.concatenate(heard) if heard else np.zeros((0, 2), np.float32)
+
+
+def _blocks(recording: Samples) -> Iterator[Samples]:
+    return iter(np.pad(recording, (0, -len(recording) % BLOCK)).reshape(-1, BLOCK))
 
 
 def _catch_up(conversation: Conversation, desk: Desk, until: float) -> None:
@@ -149,8 +182,9 @@ def _catch_up(conversation: Conversation, desk: Desk, until: float) -> None:
         conversation.handle(Tick() if tick < due else desk.take(), desk.now)
 
 
-def _at_rest(conversation: Conversation, desk: Desk) -> bool:
-    return desk.idle and conversation.machine.deadline() is None
+def _at_rest(conversation: Conversation, desk: Desk, news: News | None) -> bool:
+    busy = news is not None and news.busy
+    return desk.idle and not busy and conversation.machine.deadline() is None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -180,6 +214,7 @@ def run(
     pipeline: Pipeline = Pipeline.CASCADED,
     feelings: str = "",
     clock: Callable[[], float] = perf_counter,
+    kinds: Kinds | None = None,
 ) -> Outcome:
     """Talk to the agent with a recording and the models of this machine.
 
@@ -191,23 +226,73 @@ def run(
         pipeline: what the model is given of what was said.
         feelings: what makes a model that tells them, as ``module:callable``; empty for none.
         clock: seconds, by which the models' work is measured.
+        kinds: what makes the other models; None for those that ship.
 
     Raises:
         AudioError: an enrolment has too little voice in it.
         ConfigError: a model is not installed, or the language model lacks its key.
         HubUnreachable: the hub does not answer.
     """
-    timeline = Timeline()
     with ExitStack() as stack:
-        shared = stack.enter_context(loaded())
+        audience = Audience()
         hands = None if local is None else stack.enter_context(connected(local))
-        voices = shared.models.voices
-        prints = [enrol(shared.detector, sound, voices) for sound in enrolments]
-        ears = Listener(shared.detector, mean_of(prints) if prints else None, voices)
-        mind = mind_of(Dialogue(hands), model, pipeline, feelings_of(feelings))
-        player, desk = Player(), Desk(clock)
-        conversation = Conversation(ears, shared.models, mind, player, desk, told=timeline.note)
-        return Outcome(timeline, converse(recording, conversation, player, desk))
+        dialogue = Dialogue(hands, audience)
+        mind = mind_of(dialogue, model, pipeline, feelings_of(feelings))
+        shared = stack.enter_context(loaded(wanted=kinds))
+        return _talk(recording, enrolments, shared, dialogue, audience, mind, clock)
+
+
+def _talk(
+    recording: Samples,
+    enrolments: Sequence[Samples],
+    shared: Loaded,
+    dialogue: Dialogue,
+    audience: Audience,
+    mind: Mind,
+    clock: Callable[[], float],
+) -> Outcome:
+    timeline, player, desk = Timeline(), Player(), Desk(clock)
+    voices = shared.models.voices
+    prints = [enrol(shared.detector, sound, voices) for sound in enrolments]
+    ears = Listener(shared.detector, mean_of(prints) if prints else None, voices)
+
+    def told(what: Event | Instruction, now: float) -> None:
+        timeline.note(what, now)
+        match what:
+            case Frame(anyone):
+                interrupters.judge(anyone)
+            case CommitTurn():
+                ears.learn()
+
+    conversation = Conversation(ears, shared.models, mind, player, desk, told=told)
+    interrupters = Interrupters(
+        ears,
+        KeptVoice(None),
+        audience,
+        lambda kind, **_: timeline.add(desk.now, kind),
+        lambda on: conversation.handle(Mute(on), desk.now),
+    )
+
+    def blocks() -> Iterator[Samples]:
+        for block in _blocks(recording):
+            interrupters.hear(block)
+            yield block
+            interrupters.heed(listening=conversation.machine.phase is Phase.LISTENING)
+            learned = interrupters.learned()
+            if learned is not None:
+                _enrol(shared.detector, learned, voices, interrupters)
+
+    heard = list(exchanged(blocks(), conversation, player, desk, dialogue))
+    return Outcome(timeline, np.concatenate(heard) if heard else np.zeros((0, 2), np.float32))
+
+
+def _enrol(
+    detector: Model, sound: Samples, voices: Voices | None, interrupters: Interrupters
+) -> None:
+    try:
+        interrupters.keep(enrol(detector, sound, voices))
+    except AudioError as error:
+        interrupters.fail(str(error))
 
 
 _SILENCE = np.zeros(BLOCK, np.float32)

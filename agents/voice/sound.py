@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 
 from constellation.errors import AudioError
 
+from .wav_files import decoded
+
 RATE_HZ = 16_000
 
 Samples: TypeAlias = NDArray[np.float32]
@@ -30,27 +32,20 @@ def to_pcm(samples: Samples) -> bytes:
 
 
 def read_wav(path: Path) -> Samples:
-    """A WAV file of 16-bit PCM at any rate; of several channels, the mean.
+    """A WAV file at any rate, of PCM or floating point; of several channels, the mean.
 
     Raises:
         AudioError: it is not such a file.
     """
     try:
-        with wave.open(str(path), "rb") as file:
-            width, channels, rate = file.getsampwidth(), file.getnchannels(), file.getframerate()
-            data = file.readframes(file.getnframes())
+        data = path.read_bytes()
     except OSError as error:
         raise AudioError(f"{path} cannot be read: {error.strerror}.") from error
-    except (EOFError, wave.Error) as error:
-        raise AudioError(
-            f"{path} is no WAV file of plain PCM.", remedy="Convert it, to 16 bits."
-        ) from error
-    if width != 2:
-        raise AudioError(
-            f"{path} has samples of {8 * width} bits.", remedy="Convert it to 16 bits."
-        )
-    mixed = from_pcm(data).reshape(-1, channels).mean(axis=1)
-    return resampled(mixed.astype(np.float32), rate, RATE_HZ)
+    try:
+        samples, rate = decoded(data)
+    except AudioError as error:
+        raise AudioError(f"{path} {error.message}", remedy=error.remedy) from None
+    return resampled(samples, rate, RATE_HZ)
 
 
 def write_wav(path: Path, samples: NDArray[np.float32]) -> None:

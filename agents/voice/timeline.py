@@ -74,7 +74,9 @@ class Timeline:
     def __init__(self) -> None:
         self.entries: list[Entry] = []
         self._voiced = 0.0
-        self._ended: float | None = None
+        self._ended = 0.0
+        self._awaited: float | None = None
+        self._soft = 0
 
     def note(self, what: Event | Instruction, now: float) -> None:
         """Take in an event or instruction."""
@@ -83,15 +85,31 @@ class Timeline:
                 self._voiced = now
             case Examine():
                 self._ended = self._voiced
-            case Play() if self._ended is not None:
-                self._add(Entry(now, "first audio", after_s=now - self._ended))
-                self._ended = None
+            case Play() if self._awaited is not None:
+                self._add(Entry(now, "first audio", after_s=now - self._awaited))
+                self._awaited = None
+                self._soft = 0
+            case Play(answer) if answer == self._soft:
+                # Its sound had run out meanwhile; what follows is as loud as before.
+                self._add(Entry(now, "restored"))
+                self._soft = 0
             case CommitTurn(_, text):
-                self._add(Entry(now, "turn ended", text, now - (self._ended or now)))
+                # Others may be examined, and dropped, before it is answered.
+                self._awaited = self._ended or now
+                self._add(Entry(now, "turn ended", text, now - self._awaited))
             case CommitAnswer(_, text, cut):
                 self._add(Entry(now, "heard in part" if cut else "heard", text))
             case _ if type(what) in _NAMES:
                 self._add(Entry(now, _NAMES[type(what)]))
+        match what:
+            case Duck(answer):
+                self._soft = answer
+            case Restore() | Pause() | StopPlayback():
+                self._soft = 0
+
+    def add(self, now: float, what: str) -> None:
+        """Note something else."""
+        self._add(Entry(now, what))
 
     def _add(self, entry: Entry) -> None:
         self.entries.append(entry)

@@ -151,9 +151,9 @@ class _Mute(_Params):
 
 
 _VERBS: dict[str, tuple[type[_Params], Callable[[Talk, Any], None]]] = {
-    "mute": (_Mute, lambda talk, params: talk.mute(params.on)),
-    "enrol": (_Params, lambda talk, _: talk.begin_enrolment()),
-    "everyone": (_Params, lambda talk, _: talk.let_everyone()),
+    "mute": (_Mute, lambda talk, params: talk.interrupters.mute(params.on)),
+    "enrol": (_Params, lambda talk, _: talk.interrupters.begin_enrolment()),
+    "everyone": (_Params, lambda talk, _: talk.interrupters.let_everyone()),
 }
 
 

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from constellation.errors import ConfigError
 
-from ..ports import Feelings, Models
+from ..ports import Feelings, Models, Recogniser, Speaker, TurnEnds
 from ..pvad import Model
+from ..voiceprint import Voices
 from .moonshine import Moonshine
 from .piper import Piper
 from .smart_turn import SmartTurn
 from .wespeaker import WeSpeaker
+
+log = logging.getLogger("constellation.agent")
 
 T = TypeVar("T")
 
@@ -40,19 +44,59 @@ class Loaded:
     models: Models
 
 
+@dataclass(frozen=True, slots=True)
+class Kinds:
+    """What makes each model; see `agents.voice.ports`. A speaker with a ``close`` is closed."""
+
+    recogniser: Callable[[], Recogniser]
+    turn_ends: Callable[[], TurnEnds]
+    speaker: Callable[[], Speaker]
+
+
+def kinds(
+    recogniser: str = "", turn_ends: str = "", speaker: str = "", seed: int | None = None
+) -> Kinds:
+    """The models that ship, or others in their place, named as ``module:callable``.
+
+    Args:
+        seed: of the speech synthesis that ships; see `Piper`.
+
+    Raises:
+        ConfigError: there is nothing of that name.
+    """
+    return Kinds(
+        _named(recogniser) if recogniser else Moonshine,
+        _named(turn_ends) if turn_ends else SmartTurn,
+        _named(speaker) if speaker else partial(Piper, seed),
+    )
+
+
+def _carried() -> Voices | None:
+    """What compares voices, if it is there: the agent does without, if it must."""
+    try:
+        return WeSpeaker()
+    except ConfigError as error:
+        log.warning("%s Voices are told apart by the detector alone.", error.message)
+        return None
+
+
 @contextmanager
 def loaded(
-    progress: Callable[[str], None] = lambda name: None, seed: int | None = None
+    progress: Callable[[str], None] = lambda name: None,
+    seed: int | None = None,
+    wanted: Kinds | None = None,
 ) -> Iterator[Loaded]:
     """The models of this machine for as long as the context is open. Loading blocks.
 
     Args:
         progress: called with the name of each of `PARTS` as it is loaded, in its thread.
         seed: of the speech synthesis; see `Piper`.
+        wanted: None for those that ship.
 
     Raises:
         ConfigError: a package is missing; the message says which.
     """
+    wanted = wanted or kinds(seed=seed)
 
     def load(name: str, kind: Callable[[], T]) -> T:
         model = kind()
@@ -60,11 +104,11 @@ def loaded(
         return model
 
     with ThreadPoolExecutor() as pool:
-        speaking = pool.submit(load, PARTS[0], partial(Piper, seed))
+        speaking = pool.submit(load, PARTS[0], wanted.speaker)
         detecting = pool.submit(load, PARTS[1], Model)
-        recognising = pool.submit(load, PARTS[2], Moonshine)
-        ending = pool.submit(load, PARTS[3], SmartTurn)
-        comparing = pool.submit(load, PARTS[4], WeSpeaker)
+        recognising = pool.submit(load, PARTS[2], wanted.recogniser)
+        ending = pool.submit(load, PARTS[3], wanted.turn_ends)
+        comparing = pool.submit(load, PARTS[4], _carried)
     speaker = speaking.result()
     try:
         models = Models(recognising.result(), ending.result(), speaker, comparing.result())
@@ -73,7 +117,9 @@ def loaded(
         progress(PARTS[5])
         yield Loaded(detecting.result(), models)
     finally:
-        speaker.close()
+        close = getattr(speaker, "close", None)
+        if close is not None:
+            close()
 
 
 def feelings_of(named: str) -> Feelings | None:
@@ -84,12 +130,26 @@ def feelings_of(named: str) -> Feelings | None:
     """
     if not named:
         return None
+    try:
+        made: Feelings = _named(named)()
+    except (TypeError, ValueError) as error:
+        raise _unmade(named, error) from error
+    return made
+
+
+def _named(named: str) -> Callable[[], Any]:
     module, _, name = named.partition(":")
     try:
-        made: Feelings = getattr(import_module(module), name)()
-    except (ImportError, AttributeError, ValueError, TypeError) as error:
-        raise ConfigError(
-            f"The model of feelings {named!r} cannot be made: {error}.",
-            remedy="Name something that can be called, such as my_package.my_module:MyModel.",
-        ) from error
-    return made
+        found: Callable[[], Any] = getattr(import_module(module), name)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise _unmade(named, error) from error
+    if not callable(found):
+        raise _unmade(named, TypeError("it cannot be called"))
+    return found
+
+
+def _unmade(named: str, error: Exception) -> ConfigError:
+    return ConfigError(
+        f"The model {named!r} cannot be made: {error}.",
+        remedy="Name something that can be called, such as my_package.my_module:MyModel.",
+    )

@@ -15,6 +15,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from threading import Lock
 
+import numpy as np
+
 from constellation.errors import AudioError, ConfigError
 
 from ..ports import Speech
@@ -38,9 +40,14 @@ class Piper:
 
     def __init__(self, seed: int | None = None) -> None:
         self._lock = Lock()
+        self._program = [*_program(seed), "-m", str(_weights())]
         self._folder = tempfile.TemporaryDirectory(prefix="constellation-voice-")
-        self._process = subprocess.Popen(
-            [*_program(seed), "-m", str(_weights()), "-d", self._folder.name],
+        self._process = self._started()
+        self._closed = False
+
+    def _started(self) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [*self._program, "-d", self._folder.name],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
@@ -51,11 +58,27 @@ class Piper:
 
     def say(self, text: str) -> Speech:
         """See `agents.voice.ports.Speaker`."""
+        line = " ".join("".join(each if each.isprintable() else " " for each in text).split())
+        if not any(each.isalnum() for each in line):
+            # A line that nothing is said for ends the program, or is never answered.
+            return Speech(np.zeros(0, np.float32), ())
         with self._lock:
-            path = self._spoken(" ".join(text.split()))
+            try:
+                path = self._spoken(line)
+            except AudioError:
+                # One sentence is not to silence those that follow.
+                self._begin_anew()
+                path = self._spoken(line)
         sound = read_wav(path)
         path.unlink()
         return Speech(sound, timed(text, sound))
+
+    def _begin_anew(self) -> None:
+        if self._closed:
+            raise AudioError("The speech synthesis is closed.")
+        self._process.kill()
+        self._process.communicate()
+        self._process = self._started()
 
     def _spoken(self, line: str) -> Path:
         stdin, stderr = self._process.stdin, self._process.stderr
@@ -75,6 +98,7 @@ class Piper:
     def close(self) -> None:
         """End the program."""
         with self._lock:
+            self._closed = True
             self._process.terminate()
             self._process.communicate()
             self._folder.cleanup()

@@ -56,8 +56,13 @@ function enable(talking) {
   for (const id of ["mute", "enrol", "everyone"]) find(id).disabled = !talking;
 }
 
+function talking(on) {
+  find("start").dataset.talking = on;
+  show("start", on ? "Hang up" : "Start talking");
+}
+
 export function starting() {
-  find("start").disabled = true;
+  talking(true);
   state("Connecting.", "off");
 }
 
@@ -90,7 +95,7 @@ export const lost = () => state("The link is lost. Trying again.", "lost");
 
 export function ended(reason) {
   enable(false);
-  find("start").disabled = false;
+  talking(false);
   live();
   state(`Not connected: ${reason}`, "off");
 }
@@ -99,8 +104,8 @@ export function trouble(message) {
   state(message, "lost");
 }
 
-export function buttons({ start, enrol, everyone, mute }) {
-  find("start").onclick = start;
+export function buttons({ start, hangUp, enrol, everyone, mute }) {
+  find("start").onclick = ({ target }) => (target.dataset.talking === "true" ? hangUp() : start());
   find("enrol").onclick = enrol;
   find("everyone").onclick = everyone;
   find("mute").onclick = ({ target }) => {
@@ -174,6 +179,7 @@ function caption({ who, answer, text, cut }) {
   if (who === "agent") texts.delete(answer);
   live();
   add("said", item(parts, who));
+  find("hint").hidden = true;
   find("said").scrollTop = find("said").scrollHeight;
 }
 

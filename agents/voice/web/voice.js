@@ -14,6 +14,7 @@ let speaker = null;
 let microphone = null;
 let played = null;
 let asked = 0;
+let attempt = 0; // of those to start, the latest; hanging up ends it
 
 // ── before it ───────────────────────────────────────────────────────────────────────────────────
 
@@ -60,10 +61,10 @@ function begin() {
 }
 
 function ended(code, reason) {
-  speaker.port.postMessage({ type: "reset" });
-  microphone = played = session = null;
-  for (const track of stream.getTracks()) track.stop();
-  audio.close();
+  speaker?.port.postMessage({ type: "reset" });
+  for (const track of stream?.getTracks() ?? []) track.stop();
+  audio?.close();
+  microphone = played = session = stream = audio = speaker = null;
   shown.ended(reason);
 }
 
@@ -109,12 +110,21 @@ function report({ answer, samples }) {
   played?.write(new Uint8Array(record.buffer));
 }
 
+function advice(error) {
+  if (error.name === "NotAllowedError") return "Allow it for this page, beside its address.";
+  if (error.name === "NotFoundError") return "There is none: connect one.";
+  return error.message;
+}
+
 async function start() {
   shown.starting();
+  const mine = ++attempt;
   const wanted = { channelCount: 1, echoCancellation: true, autoGainControl: true };
   let capture;
   try {
-    stream = await navigator.mediaDevices.getUserMedia({ audio: wanted });
+    const opened = await navigator.mediaDevices.getUserMedia({ audio: wanted });
+    if (mine !== attempt) return opened.getTracks().forEach((track) => track.stop());
+    stream = opened;
     audio = new AudioContext({ sampleRate: RATE_HZ, latencyHint: "interactive" });
     await audio.audioWorklet.addModule("audio.js");
     capture = new AudioWorkletNode(audio, "microphone", { numberOfOutputs: 0 });
@@ -123,20 +133,30 @@ async function start() {
     speaker.port.onmessage = ({ data }) => report(data);
     speaker.connect(audio.destination);
   } catch (error) {
-    return shown.ended(`the microphone cannot be used: ${error.message}`);
+    if (mine === attempt) ended(0, `the microphone cannot be used. ${advice(error)}`);
+    return;
   }
   try {
     await ready;
   } catch {
     return ended(0, "the agent is gone. Start it again.");
   }
+  if (mine !== attempt) return;
   connect();
   audio.createMediaStreamSource(stream).connect(capture);
+}
+
+// There may be no session yet.
+function hangUp() {
+  attempt++;
+  if (session) session.close("you hung up.");
+  else ended(0, "you hung up.");
 }
 
 addEventListener("pagehide", () => session?.close("the page was closed"));
 shown.buttons({
   start,
+  hangUp,
   enrol: () => ask("enrol"),
   everyone: () => ask("everyone"),
   mute,

@@ -14,8 +14,6 @@ import pytest
 _CHROMIUM = shutil.which("chromium")
 _FLAGS = [
     "--no-sandbox",
-    "--use-fake-ui-for-media-stream",
-    "--use-fake-device-for-media-stream",
     "--autoplay-policy=no-user-gesture-required",
     "--disable-background-networking",
     "--disable-component-update",
@@ -36,8 +34,10 @@ async def browsing(
     """A page of playwright's, opened at an address; an error in it that nobody caught fails."""
     from playwright.async_api import async_playwright
 
-    heard = f"--use-file-for-fake-audio-capture={microphone}%noloop"
-    flags = _FLAGS if microphone is None else [*_FLAGS, heard]
+    flags = list(_FLAGS)
+    if microphone is not None:
+        flags += ["--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream"]
+        flags.append(f"--use-file-for-fake-audio-capture={microphone}%noloop")
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=_CHROMIUM, args=flags)
         page = await browser.new_page(viewport={"width": width, "height": height})

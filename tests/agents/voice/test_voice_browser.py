@@ -62,15 +62,16 @@ class Visit:
 
 @asynccontextmanager
 async def opened(
-    recording: Samples, folder: Path, *, only_me: bool = False, parts: tuple[str, ...] = ()
+    recording: Samples | None, folder: Path, *, only_me: bool = False, parts: tuple[str, ...] = ()
 ) -> AsyncIterator[Visit]:
-    """The page, with the recording as its microphone and the agent behind it.
+    """The page, with the recording as its microphone, if any, and the agent behind it.
 
     Args:
         parts: what the agent still has to load.
     """
-    microphone = folder / "microphone.wav"
-    write_wav(microphone, recording)
+    microphone = None if recording is None else folder / "microphone.wav"
+    if recording is not None and microphone is not None:
+        write_wav(microphone, recording)
     model, models = Model(), Models(Loudness(), AlwaysComplete(), Tones())
     voice = KeptVoice(folder / "voiceprint.npy")
     if only_me:
@@ -144,6 +145,10 @@ async def test_page_is_there_before_the_agent_is(tmp_path: Path) -> None:
         loading = page.locator("#loading")
         await loading.filter(has_text="Loading an ear, a mouth.").wait_for()
         assert await page.inner_text("#state") == "Connecting."
+        # Whoever hangs up meanwhile is not connected later.
+        await page.get_by_role("button", name="Hang up").press("Enter")
+        await page.locator("#state", has_text="Not connected: you hung up.").wait_for()
+        await page.get_by_role("button", name="Start talking").press("Enter")
         visit.load("an ear")
         await loading.filter(has_text="Loading a mouth.").wait_for()
         bar = page.get_by_role("progressbar", name="Loading")
@@ -155,6 +160,14 @@ async def test_page_is_there_before_the_agent_is(tmp_path: Path) -> None:
         await page.locator("#state", has_text="Listening.").wait_for()
         await page.locator("#said li").nth(1).wait_for(timeout=30_000)
         assert len(visit.sockets) == 1
+
+
+async def test_page_without_a_microphone_says_so(tmp_path: Path) -> None:
+    async with opened(None, tmp_path) as visit:
+        why = "the microphone cannot be used. There is none"
+        await visit.page.locator("#state", has_text=why).wait_for()
+        await visit.page.get_by_role("button", name="Start talking").wait_for()
+        assert visit.sockets == []
 
 
 async def test_page_for_everyone(tmp_path: Path) -> None:
@@ -182,5 +195,15 @@ async def test_page_for_everyone(tmp_path: Path) -> None:
         await page.get_by_role("button", name="Everyone may interrupt").click()
         await page.get_by_role("status").filter(has_text="Everyone may interrupt.").wait_for()
         await page.get_by_role("log", name="What was said").wait_for(state="attached")
+        assert await page.locator("#hint").is_visible()
+        # Hung up, and begun anew.
+        for _ in range(2):
+            await page.get_by_role("button", name="Hang up").press("Enter")
+            state = page.get_by_role("status").filter(has_text="Not connected: you hung up.")
+            await state.wait_for()
+            assert await page.get_by_role("button", name="Mute").is_disabled()
+            await page.get_by_role("button", name="Start talking").press("Enter")
+            await page.locator("#state", has_text="Listening.").wait_for()
+        assert len(visit.sockets) == 3
         # Nothing is wider than a phone.
         assert await page.evaluate("document.documentElement.scrollWidth") <= 360

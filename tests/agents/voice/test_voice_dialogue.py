@@ -7,11 +7,17 @@ from collections.abc import Sequence
 import pytest
 
 from agents.voice.audience import Audience, Wish
-from agents.voice.dialogue import Asked, Dialogue, Outcome
+from agents.voice.dialogue import Dialogue
+from agents.voice.hands import Asked, Outcome
 from agents.voice.ports import Working
 from agents.voice.spoken import result
 from agents.voice.utterances import Meaning, completeness, is_echo, meaning
-from constellation.errors import PlanError
+from constellation.errors import (
+    ConstellationError,
+    HubUnreachable,
+    PlanError,
+    UnknownConstellationError,
+)
 
 
 class Fabric:
@@ -24,6 +30,7 @@ class Fabric:
         self.replies: list[bool | str] = []
         self.amended: list[tuple[str, str]] = []
         self.waits = False
+        self.away: ConstellationError | None = None
 
     def amend(self, work: str, request: str) -> str | None:
         if "nonsense" in request:
@@ -49,6 +56,8 @@ class Fabric:
         return work, f"{request} on desk"
 
     def outcome(self, work: str, within_s: float) -> Outcome | Asked | None:
+        if self.away is not None:
+            raise self.away
         return self.done.get(work)
 
     def reply(self, asked: Asked, answer: bool | str) -> None:
@@ -109,6 +118,9 @@ def test_request_is_done_and_its_result_told(fabric: Fabric) -> None:
 def test_words_that_take_the_floor_are_no_part_of_a_request(fabric: Fabric) -> None:
     said(Dialogue(fabric), "Stop. No, wait, please take a quick look!")
     assert fabric.submitted == ["take a quick look"]
+    # A recogniser writes a comma where it expects more.
+    said(Dialogue(fabric), "Take a quick look on Desk,")
+    assert fabric.submitted[-1] == "Take a quick look on Desk"
     said(Dialogue(fabric), "Wait until it is quick.")
     assert fabric.submitted[-1] == "Wait until it is quick"
 
@@ -192,6 +204,21 @@ def test_what_is_neither_yes_nor_no_confirms_nothing(fabric: Fabric, answer: str
     said(dialogue, "something dangerous")
     assert said(dialogue, answer).startswith("I need a yes or a no.")
     assert fabric.replies == []
+
+
+def test_work_that_the_hub_cannot_be_asked_about_is_asked_about_again(fabric: Fabric) -> None:
+    dialogue = Dialogue(fabric)
+    said(dialogue, "a slow copy")
+    assert dialogue.busy
+    fabric.away = HubUnreachable("It does not answer.")
+    assert list(dialogue.ended()) == []
+    fabric.away = None
+    fabric.done["c-1"] = Outcome("completed", None)
+    assert list(dialogue.ended()) == ["About a slow copy on desk: It is done."]
+    said(dialogue, "a slow backup")
+    fabric.away = UnknownConstellationError("It knows nothing of it.")
+    assert list(dialogue.ended()) == ["I have lost sight of a slow backup on desk."]
+    assert not dialogue.busy
 
 
 def test_question_is_announced_once(fabric: Fabric) -> None:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 from anyio.from_thread import start_blocking_portal
 
-from agents.voice.dialogue import Asked, Dialogue, Outcome
+from agents.voice.dialogue import Dialogue
+from agents.voice.hands import Asked, Outcome
 from agents.voice.hub import Hub, connected
+from agents.voice.overview import Overview
 from agents.voice.ports import Working
 from constellation.cli.embedded import embedded_hub
 from constellation.config import LocalHub, load_settings
@@ -104,6 +107,29 @@ def test_work_is_changed_where_it_has_not_begun(hub: Hub, root: Path) -> None:
 
 def test_devices_are_named(hub: Hub) -> None:
     assert len(hub.devices()) == 1
+
+
+def test_hub_that_goes_away_is_told_and_so_are_its_devices(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("agents.voice.hub._TIMEOUT_S", 0.5)
+    settings = load_settings({"state_dir": tmp_path})
+    with start_blocking_portal() as portal, ExitStack() as fabric:
+        fabric.enter_context(portal.wrap_async_context_manager(embedded_hub(settings, root)))
+        local = LocalHub.find(tmp_path)
+        assert local is not None
+        with connected(local, timeout_s=30) as hub:
+            dialogue = Dialogue(hub)
+            monkeypatch.setattr("agents.voice.dialogue._WAIT_S", 0.1)
+            assert str(list(dialogue.answer("Wait 60 seconds.", ()))[-1]).startswith("I am at it")
+            hub.saw(Overview((("desk", True),)))
+            fabric.close()
+            with pytest.raises(HubUnreachable, match="cannot be reached"):
+                hub.devices()
+            assert hub.overview.devices == (("desk", False),)
+            assert list(dialogue.ended()) == []
+            with pytest.raises(HubUnreachable, match="cannot be reached"):
+                list(dialogue.answer("Wait 61 seconds.", ()))
 
 
 def test_hub_that_is_gone() -> None:

@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 from voices import Voice
 
-from agents.voice.dialogue import Asked, Dialogue, Outcome
+from agents.voice.dialogue import Dialogue
+from agents.voice.hands import Asked, Outcome
 from agents.voice.language import LanguageMind
 from agents.voice.models.loading import feelings_of
 from agents.voice.pipelines import Pipeline

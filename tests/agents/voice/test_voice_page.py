@@ -374,6 +374,19 @@ async def test_enrolment_by_words(browser: Browser, tmp_path: Path) -> None:
     assert kept.load() is None
 
 
+async def test_enrolment_is_given_up_when_everyone_may(browser: Browser) -> None:
+    async with browser.linked() as link:
+        await browser.ask(link, "enrol")
+        await browser.speak(link, ME.says(2.0, seed=3))
+        await browser.ask(link, "everyone")
+        assert browser.has("everyone")
+        # What is said then is no enrolment, and is heard.
+        await browser.speak(link, QUESTION)
+        await browser.quiet_until(link, "said")
+        assert browser.said()[0][0] == "person"
+        assert not browser.has("enrolled")
+
+
 async def test_kept_voice_is_known_to_the_next_page(browser: Browser, tmp_path: Path) -> None:
     KeptVoice(tmp_path / "state" / "voiceprint.npy").keep(enrol(Model(), ME.says(5, seed=3)))
     async with browser.linked() as link:

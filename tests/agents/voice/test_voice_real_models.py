@@ -16,6 +16,7 @@ from voices import silence
 from agents.voice.command import app
 from agents.voice.recorded import run
 from agents.voice.sound import RATE_HZ, Samples, read_wav, write_wav
+from constellation.errors import AudioError
 
 pytestmark = pytest.mark.full
 
@@ -83,3 +84,21 @@ def test_half_a_sentence_sounds_less_complete_than_a_whole_one(spoken: dict[str,
     whole = spoken["Good morning, how are you doing today?"]
     assert model.complete(whole) > 0.8
     assert model.complete(whole[: len(whole) * 2 // 3]) < model.complete(whole)
+
+
+def test_synthesis_outlives_what_cannot_be_spoken() -> None:
+    pytest.importorskip("piper")
+    from agents.voice.models.piper import Piper
+
+    piper = Piper(seed=0)
+    try:
+        for text in ("", "...", "—", "\u200b", "\x00"):
+            speech = piper.say(text)
+            assert (len(speech.samples), speech.words) == (0, ())
+        assert len(piper.say("One\x00two.").samples) > RATE_HZ // 4
+        piper._process.kill()
+        assert len(piper.say("Hello.").samples) > RATE_HZ // 4
+    finally:
+        piper.close()
+    with pytest.raises(AudioError, match="closed"):
+        piper.say("Hello.")

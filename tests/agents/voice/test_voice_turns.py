@@ -198,6 +198,23 @@ def test_short_word_that_may_be_the_persons_is_kept_for_what_follows_after_a_gap
     assert talk.last(CommitTurn).text == "Wait. How full is the disk of the desk?"
 
 
+def test_words_of_a_pause_that_is_over_are_not_all_that_is_said(talk: Talk) -> None:
+    answer = talk.answer(ANSWER, played=2)
+    talk.hear(0.3)
+    talk.silence(0.24)
+    asked = talk.last(Examine)
+    # The person goes on before the recogniser has said what was there in the pause.
+    talk.hear(0.06)
+    talk.send(Transcript(asked.turn, "No.", asked.examination))
+    talk.hear(1.2)
+    talk.silence(0.3)
+    talk.transcribe("No, not that one, the other machine.")
+    talk.silence(1.5)
+    assert DropTurn not in talk.kinds()
+    assert talk.last(StopPlayback).answer == answer
+    assert talk.last(CommitTurn).text == "No, not that one, the other machine."
+
+
 def test_command_that_was_obeyed_is_answered_though_what_follows_is_not_believed(
     talk: Talk,
 ) -> None:

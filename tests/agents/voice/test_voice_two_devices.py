@@ -98,7 +98,7 @@ def spoken() -> Iterator[dict[str, Samples]]:
     piper = Piper(seed=0)
     texts = {
         "enrolment": ENROLMENT,
-        "wait": "Wait nine seconds, then read notes dot text on alpha.",
+        "wait": "Wait forty seconds, then check the memory on alpha.",
         "other": "No, not that one, the other machine.",
     }
     try:
@@ -123,4 +123,5 @@ def test_work_is_moved_by_voice_while_it_waits_and_its_end_is_told(
     assert named(hub)[made] == "completed"
     assert "beta" in made
     heard = [entry.text for entry in entries if entry.what.startswith("heard")]
-    assert heard[-1].endswith("These are the notes of beta.")
+    assert any(each.startswith("I am at it: Wait 40 seconds") and "beta" in each for each in heard)
+    assert heard[-1].startswith("About Wait 40 seconds")

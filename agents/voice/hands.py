@@ -1,0 +1,70 @@
+"""The fabric as a dialogue needs it, whoever provides it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How some work ended.
+
+    Attributes:
+        state: ``completed``, ``failed`` or ``canceled``.
+        output: of its last tasks, as plain data; why it failed, if it did.
+    """
+
+    state: str
+    output: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Some work waits for a person's answer.
+
+    Attributes:
+        work, task, question: their ids.
+        prompt: the question, in words.
+        approval: it is to be answered by yes or no.
+    """
+
+    work: str
+    task: str
+    question: str
+    prompt: str
+    approval: bool
+
+
+class Hands(Protocol):
+    """The fabric, as the dialogue uses it. Calls block."""
+
+    def submit(self, request: str) -> tuple[str, str]:
+        """Start what a person asks for; return its id and a few words that name it.
+
+        Raises:
+            ConstellationError: it cannot be planned as it stands; nothing was started.
+        """
+
+    def amend(self, work: str, request: str) -> str | None:
+        """Have work that runs become what this asks for, if nothing of it was done otherwise yet.
+
+        Returns:
+            A few words that name it; None if it has to be stopped and done anew.
+
+        Raises:
+            ConstellationError: it cannot be planned as it stands; nothing was changed.
+        """
+
+    def outcome(self, work: str, within_s: float) -> Outcome | Asked | None:
+        """How it ended, or what it asks; None if it goes on for longer than that."""
+
+    def reply(self, asked: Asked, answer: bool | str) -> None:
+        """Answer what was asked."""
+
+    def cancel(self, work: str) -> None:
+        """Stop it."""
+
+    def devices(self) -> Sequence[str]:
+        """The names of the devices that are connected."""
