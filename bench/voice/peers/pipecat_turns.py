@@ -6,9 +6,11 @@ with a line of JSON: when turns began and ended, in seconds of sound.
 
 All that decides is Pipecat's, as it comes: `SileroVADAnalyzer` with its default parameters in a
 `VADController`, the default strategies for the start of a turn, and Smart Turn 3 with its default
-fallback of three seconds for its end. Two things differ from a pipeline. Sound comes faster than in
-real time, frame by frame, each when what the one before caused is done. And no transcript is waited
-for at the end of a turn, an option of Pipecat's for those who have none.
+fallback of three seconds for its end. Three things differ from a pipeline. Sound comes frame by
+frame, each when what the one before caused is done, and what Smart Turn asks of the clock is told
+by the sound, so that the machine's speed changes nothing. The limit of five seconds, by the clock,
+after which any turn is over is out of reach. And no transcript is waited for at the end of a turn,
+an option of Pipecat's for those who have none.
 """
 
 from __future__ import annotations
@@ -16,9 +18,11 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+import time
 from importlib.metadata import version
 
 from loguru import logger
+from pipecat.audio.turn.smart_turn import base_smart_turn
 from pipecat.audio.turn.smart_turn.local_smart_turn_v3 import LocalSmartTurnAnalyzerV3
 from pipecat.audio.vad.silero import SileroVADAnalyzer
 from pipecat.audio.vad.vad_controller import VADController
@@ -44,6 +48,24 @@ from pipecat.utils.asyncio.task_manager import TaskManager
 RATE_HZ = 16_000
 # A window of Silero's.
 FRAME = 512
+# By the machine's clock, which is not the sound's.
+NEVER_S = 3_600.0
+
+
+class SoundClock:
+    """Stands for the module `time` where Smart Turn asks when a piece of sound came."""
+
+    perf_counter = staticmethod(time.perf_counter)
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def monotonic(self) -> float:
+        """Seconds of sound."""
+        return self.now
+
+
+CLOCK = SoundClock()
 
 
 class Turns:
@@ -65,7 +87,8 @@ class Turns:
                         turn_analyzer=LocalSmartTurnAnalyzerV3(), wait_for_transcript=False
                     )
                 ],
-            )
+            ),
+            user_turn_stop_timeout=NEVER_S,
         )
 
     async def hear(self, sound: bytes, setup: FrameProcessorSetup) -> None:
@@ -81,7 +104,7 @@ class Turns:
             for strategy in self._strategies:
                 strategy.add_event_handler("on_user_turn_started", self._started)
         for begin in range(0, len(sound) - 2 * FRAME + 1, 2 * FRAME):
-            self._now = (begin / 2 + FRAME) / RATE_HZ
+            self._now = CLOCK.now = (begin / 2 + FRAME) / RATE_HZ
             frame = InputAudioRawFrame(
                 audio=sound[begin : begin + 2 * FRAME], sample_rate=RATE_HZ, num_channels=1
             )
@@ -132,4 +155,5 @@ async def serve() -> None:
 
 if __name__ == "__main__":
     logger.remove()
+    base_smart_turn.time = CLOCK
     asyncio.run(serve())
