@@ -23,7 +23,7 @@ from agents.robot.policies.local import local_policy
 from agents.robot.policies.questions import BatchPolicy, Question
 from agents.robot.policies.remote import RemotePolicy
 from agents.robot.policies.server import Batcher, PolicyServer
-from agents.robot.ports import Array
+from agents.robot.ports import Array, Observation
 from agents.robot.sims.robot import simulated
 from constellation.errors import PolicyUnavailable
 
@@ -89,7 +89,7 @@ def _ask(address: str, seed: int, begin: threading.Barrier, seconds: float) -> l
     delay = round(WITHIN_S * spec.rate_hz)
     # All connect at once here, which is not what is measured.
     patient = RemotePolicy(address, spec, timeout_s=_PATIENCE_S)
-    patient.infer(observation, observation.state, delay)
+    _answered(patient, observation)
     patient.close()
     begin.wait(_PATIENCE_S)
     policy: RemotePolicy | None = None
@@ -110,6 +110,19 @@ def _ask(address: str, seed: int, begin: threading.Barrier, seconds: float) -> l
     if policy is not None:
         policy.close()
     return took
+
+
+def _answered(policy: RemotePolicy, observation: Observation) -> None:
+    """Asks until there is an answer: a server with too much to do refuses what is out of date."""
+    end = time.monotonic() + _PATIENCE_S
+    while True:
+        try:
+            policy.infer(observation, observation.state)
+        except PolicyUnavailable:
+            if time.monotonic() > end:
+                raise
+        else:
+            return
 
 
 @contextmanager
