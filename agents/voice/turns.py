@@ -45,7 +45,6 @@ from .events import (
     Instruction,
     Mute,
     Pause,
-    Play,
     Played,
     Restore,
     Resume,
@@ -296,8 +295,7 @@ class TurnTaking:
         if answer is not self._agent.present or self.phase not in (Phase.THINKING, Phase.WORKING):
             return
         if answer.playable:
-            answer.move("play")
-            self._out.append(Play(answer.number))
+            self._agent.play(answer)
             self._move("sound", now)
         elif answer.complete:
             self._finish("done", now)
@@ -380,6 +378,8 @@ class TurnTaking:
             raise InvalidTransition("The conversation", self.phase, event)
         self.phase = following
         self._since = now
+        if event == "voice":
+            self._agent.hold()
 
 
 _HANDLERS: dict[type, Callable[[TurnTaking, Any, float], None]] = {
