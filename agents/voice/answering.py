@@ -16,6 +16,9 @@ from .events import (
     Generated,
     GenerationFailed,
     Instruction,
+    Pause,
+    Play,
+    Resume,
     RetractTurn,
     Speak,
     StopPlayback,
@@ -157,6 +160,20 @@ class Answering:
             self._announcements.appendleft(answer.prompt)
         return ""
 
+    def play(self, answer: Answer) -> None:
+        """There is sound, and it is time for it."""
+        answer.move("play")
+        played = answer.ledger.played
+        self._out.append(Resume(answer.number, played) if answer.held else Play(answer.number))
+        answer.held = False
+
+    def hold(self) -> None:
+        """The person speaks: what has run out of sound is not to go on when more comes."""
+        answer = self.present
+        if answer is not None and answer.playback is Playback.WAITING and answer.ledger.played:
+            answer.held = True
+            self._out.append(Pause(answer.number))
+
     def give_up(self, answer: Answer) -> None:
         """Nothing more of it is wanted; what was heard counts."""
         self.stop(answer)
@@ -197,4 +214,4 @@ class Answering:
         """Put what was heard of an answer that was cut into the context."""
         cut, self._cut = self._cut, None
         if cut is not None and cut.ledger.heard:
-            self._out.append(CommitAnswer(cut.number, cut.ledger.heard, cut=True))
+            self._out.append(CommitAnswer(cut.number, cut.ledger.heard, cut=cut.unheard))

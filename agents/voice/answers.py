@@ -26,6 +26,7 @@ class Answer:
         tools: that run for it now.
         acted: a tool was called for it, so it cannot be taken back.
         excused: it has said that it failed.
+        held: the loudspeaker was told to play no sound that comes, until it is told to go on.
     """
 
     def __init__(self, number: int, turn: int, prompt: str) -> None:
@@ -36,6 +37,7 @@ class Answer:
         self.tools = 0
         self.acted = False
         self.excused = False
+        self.held = False
         self.playback = Playback.WAITING
         self.ledger = Ledger()
         self._text = ""
@@ -92,6 +94,11 @@ class Answer:
     def begun(self) -> bool:
         """Whether a word of it reached the ear."""
         return bool(self.ledger.heard)
+
+    @property
+    def unheard(self) -> bool:
+        """Whether any word of it did not reach the ear."""
+        return self.generating or self._pending > 0 or self.ledger.heard != self.ledger.text
 
     @property
     def playable(self) -> bool:

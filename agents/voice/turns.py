@@ -46,7 +46,6 @@ from .events import (
     Instruction,
     Mute,
     Pause,
-    Play,
     Played,
     Restore,
     Resume,
@@ -295,8 +294,7 @@ class TurnTaking:
         if answer is not self._agent.present or self.phase not in (Phase.THINKING, Phase.WORKING):
             return
         if answer.playable:
-            answer.move("play")
-            self._out.append(Play(answer.number))
+            self._agent.play(answer)
             self._move("sound", now)
         elif answer.complete:
             self._finish("done", now)
@@ -379,6 +377,8 @@ class TurnTaking:
             raise InvalidTransition("The conversation", self.phase, event)
         self.phase = following
         self._since = now
+        if event == "voice":
+            self._agent.hold()
 
 
 _HANDLERS: dict[type, Callable[[TurnTaking, Any, float], None]] = {

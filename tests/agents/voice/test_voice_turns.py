@@ -198,6 +198,42 @@ def test_short_word_that_may_be_the_persons_is_kept_for_what_follows_after_a_gap
     assert talk.last(CommitTurn).text == "Wait. How full is the disk of the desk?"
 
 
+def test_sound_that_comes_while_the_person_speaks_waits_though_some_was_played(talk: Talk) -> None:
+    answer = talk.ask()
+    talk.send(Token(answer, "It is half full now. And"))
+    first = tuple(
+        Word(word, (n + 1) * WORD) for n, word in enumerate(["It", "is", "half", "full", "now."])
+    )
+    talk.send(Synthesised(answer, first, 5 * WORD))
+    talk.play(answer, 5 * WORD)
+    assert talk.machine.phase is Phase.THINKING
+    talk.said.clear()
+    talk.hear(0.3)
+    assert talk.last(Pause) == Pause(answer)
+    talk.send(Generated(answer))
+    talk.send(Synthesised(answer, (Word("And", WORD),), WORD))
+    assert Play not in talk.kinds()
+    assert Resume not in talk.kinds()
+    talk.silence(0.3)
+    talk.transcribe("")
+    assert talk.last(Resume) == Resume(answer, 5 * WORD)
+    assert talk.machine.phase is Phase.SPEAKING
+    talk.play(answer, 6 * WORD)
+    assert talk.last(CommitAnswer).text == "It is half full now. And"
+
+
+def test_answer_of_which_every_word_was_heard_is_not_cut(talk: Talk) -> None:
+    answer = talk.answer(ANSWER)
+    # But for the silence behind its last word.
+    talk.send(Synthesised(answer, (), WORD))
+    talk.play(answer, len(ANSWER.split()) * WORD)
+    talk.hear(0.8)
+    talk.silence(0.3)
+    talk.transcribe("And what about the desk?")
+    talk.silence(1.5)
+    assert talk.last(CommitAnswer) == CommitAnswer(answer, ANSWER, cut=False)
+
+
 def test_words_of_a_pause_that_is_over_are_not_all_that_is_said(talk: Talk) -> None:
     answer = talk.answer(ANSWER, played=2)
     talk.hear(0.3)

@@ -290,6 +290,13 @@ class Conversation(RuleBasedStateMachine):
     # ── what must hold ──────────────────────────────────────────────────────────────────────────
 
     @invariant()
+    def nothing_is_played_into_what_the_person_says(self) -> None:
+        present = self.machine._agent.present
+        if self.machine.phase is Phase.HEARING and present is not None:
+            # Even if it has run out: more sound may come.
+            assert self.speaker.playing != present.number
+
+    @invariant()
     def left_alone_it_comes_to_rest(self) -> None:
         machine, now = copy.deepcopy(self.machine), self.now
         for _ in range(40):
