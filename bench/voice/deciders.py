@@ -86,8 +86,10 @@ class _Second:
         if now >= self._asked_s + self._rules.compare_s:
             self._asked_s = now
             self._likeness = self._compare(max(0.0, begin_s - self._rules.preroll_s), now)
-        if self._likeness is None or now < self._asked_s + _COMPARING_S:
+        if now < self._asked_s + _COMPARING_S:
             return False
+        if self._likeness is None:
+            return evidence.belief >= SPEAKING.belief
         odds = log_odds(evidence.belief) + log_odds(self._likeness)
         return probability(odds) >= SPEAKING.known
 

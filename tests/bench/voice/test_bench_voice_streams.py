@@ -10,7 +10,7 @@ import pytest
 from agents.voice.events import FRAME_S
 from agents.voice.pvad import Judgement, Model
 from agents.voice.sound import RATE_HZ, Samples, write_wav
-from bench.voice.deciders import held_for, ours
+from bench.voice.deciders import follow, held_for, ours
 from bench.voice.echoes import listen
 from bench.voice.interruptions import Events
 from bench.voice.mixtures import Condition, Stream, Turn, noise, streams
@@ -89,6 +89,26 @@ def test_rules_of_the_agent_come_in_their_order() -> None:
     judged = [Judgement(0.0, 0.0)] * 50 + [Judgement(0.99, 0.99)] * 50
     first = {name: int(np.argmax(fires)) for name, fires in ours(judged).items()}
     assert 50 <= first["duck"] < first["silent"] < first["believed"]
+
+
+def test_second_opinion_is_asked_for_as_there_is_more_of_a_voice() -> None:
+    judged = [Judgement(0.0, 0.0)] * 50 + [Judgement(0.99, 0.99)] * 100
+    asked: list[tuple[float, float]] = []
+
+    def compare(begin_s: float, end_s: float) -> float:
+        asked.append((begin_s, end_s))
+        return 0.0 if end_s < 2.0 else 0.99
+
+    believed = follow(judged, compare=compare).decisions["believed"]
+    assert [begin for begin, _ in asked] == pytest.approx([0.6] * len(asked), abs=0.05)
+    assert np.diff([end for _, end in asked]) == pytest.approx(0.6, abs=0.03)
+    changed = next(end for _, end in asked if end >= 2.0)
+    assert int(np.argmax(believed)) / 50 == pytest.approx(changed + 0.2, abs=0.05)
+
+
+def test_second_opinion_that_cannot_tell_leaves_it_to_the_belief() -> None:
+    judged = [Judgement(0.0, 0.0)] * 50 + [Judgement(0.99, 0.99)] * 100
+    assert follow(judged, compare=lambda begin_s, end_s: None).decisions["believed"].any()
 
 
 def test_echo_is_measured_without_and_with_a_canceller() -> None:
