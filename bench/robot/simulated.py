@@ -100,14 +100,15 @@ def success(report: Report, options: Options) -> None:
 def _reactions(report: Report, grid: Grid, delays: Sequence[Delay], world: str) -> None:
     constant = [each for each in delays if not each.sigma]
     table = report.table(
-        f"{world}: control steps from an event to an action that rests on it: p95 / most",
-        "strategy",
-        *(f"d={delay}" for delay in constant),
+        f"{world}: control steps from event to action, p95 / most",
+        "d",
+        *map(str, FAST),
+        "K + d + 1",
     )
-    for way in FAST:
-        steps = [_all_reactions(grid[Cell(world, way, delay)]) for delay in constant]
-        table.add_row(str(way), *(f"{quantile(each, 0.95):.0f} / {max(each)}" for each in steps))
-    table.add_row("K + d + 1", *(str(max(each.steps, 1) + each.steps + 1) for each in constant))
+    for delay in constant:
+        steps = [_all_reactions(grid[Cell(world, way, delay)]) for way in FAST]
+        row = [f"{quantile(each, 0.95):.0f} / {max(each)}" for each in steps]
+        table.add_row(str(delay), *row, str(max(delay.steps, 1) + delay.steps + 1))
     report.data.setdefault("reactions", {})[world] = {
         str(way): {str(d): max(_all_reactions(grid[Cell(world, way, d)])) for d in constant}
         for way in FAST
