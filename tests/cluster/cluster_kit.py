@@ -182,10 +182,11 @@ class Cluster:
         self.stop(name)
 
     def owner(self, constellation: str) -> str:
-        """The name of the orchestrator that owns a constellation."""
-        return next(
+        """The name of the orchestrator that owns a constellation; empty while none does."""
+        owners = (
             name for name, life in self.lives.items() if constellation in life.hub.scheduler.runs
         )
+        return next(owners, "")
 
     def stop(self, name: str) -> None:
         """Let a node leave in good order."""

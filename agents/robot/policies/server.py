@@ -43,6 +43,8 @@ _REMEMBERED = 1_000
 class OverdueError(PolicyUnavailable):
     """The answer would be of no use any more."""
 
+    code = "agent.policy.overdue"
+
 
 class Batcher:
     """Brings the questions of all connections to the policy, together.
