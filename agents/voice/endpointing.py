@@ -18,7 +18,7 @@ from enum import StrEnum
 
 from constellation.errors import InvalidTransition
 
-from .odds import log_odds, probability
+from .odds import log_odds, probability, together
 from .utterances import Meaning, completeness, meaning, words_of
 
 
@@ -259,7 +259,7 @@ class Turn:
         """How probably it is the primary speaker's, by all that is known."""
         if self.likeness is None:
             return self.belief
-        return probability(log_odds(self.belief) + log_odds(self.likeness))
+        return together(self.belief, self.likeness)
 
     def weigh(self, highest: float, belief: float, *, settled: bool) -> None:
         """Take in whose voice it is; of a short turn the last that is known counts."""

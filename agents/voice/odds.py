@@ -22,3 +22,8 @@ def log_odds(probability: float) -> float:
 def probability(odds: float) -> float:
     """What has these log-odds."""
     return 1 / (1 + math.exp(-odds))
+
+
+def together(*probabilities: float) -> float:
+    """What opinions that know nothing of each other come to: their log-odds are added."""
+    return probability(sum(map(log_odds, probabilities)))

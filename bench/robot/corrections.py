@@ -8,6 +8,7 @@ from bench.harness import Options, Report
 
 from .grid import Cell, Way, play_all
 from .play import Delay
+from .simulated import seeds_of
 from .statistics import mean_of
 
 WAYS = {
@@ -23,8 +24,7 @@ def corrections(report: Report, options: Options) -> None:
     delays = DELAYS[:1] if options.quick else DELAYS
     grid = play_all(
         [Cell(world, way, delay) for world in worlds for way in WAYS.values() for delay in delays],
-        options.size(5, 1),
-        options.times(4),
+        *seeds_of(options),
     )
     table = report.table(
         "Actions corrected when they are executed: success in % (95 % interval)", "world", *WAYS

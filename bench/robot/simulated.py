@@ -41,7 +41,7 @@ TASK_DELAY = Delay(5)
 Grid = dict[Cell, list[Played]]
 
 
-def _seeds(options: Options) -> tuple[int, int]:
+def seeds_of(options: Options) -> tuple[int, int]:
     """Seeds, and episodes of each."""
     return options.size(5, 1), options.times(4)
 
@@ -60,7 +60,7 @@ def success(report: Report, options: Options) -> None:
     }
     grid = play_all(
         [Cell(world, way, delay) for world in worlds for way in ALL_WAYS for delay in delays],
-        *_seeds(options),
+        *seeds_of(options),
     )
     found = {cell: mean_of(_scores(played)) for cell, played in grid.items()}
     report.data["success"] = {
@@ -152,7 +152,7 @@ def flows(report: Report, options: Options) -> None:
     worlds = [name for name in WORLDS if name == options.extra.get("world", name)]
     grid = play_all(
         [Cell(world, way, delay) for world in worlds for way in ways for delay in delays],
-        *_seeds(options),
+        *seeds_of(options),
     )
     table = report.table(
         "Future state, with and without offset augmentation: success in %",
@@ -181,7 +181,7 @@ def positions(report: Report, options: Options) -> None:
     delays = QUICK_DELAYS if options.quick else (Delay(0), Delay(4), Delay(8))
     grid = play_all(
         [Cell(world, way, delay) for world in WORLDS for way in ways for delay in delays],
-        *_seeds(options),
+        *seeds_of(options),
     )
     report.data["positions"] = {}
     table = report.table(
@@ -206,7 +206,7 @@ def time(report: Report, options: Options) -> None:
             for way, merge in cases
             for delay in (TASK_DELAY, Delay(8))
         ],
-        *_seeds(options),
+        *seeds_of(options),
     )
     table = report.table(
         "whack, moles that wait: seconds for each, q actions merged into one",

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from agents.voice.bargein import SPEAKING, Evidence
 from agents.voice.events import FRAME_S, Frame
-from agents.voice.odds import log_odds, probability
+from agents.voice.odds import together
 from agents.voice.pvad import Judgement
 from agents.voice.rules import Rules
 from agents.voice.sound import RATE_HZ, Samples
@@ -90,8 +90,7 @@ class _Second:
             return False
         if self._likeness is None:
             return evidence.belief >= SPEAKING.belief
-        odds = log_odds(evidence.belief) + log_odds(self._likeness)
-        return probability(odds) >= SPEAKING.known
+        return together(evidence.belief, self._likeness) >= SPEAKING.known
 
 
 def ours(judged: Sequence[Judgement], echoes: Sequence[float] = ()) -> dict[str, NDArray[np.bool_]]:

@@ -84,11 +84,7 @@ class Planned:
 
 @dataclass(frozen=True, slots=True)
 class EditRequested:
-    """Edits to a constellation, from a planner or a person.
-
-    Attributes:
-        name: what it is called from then on; empty for as before.
-    """
+    """Edits to a constellation, from a planner or a person, and its new name, if it gets one."""
 
     constellation: str
     batch: Batch
@@ -99,10 +95,7 @@ class EditRequested:
 class Reopened:
     """Edits to a constellation that has ended: it goes on, unless they are refused.
 
-    Attributes:
-        snapshot: what `Scheduler.snapshot_run` would have returned of it.
-        batch: the edits.
-        name: what it is called from then on; empty for as before.
+    Its ``snapshot`` is what `Scheduler.snapshot_run` would have returned; see `EditRequested`.
     """
 
     snapshot: Mapping[str, Any]

@@ -38,7 +38,7 @@ from constellation.aip.auth import CredentialStore, PairingDesk, StoreAuthentica
 from constellation.aip.messages import Hello, Message
 from constellation.aip.server import Peer, serve
 from constellation.errors import ConfigError, ConstellationError, PolicyUnavailable
-from constellation.testing.proxy import tcp_proxy
+from constellation.testing.proxy import TcpProxy, tcp_proxy
 
 pytestmark = pytest.mark.anyio
 
@@ -289,14 +289,16 @@ async def heard(process: Process, word: str) -> None:
             text += await process.stderr.receive()
 
 
-async def test_a_cut_link_is_a_hold_and_then_it_goes_on(tmp_path: Path) -> None:
+@asynccontextmanager
+async def tracking(tmp_path: Path, *options: str) -> AsyncIterator[tuple[Hub, TcpProxy, Process]]:
+    """A robot that follows something for long, and a link to its hub that can be disturbed."""
     hub, pairing = Hub(), PairingDesk()
     authenticator = StoreAuthenticator(CredentialStore(tmp_path / "credentials.json"), pairing)
     async with (
         serve(hub, authenticator, "127.0.0.1", 0) as server,
         tcp_proxy("127.0.0.1", server.port) as proxy,
         running(
-            *("--name", "arm", "--hub", f"ws://127.0.0.1:{proxy.port}/aip"),
+            *("--name", "arm", "--hub", f"ws://127.0.0.1:{proxy.port}/aip", *options),
             *("--pair", pairing.offer(time.time(), name="arm").code),
             *("--state-dir", str(tmp_path / "state")),
         ) as process,
@@ -304,7 +306,11 @@ async def test_a_cut_link_is_a_hold_and_then_it_goes_on(tmp_path: Path) -> None:
         await hub.until("opened", "")
         hub.assign("c/t/1", "robot.track", seconds=3600)
         await hub.until("progress", "chunk")
+        yield hub, proxy, process
 
+
+async def test_a_cut_link_is_a_hold_and_then_it_goes_on(tmp_path: Path) -> None:
+    async with tracking(tmp_path) as (hub, proxy, process):
         proxy.refuse()
         proxy.cut()
         await heard(process, "holds: the hub is out of reach")
@@ -324,21 +330,7 @@ async def test_a_cut_link_is_a_hold_and_then_it_goes_on(tmp_path: Path) -> None:
 
 
 async def test_a_hub_that_falls_silent_is_a_hold_too(tmp_path: Path) -> None:
-    hub, pairing = Hub(), PairingDesk()
-    authenticator = StoreAuthenticator(CredentialStore(tmp_path / "credentials.json"), pairing)
-    async with (
-        serve(hub, authenticator, "127.0.0.1", 0) as server,
-        tcp_proxy("127.0.0.1", server.port) as proxy,
-        running(
-            *("--name", "arm", "--hub", f"ws://127.0.0.1:{proxy.port}/aip", "--lost-after", "1"),
-            *("--pair", pairing.offer(time.time(), name="arm").code),
-            *("--state-dir", str(tmp_path / "state")),
-        ) as process,
-    ):
-        await hub.until("opened", "")
-        hub.assign("c/t/1", "robot.track", seconds=3600)
-        await hub.until("progress", "chunk")
-
+    async with tracking(tmp_path, "--lost-after", "1") as (hub, proxy, process):
         # Nothing is said any more, and no connection is closed, as when a cable is pulled.
         proxy.stall()
         await heard(process, "holds: the hub is out of reach")
