@@ -181,12 +181,32 @@ class Cluster:
             self.gateways[name].mesh.tell_all = silence  # type: ignore[method-assign]
         self.stop(name)
 
-    def owner(self, constellation: str) -> str:
-        """The name of the orchestrator that owns a constellation; empty while none does."""
-        owners = (
-            name for name, life in self.lives.items() if constellation in life.hub.scheduler.runs
-        )
-        return next(owners, "")
+    async def owner(self, constellation: str) -> str:
+        """Wait until an orchestrator owns a constellation that has not ended; return its name.
+
+        On a busy machine a lease can run out, and then it is on its way from one to the other.
+        """
+        found = ""
+
+        def owned() -> bool:
+            nonlocal found
+            lives = self.lives.items()
+            runs = (name for name, life in lives if constellation in life.hub.scheduler.runs)
+            found = next(runs, "")
+            return bool(found)
+
+        await eventually(owned)
+        return found
+
+    async def submit_to(self, client: Link, edits: list[dict[str, Any]], by: str) -> str:
+        """Submit until a certain orchestrator owns it; what others own is canceled."""
+        while True:
+            submitted = await client.request("submit", {"edits": edits, "paused": True})
+            name = str(submitted["constellation"])
+            if await self.owner(name) == by:
+                await client.request("resume", {"constellation": name})
+                return name
+            await client.request("cancel", {"constellation": name})
 
     def stop(self, name: str) -> None:
         """Let a node leave in good order."""

@@ -32,19 +32,9 @@ def tasks(number: int, *resources: str, skill: str = "once") -> list[dict[str, A
     ]
 
 
-async def submit(client: Link, edits: list[dict[str, Any]], paused: bool = False) -> str:
-    submitted = await client.request("submit", {"edits": edits, "paused": paused})
+async def submit(client: Link, edits: list[dict[str, Any]]) -> str:
+    submitted = await client.request("submit", {"edits": edits})
     return str(submitted["constellation"])
-
-
-async def submit_to(cluster: Cluster, client: Link, edits: list[dict[str, Any]], by: str) -> str:
-    """Submit until a certain orchestrator owns it; what others own is canceled."""
-    while True:
-        name = await submit(client, edits, paused=True)
-        if cluster.owner(name) == by:
-            await client.request("resume", {"constellation": name})
-            return name
-        await client.request("cancel", {"constellation": name})
 
 
 def running(*devices: Device) -> set[str]:
@@ -80,8 +70,7 @@ async def test_tasks_of_different_owners_use_one_resource_one_after_the_other(
         cluster.device("two", "g2", at_once=False) as two,
         cluster.client("g1") as client,
     ):
-        names = [await submit(client, tasks(3, "arm")) for _ in range(4)]
-        assert {cluster.owner(name) for name in names} == set(cluster.lives)
+        names = [await cluster.submit_to(client, tasks(3, "arm"), by) for by in ["o1", "o2"] * 2]
         order = []
         for _ in range(12):
             await eventually(lambda: one.running or two.running)
@@ -104,12 +93,10 @@ async def test_resources_are_had_all_at_once_or_not_at_all(cluster: Cluster) -> 
         cluster.client("g1") as client,
     ):
         names = [
-            await submit(client, tasks(4, *wanted))
-            for wanted in [("arm", "camera"), ("camera", "arm"), ("arm",), ("camera",)] * 2
+            await cluster.submit_to(client, tasks(4, *wanted), by)
+            for wanted in [("arm", "camera"), ("camera", "arm"), ("arm",), ("camera",)]
+            for by in ("o1", "o2")
         ]
-        # On a busy machine one may be on its way from owner to owner just now.
-        await eventually(lambda: all(map(cluster.owner, names)))
-        assert {cluster.owner(name) for name in names} == set(cluster.lives)
         for name in names:
             facts = await ended(client, name)
             assert facts[-1]["body"]["state"] == "completed"
@@ -125,9 +112,9 @@ async def test_what_a_dead_owner_has_is_kept_while_it_runs_and_then_free(
         cluster.device("desk", "g1", at_once=False) as desk,
         cluster.client("g2") as client,
     ):
-        first = await submit_to(cluster, client, tasks(1, "arm"), "o1")
+        first = await cluster.submit_to(client, tasks(1, "arm"), "o1")
         await desk.until(lambda: desk.running)
-        second = await submit_to(cluster, client, tasks(1, "arm"), "o2")
+        second = await cluster.submit_to(client, tasks(1, "arm"), "o2")
         await eventually(lambda: cluster.lives["o2"].estate.allotting._asking.waits)
         (cluster.kill if killed else cluster.stop)("o1")
         await eventually(lambda: first in cluster.lives["o2"].estate.owned)
@@ -154,10 +141,10 @@ async def test_what_was_granted_to_a_dead_owner_and_not_used_goes_to_the_next(
         older = cluster.lives["o1"]
         granted = anyio.Event()
         older.estate.allotting._granted = lambda *_: granted.set()
-        first = await submit_to(cluster, client, tasks(1, "arm"), "o1")
+        first = await cluster.submit_to(client, tasks(1, "arm"), "o1")
         await granted.wait()
         assert (await table(cluster)).held["arm"].constellation == first
-        second = await submit_to(cluster, client, tasks(1, "arm"), "o2")
+        second = await cluster.submit_to(client, tasks(1, "arm"), "o2")
         cluster.kill("o1")
         for _ in range(2):
             await eventually(lambda: desk.running)
@@ -175,7 +162,7 @@ async def test_a_constellation_that_ended_with_its_owner_leaves_nothing(cluster:
         cluster.device("desk", "g1", at_once=False) as desk,
         cluster.client("g2") as client,
     ):
-        first = await submit_to(cluster, client, tasks(1, "arm"), "o1")
+        first = await cluster.submit_to(client, tasks(1, "arm"), "o1")
         await desk.until(lambda: desk.running)
         data, _ = await book(cluster).read()
         desk.finish_all()
@@ -199,7 +186,7 @@ async def test_a_deposed_owner_neither_uses_nor_gives_back_what_it_had(cluster: 
         cluster.device("desk", "g1", at_once=False) as desk,
         cluster.client("g1") as client,
     ):
-        first = await submit_to(cluster, client, tasks(2, "arm"), "o1")
+        first = await cluster.submit_to(client, tasks(2, "arm"), "o1")
         await desk.until(lambda: desk.running)
         older, taker = cluster.lives["o1"], cluster.lives["o2"]
         await taker.estate.take(first, older._journal.epochs[first])
@@ -221,7 +208,7 @@ async def test_a_deposed_owner_neither_uses_nor_gives_back_what_it_had(cluster: 
             starts = [fact["body"]["task"] for fact in facts if fact["kind"] == "started"]
             assert len(starts) == len(set(starts))
         # What it got in the name of what has ended by now is in nobody's way.
-        third = await submit_to(cluster, client, tasks(1, "arm"), "o2")
+        third = await cluster.submit_to(client, tasks(1, "arm"), "o2")
         await eventually(lambda: running(desk) == {third})
         desk.finish_all()
         await ended(client, third)
