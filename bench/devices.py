@@ -1,12 +1,14 @@
-"""A device inside the bench's own process, so that the bench sees when things reach it."""
+"""Devices inside the bench's own process, so that the bench sees when things reach them."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from typing import Any
 
 import anyio
+from anyio.abc import TaskGroup
 
 from constellation.aip.backoff import Backoff
 from constellation.aip.cards import DeviceCard, SkillCard
@@ -85,3 +87,59 @@ async def noop_device(
         give_up=False,
     ) as device.link:
         yield device
+
+
+class TimedDevice:
+    """A device on which each task takes a stated time, and then has a stated outcome.
+
+    Args:
+        tasks: run what it is given.
+        task_s: how long a task takes.
+        outcome: what its result says besides the attempt, from the arguments of the task.
+    """
+
+    link: Link
+
+    def __init__(
+        self,
+        tasks: TaskGroup,
+        task_s: float,
+        outcome: Callable[[Mapping[str, Any]], Mapping[str, Any]],
+    ) -> None:
+        self._tasks = tasks
+        self._task_s = task_s
+        self._outcome = outcome
+
+    def take(self, messages: Sequence[Message]) -> None:
+        """What the link calls."""
+        for message in messages:
+            if message.type == "assign":
+                self._tasks.start_soon(self._work, message.body)
+        self.link.acknowledge(messages[-1].seq)
+
+    async def _work(self, body: Mapping[str, Any]) -> None:
+        await anyio.sleep(self._task_s)
+        self.link.send("result", {"attempt": body["attempt"], **self._outcome(body["arguments"])})
+
+
+@asynccontextmanager
+async def timed_device(
+    hub: tuple[str, str],
+    card: DeviceCard,
+    task_s: float,
+    outcome: Callable[[Mapping[str, Any]], Mapping[str, Any]],
+) -> AsyncIterator[TimedDevice]:
+    """Connect such a device; what it still runs at the end of the context is let go."""
+    async with anyio.create_task_group() as tasks:
+        device = TimedDevice(tasks, task_s, outcome)
+        async with connect(
+            hub[0],
+            role="device",
+            name=card.name,
+            card=card,
+            credential=hub[1],
+            on_messages=device.take,
+        ) as device.link:
+            await device.link.ready()
+            yield device
+            tasks.cancel_scope.cancel()

@@ -8,11 +8,8 @@ from contextlib import AsyncExitStack
 from typing import Any
 
 import anyio
-from anyio.abc import TaskGroup
 
 from constellation.aip.cards import DeviceCard, SkillCard
-from constellation.aip.client import Link, connect
-from constellation.aip.messages import Message
 from constellation.client import find_hub, open_hub
 from constellation.errors import PlanError
 from constellation.fabric import Fabric
@@ -23,6 +20,7 @@ from constellation.llm.spending import Account
 from constellation.orchestrator import service
 from constellation.planner.ports import Ahead, Plan
 
+from .devices import timed_device
 from .echo import BACKEND
 from .fabric import bench_settings
 from .harness import Options, Report, figure, summarise
@@ -79,28 +77,11 @@ class Thinker:
         return ()
 
 
-class Worker:
-    """A device on which each task takes a stated time; those that shall fail do."""
-
-    link: Link
-
-    def __init__(self, tasks: TaskGroup) -> None:
-        self._tasks = tasks
-
-    def take(self, messages: Sequence[Message]) -> None:
-        """What the link calls."""
-        for message in messages:
-            if message.type == "assign":
-                self._tasks.start_soon(self._work, message.body)
-        self.link.acknowledge(messages[-1].seq)
-
-    async def _work(self, body: Mapping[str, Any]) -> None:
-        await anyio.sleep(TASK_S)
-        result: dict[str, Any] = {"attempt": body["attempt"], "state": "completed"}
-        if body["arguments"]["fails"]:
-            error = {"code": "task.failed", "message": "It was to fail."}
-            result = {"attempt": body["attempt"], "state": "failed", "error": error}
-        self.link.send("result", result)
+def _outcome(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Those that shall fail do."""
+    if arguments["fails"]:
+        return {"state": "failed", "error": {"code": "task.failed", "message": "It was to fail."}}
+    return {"state": "completed"}
 
 
 def chains(seed: int) -> list[Edit]:
@@ -159,21 +140,9 @@ async def _makespan_s(think_s: float, seed: int, *, holds_all: bool) -> float:
     async with AsyncExitStack() as stack:
         settings = stack.enter_context(bench_settings())
         await stack.enter_async_context(service.open_hub(settings, planner))
-        url, token = find_hub(settings)
-        tasks = await stack.enter_async_context(anyio.create_task_group())
-        worker = Worker(tasks)
         card = DeviceCard(name="worker", skills=(WORK,), capacity=CHAINS * LENGTH)
-        worker.link = await stack.enter_async_context(
-            connect(
-                url,
-                role="device",
-                name="worker",
-                card=card,
-                credential=token,
-                on_messages=worker.take,
-            )
-        )
-        await worker.link.ready()
+        device = timed_device(find_hub(settings), card, TASK_S, _outcome)
+        await stack.enter_async_context(device)
         client = await stack.enter_async_context(open_hub(settings, name="bench"))
         planner.fabric = Fabric(client)
         answer = await client.ask(
@@ -183,5 +152,4 @@ async def _makespan_s(think_s: float, seed: int, *, holds_all: bool) -> float:
         )
         work = planner.fabric.work(answer["constellation"])
         times = {event.kind: event.time async for event in work.events()}
-        tasks.cancel_scope.cancel()
         return times["ended"] - times["created"]

@@ -8,28 +8,26 @@ tasks begun as they are written (streaming), on the offline planner's guess (spe
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import AsyncExitStack
-from typing import Any
 
 import anyio
-from anyio.abc import TaskGroup
 
 from constellation.aip.cards import DeviceCard, SkillCard
-from constellation.aip.client import Link, connect
-from constellation.aip.messages import Message
 from constellation.client import find_hub, open_hub
 from constellation.config import Settings
 from constellation.fabric import Fabric
 from constellation.orchestrator import service
 from constellation.testing.chat_server import scripted_server, writes
 
+from .devices import timed_device
 from .echo import BACKEND
 from .fabric import bench_settings
 from .harness import Options, Report, figure, summarise
 
 DEVICES = ("desk", "laptop", "server")
 TASK_S = 1.0
+DONE = {"state": "completed", "output": []}
 REQUEST = "list the files in music on all devices, then write 'merged' to songs.txt on desk"
 # How long until the first token, and tokens a second: a small local model, two hosted ones.
 SPEEDS = ((0.3, 15.0), (0.5, 60.0), (0.3, 200.0))
@@ -89,26 +87,6 @@ PLAN = {
 }
 
 
-class Worker:
-    """A device on which each task takes a stated time."""
-
-    link: Link
-
-    def __init__(self, tasks: TaskGroup) -> None:
-        self._tasks = tasks
-
-    def take(self, messages: Sequence[Message]) -> None:
-        """What the link calls."""
-        for message in messages:
-            if message.type == "assign":
-                self._tasks.start_soon(self._work, message.body)
-        self.link.acknowledge(messages[-1].seq)
-
-    async def _work(self, body: Mapping[str, Any]) -> None:
-        await anyio.sleep(TASK_S)
-        self.link.send("result", {"attempt": body["attempt"], "state": "completed", "output": []})
-
-
 def run(options: Options) -> Report:
     """Measure the ways in turn, with models of different speed."""
     return anyio.run(_measure, options, backend_options=BACKEND)
@@ -153,21 +131,10 @@ async def _seconds(first_s: float, tokens_per_s: float, chosen: Mapping[str, boo
         planner = {"kind": "llm", "model": "m", "base_url": server.url, "api_key": "k", **chosen}
         settings = Settings.model_validate({**base.model_dump(), "planner": planner})
         await stack.enter_async_context(service.open_hub(settings))
-        url, token = find_hub(settings)
-        tasks = await stack.enter_async_context(anyio.create_task_group())
-        for device in DEVICES:
-            worker = Worker(tasks)
-            worker.link = await stack.enter_async_context(
-                connect(
-                    url,
-                    role="device",
-                    name=device,
-                    card=DeviceCard(name=device, skills=(LIST, WRITE)),
-                    credential=token,
-                    on_messages=worker.take,
-                )
-            )
-            await worker.link.ready()
+        hub = find_hub(settings)
+        for name in DEVICES:
+            card = DeviceCard(name=name, skills=(LIST, WRITE))
+            await stack.enter_async_context(timed_device(hub, card, TASK_S, lambda _: DONE))
         client = await stack.enter_async_context(open_hub(settings, name="bench"))
         begun = anyio.current_time()
         await (await Fabric(client).submit(REQUEST)).result()

@@ -7,38 +7,22 @@ from typing import Any
 
 import networkx as nx
 import pytest
+from graph_kit import COMPLETED, FAILED, build, edge, task
 from hypothesis import given
 from hypothesis import strategies as st
 
 from constellation.errors import GraphError
 from constellation.graph.constellation import Constellation
-from constellation.graph.edits import AddDependency, AddTask, Batch, Edit, RetryTask
+from constellation.graph.edits import AddTask, Batch, RetryTask
 from constellation.graph.export import from_json, to_dot, to_json, to_mermaid, to_networkx
 from constellation.graph.plain import batch_from_plain, batch_to_plain, edits_schema
 from constellation.graph.task import (
-    Dependency,
     Outcome,
     Requirement,
     RetryPolicy,
     Task,
     TaskState,
 )
-
-COMPLETED, FAILED = TaskState.COMPLETED, TaskState.FAILED
-
-
-def task(id: str, **fields: Any) -> AddTask:
-    return AddTask(Task(id, skill="s", **fields))
-
-
-def edge(source: str, target: str, condition: Any = "success", when: str | None = None) -> Edit:
-    return AddDependency(Dependency(source, target, condition, when))
-
-
-def build(*edits: Edit) -> Constellation:
-    graph = Constellation("c")
-    graph.apply(Batch(edits), 0.0)
-    return graph
 
 
 def through_json(graph: Constellation) -> Constellation:
