@@ -277,9 +277,15 @@ async def cluster_of(
     *,
     orchestrators: int = 2,
     gateways: int = 2,
-    lease_s: float = 1.0,
+    lease_s: float = 3.0,
     **at_gateways: Any,
 ) -> AsyncIterator[Cluster]:
+    """A cluster for as long as the context is open.
+
+    Args:
+        lease_s: long enough that nobody loses it because the tests keep the machine busy.
+        at_gateways: settings of the hub at gateways.
+    """
     async with AsyncExitStack(), anyio.create_task_group() as tasks:
         cluster = Cluster(url, fabric, folder, tasks, lease_s)
         cluster.at_gateways = at_gateways
