@@ -133,10 +133,13 @@ async def run_program(
         ) from None
     finally:
         remains = _Remains(transport.get_pid(), program, mark)
-        leaving = asyncio.ensure_future(_leave_nothing(program, remains))
-        # Outside of it: a task that is canceled before it began does nothing at all.
-        leaving.add_done_callback(partial(_close, transport, remains))
-        await asyncio.shield(leaving)
+        leaving = asyncio.create_task(_leave_nothing(transport, program, remains))
+        try:
+            await asyncio.shield(leaving)
+        finally:
+            if leaving.cancelling():
+                # Here too: a task that is canceled before it began does nothing at all.
+                await _end_at_once(transport, program, remains)
     return Ended(
         exit_code=exit_code,
         **program.printed(),
@@ -239,27 +242,42 @@ def become_subreaper() -> bool:
     return bool(libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0)
 
 
-async def _leave_nothing(program: _Program, remains: _Remains) -> None:
-    """End what is left of a program and read what it wrote."""
-    if program.exited.done():
-        # What it wrote lies in the pipes; what its children still write is not waited for.
-        await asyncio.wait([program.silent], timeout=DRAIN_S)
-    for number in (signal.SIGTERM, signal.SIGKILL):
-        if not remains.signal(number):
-            break
-        await remains.gone(GRACE_S)
-    await asyncio.wait([program.silent], timeout=GRACE_S)
-    await asyncio.wait([program.exited], timeout=GRACE_S)
-    remains.reap()
-
-
-def _close(
-    transport: asyncio.SubprocessTransport, remains: _Remains, leaving: asyncio.Future[None]
+async def _leave_nothing(
+    transport: asyncio.SubprocessTransport, program: _Program, remains: _Remains
 ) -> None:
-    if leaving.cancelled():
-        # The agent itself ends, now.
-        remains.signal(signal.SIGKILL)
-    transport.close()
+    """End what is left of a program and read what it wrote."""
+    try:
+        if program.exited.done():
+            # What it wrote lies in the pipes; what its children still write is not waited for.
+            await asyncio.wait([program.silent], timeout=DRAIN_S)
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            if not remains.signal(number):
+                break
+            await remains.gone(GRACE_S)
+        await asyncio.wait([program.silent], timeout=GRACE_S)
+        await asyncio.wait([program.exited], timeout=GRACE_S)
+        remains.reap()
+    except asyncio.CancelledError:
+        await _end_at_once(transport, program, remains)
+        raise
+    finally:
+        transport.close()
+
+
+async def _end_at_once(
+    transport: asyncio.SubprocessTransport, program: _Program, remains: _Remains
+) -> None:
+    """Kill what is left of a program: the agent itself ends, and its event loop with it.
+
+    The loop must hear of the program's end first. asyncio waits for a child on a thread of its
+    own, and closing a transport waits for the same child, if its end was not heard of: whichever
+    comes second finds none, and complains. So does the thread if the loop is closed by then.
+    """
+    remains.signal(signal.SIGKILL)
+    try:
+        await asyncio.wait([program.exited], timeout=GRACE_S)
+    finally:
+        transport.close()
 
 
 class _Remains:

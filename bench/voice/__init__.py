@@ -4,7 +4,7 @@ Real speech of people that the personalised detector was not trained with comes 
 (``python -m bench.voice packages`` names them); ``--set sounds=FOLDER`` says where they lie, if not
 in ``/usr/share``. ``--set people=validation`` takes those on whom thresholds were chosen, for who
 may interrupt. ``--set only=PART`` takes one part: barge-in, television, endings, echo, load, ear,
-hour, talks or link.
+first, hour, talks or link.
 """
 
 from .bench import run

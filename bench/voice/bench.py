@@ -6,18 +6,20 @@ from collections import defaultdict
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import replace
+from math import isfinite
 from pathlib import Path
 from statistics import median
 
 from agents.voice.models.loading import loaded
 from agents.voice.ports import Models
+from agents.voice.pvad import Listener
 from bench.harness import Options, Report, figure, quantile
 from constellation.errors import ConfigError
 
 from .bargein import barge_in
 from .conversations import Cached
 from .echoes import listen
-from .endings import HESITATION_S, STAGES, Verdict, cases, judge
+from .endings import HESITATION_S, Verdict, Waits, cases, enrolled, judge, waited
 from .load import cost_of_listening
 from .peers import PYTHON, Peer
 from .speakers import BABBLE, SOUNDS, TEST, people
@@ -83,9 +85,13 @@ def _endings(options: Options, report: Report) -> None:
         shared = stack.enter_context(loaded(seed=0))
         pipecat = stack.enter_context(Peer("Pipecat's")) if PYTHON.exists() else None
         models = _cached(shared.models)
-        verdicts = [
-            judge(case, shared.detector, models, pipecat)
-            for case in list(cases(models.speaker))[:: options.size(1, 8)]
+        asked = list(cases(models.speaker))[:: options.size(1, 8)]
+        verdicts = [judge(case, shared.detector, models, pipecat) for case in asked]
+        voiceprint = enrolled(models.speaker, shared.detector, models)
+        known = [
+            waited(case, Listener(shared.detector, voiceprint, models.voices), models)
+            for case in asked
+            if case.complete
         ]
     table = report.table(
         "Ends of turns, right in %", "rule", "complete requests", "hesitations", "both"
@@ -106,7 +112,7 @@ def _endings(options: Options, report: Report) -> None:
         table.add_row(name, *(f"{100 * share:.0f}" for share in shares))
         data[rule] = dict(zip(("complete", "hesitant", "both"), shares, strict=True))
     report.data["endings"] = data
-    _latency(report, [each for each in verdicts if each.complete])
+    _latency(report, [each for each in verdicts if each.complete], known)
     report.notes.append(
         f"Spoken by one synthetic voice; a hesitation lasts {HESITATION_S:.0f} s. A complete "
         "request is taken rightly if its turn is over within a second, a hesitation if it is not "
@@ -114,23 +120,35 @@ def _endings(options: Options, report: Report) -> None:
     )
 
 
-def _latency(report: Report, verdicts: Sequence[Verdict]) -> None:
-    table = report.table("From the end of a request, ms", "until", "p50", "p95")
-    report.data["latency_s"] = {}
-    for number, stage in enumerate(STAGES):
-        waits = [each.stages_s[number] for each in verdicts]
-        p50, p95 = quantile(waits, 0.5), quantile(waits, 0.95)
-        table.add_row(stage, figure(1000 * p50), figure(1000 * p95))
-        report.data["latency_s"][stage] = {"p50": p50, "p95": p95}
-    for name, key in (
-        ("the turn is over", "turn_s"),
-        ("the answer is heard", "answer_s"),
-        ("semi-cascaded: longer by", "manner_s"),
-    ):
-        waits = [getattr(each, key) for each in verdicts]
-        p50, p95 = quantile(waits, 0.5), quantile(waits, 0.95)
-        table.add_row(name, figure(1000 * p50), figure(1000 * p95))
-        report.data["latency_s"][key] = {"p50": p50, "p95": p95}
+def _latency(report: Report, verdicts: Sequence[Verdict], known: Sequence[Waits]) -> None:
+    """What complete requests waited for, from everyone and from the one voice that is enrolled."""
+    taken = [each for each in known if isfinite(each.answer_s)]
+    columns = {"latency_s": [each.waits for each in verdicts], "latency_enrolled_s": taken}
+    table = report.table(
+        "From the end of a request, ms", "until", "p50", "p95", "voice enrolled: p50", "p95"
+    )
+    titles = {"turn_s": "the turn is over", "answer_s": "the answer is heard"}
+    for name in columns["latency_s"][0].by_name:
+        cells: list[str] = []
+        for key, waits in columns.items():
+            cells += _spread(report, key, name, [each.by_name[name] for each in waits])
+        table.add_row(titles.get(name, name), *cells)
+    longer = _spread(report, "latency_s", "manner_s", [each.manner_s for each in verdicts])
+    table.add_row("semi-cascaded: longer by", *longer)
+    report.data["enrolled"] = {"said": len(known), "taken": len(taken)}
+    report.notes.append(
+        f"With their voice enrolled, {len(taken)} of {len(known)} complete requests were taken for "
+        "the person's; the columns are of those."
+    )
+
+
+def _spread(report: Report, key: str, name: str, waits: Sequence[float]) -> list[str]:
+    """Cells for the table, and the same for programs; nothing of nothing."""
+    if not waits:
+        return ["–", "–"]
+    spread = {"p50": quantile(waits, 0.5), "p95": quantile(waits, 0.95)}
+    report.data.setdefault(key, {})[name] = spread
+    return [figure(1000 * each) for each in spread.values()]
 
 
 def _share(right: Sequence[bool]) -> float:

@@ -3,18 +3,22 @@
 They are spoken by the synthesiser, for want of recordings with known hesitations: one voice, and
 more fluent than people are. A hesitation is a second of silence behind a filler, a word after which
 English goes on, a clause, or a part of a list.
+
+Complete requests are said a second time to an agent that knows the voice, from other sentences of
+it: whoever is enrolled waits for a comparison of voices too.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
 from agents.voice.events import (
     CommitTurn,
+    Compared,
     Examine,
     Generate,
     Play,
@@ -24,8 +28,9 @@ from agents.voice.events import (
 )
 from agents.voice.manner import manner
 from agents.voice.ports import Models, Speaker
-from agents.voice.pvad import Listener, Model
+from agents.voice.pvad import Listener, Model, enrol
 from agents.voice.sound import RATE_HZ, Samples
+from agents.voice.voiceprint import Voiceprint
 
 from .conversations import Notes, talk
 from .mixtures import noise
@@ -39,7 +44,21 @@ _PREROLL_S = 0.6
 _LOOK_S = 0.2
 
 # From the end of a request to its answer.
-STAGES = ("a pause is noticed", "the words are known", "there is an answer", "it is sound")
+STAGES = (
+    "a pause is noticed",
+    "the words are known",
+    "there is an answer",
+    "it is sound",
+    "the voice is compared",
+)
+# A quarter of a minute of none of the requests.
+_ENROLMENT = (
+    "When the sunlight strikes raindrops in the air, they act as a prism and form a rainbow.",
+    "It stands where nobody can reach it, for it walks away from whoever comes near.",
+    "Some say that there is gold where it ends.",
+    "Others are content to look at its colours until the rain is over.",
+    "When it is gone they go home, and tell whoever will listen how wide it was.",
+)
 COMPLETE = (
     "How much disk space is free on the server?",
     "Read the file notes dot text on my desk machine.",
@@ -111,6 +130,27 @@ class Case:
 
 
 @dataclass(frozen=True, slots=True)
+class Waits:
+    """What came of a request, in seconds from the pause; infinity for what did not.
+
+    Attributes:
+        turn_s: until the turn was over for good.
+        answer_s: until the answer was heard.
+        stages_s: on the way to that answer, until each was done; see `STAGES`.
+    """
+
+    turn_s: float
+    answer_s: float
+    stages_s: tuple[float, ...]
+
+    @property
+    def by_name(self) -> dict[str, float]:
+        """All of them, in the order in which they come."""
+        stages = dict(zip(STAGES, self.stages_s, strict=True))
+        return {**stages, "turn_s": self.turn_s, "answer_s": self.answer_s}
+
+
+@dataclass(frozen=True, slots=True)
 class Verdict:
     """What became of a case; all right or wrong as booleans.
 
@@ -119,9 +159,6 @@ class Verdict:
         smart_turn: that of Smart Turn alone, after 0.2 s of silence.
         pipecat: that of Pipecat's package; None without it.
         silence: that of half a second of silence alone.
-        turn_s: from the pause until the turn was over for good.
-        answer_s: from the pause until the answer was heard.
-        stages_s: on the way to that answer, from the pause until each was done; see `STAGES`.
         manner_s: what it takes to tell how the request was said.
     """
 
@@ -130,9 +167,7 @@ class Verdict:
     smart_turn: bool
     pipecat: bool | None
     silence: bool
-    turn_s: float
-    answer_s: float
-    stages_s: tuple[float, ...]
+    waits: Waits
     manner_s: float
 
 
@@ -145,26 +180,45 @@ def cases(speaker: Speaker) -> Iterator[Case]:
         yield _case([_spoken(speaker, before), _spoken(speaker, after)], rng)
 
 
+def enrolled(speaker: Speaker, detector: Model, models: Models) -> Voiceprint:
+    """The voice of the requests, known from other sentences."""
+    spoken = [speaker.say(text).samples for text in _ENROLMENT]
+    return enrol(detector, np.concatenate(spoken), models.voices)
+
+
 def judge(case: Case, detector: Model, models: Models, pipecat: Peer | None = None) -> Verdict:
     """Let all of them judge a case; the agent lets everyone speak."""
     if pipecat:
         pipecat.ask(case.samples, whole=True)
-    notes = talk(Listener(detector), models, case.samples)
-    retracted = max(notes.times(RetractTurn), default=-1.0)
-    pause_s = case.pause / RATE_HZ
-    turn_s = _first(notes, CommitTurn, retracted) - pause_s
+    waits = waited(case, Listener(detector), models)
     sure = models.turn_ends.complete(case.samples[: case.pause + round(_LOOK_S * RATE_HZ)])
     spoke_s = (case.goes_on - case.pause) / RATE_HZ
     return Verdict(
         case.complete,
-        ours=turn_s <= _SOON_S if case.complete else turn_s >= spoke_s,
+        ours=waits.turn_s <= _SOON_S if case.complete else waits.turn_s >= spoke_s,
         smart_turn=(sure >= 0.5) == case.complete,
         pipecat=_is_right(case, pipecat.heard()) if pipecat else None,
         silence=case.complete,
-        turn_s=turn_s,
-        answer_s=_first(notes, Play, retracted) - pause_s,
-        stages_s=tuple(at - pause_s for at in _stages(notes, _first(notes, Play, retracted))),
+        waits=waits,
         manner_s=_manner_s(case.samples[: case.pause]),
+    )
+
+
+def waited(
+    case: Case, ears: Listener, models: Models, clock: Callable[[], float] = time.perf_counter
+) -> Waits:
+    """Say it to an agent that listens with these ears.
+
+    Args:
+        clock: seconds, by which the models' work is measured.
+    """
+    notes = talk(ears, models, case.samples, clock=clock)
+    retracted = max(notes.times(RetractTurn), default=-1.0)
+    pause_s, play = case.pause / RATE_HZ, _first(notes, Play, retracted)
+    return Waits(
+        turn_s=_first(notes, CommitTurn, retracted) - pause_s,
+        answer_s=play - pause_s,
+        stages_s=tuple(at - pause_s for at in _stages(notes, play)),
     )
 
 
@@ -184,6 +238,7 @@ def _stages(notes: Notes, play: float) -> Iterator[float]:
     yield generated
     yield token
     yield _first(notes, Synthesised, token - 1e-9)
+    yield _last(notes, Compared, play)
 
 
 def _last(notes: Notes, kind: type[object], until: float) -> float:

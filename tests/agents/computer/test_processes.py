@@ -197,6 +197,37 @@ def test_nor_one_that_ends_while_it_reads_what_an_ended_program_wrote(
     take_in_orphans()
 
 
+@pytest.mark.parametrize("steps", range(6))
+def test_a_loop_that_ends_has_heard_of_the_end_of_what_it_killed(
+    folder: Path, caplog: pytest.LogCaptureFixture, steps: int
+) -> None:
+    """Somebody else would have to wait for it otherwise, and asyncio would find no such child."""
+
+    async def end_soon_after() -> None:
+        started = asyncio.Event()
+        run = asyncio.create_task(
+            run_program(
+                ["sh", "-c", f"echo on; {STUBBORN}"],
+                cwd=str(folder),
+                on_output=lambda channel, text: started.set(),
+            )
+        )
+        with anyio.fail_after(100):
+            while not (started.is_set() and family(folder)):
+                await anyio.lowlevel.checkpoint()
+        run.cancel()
+        for _ in range(steps):
+            await anyio.lowlevel.checkpoint()
+        assert not run.done()
+
+    asyncio.run(end_soon_after())
+    gc.collect()
+    # Neither running nor a zombie.
+    assert len(family(folder)) == 1
+    assert alive(family(folder)) == []
+    assert [each for each in caplog.records if each.name == "asyncio"] == []
+
+
 async def test_a_program_that_takes_too_long_is_ended(folder: Path) -> None:
     with pytest.raises(TaskTimedOut, match=r"longer than 0\.5 s") as caught:
         await run_program(
