@@ -59,6 +59,10 @@ class Wanted:
     feelings: str = ""
     kinds: Kinds = field(default_factory=kinds)
 
+    def kept_voice(self) -> KeptVoice:
+        """What keeps the voice."""
+        return KeptVoice(self.voice, self.kinds.known_by)
+
 
 def serve(wanted: Wanted, say: Callable[[str], None]) -> None:
     """Serve until interrupted.
@@ -77,7 +81,8 @@ def serve(wanted: Wanted, say: Callable[[str], None]) -> None:
     feelings = feelings_of(wanted.feelings)
     # What is wrong with it is better met now than at the first visitor; so is a damaged voice.
     mind_of(Dialogue(), wanted.model, wanted.pipeline, feelings)
-    KeptVoice(wanted.voice).load()
+    if not wanted.enrolments:
+        wanted.kept_voice().load()
     try:
         with ExitStack() as stack:
             hands = None if wanted.local is None else stack.enter_context(connected(wanted.local))
@@ -130,7 +135,7 @@ async def _talk(
     page: Page | None,
     say: Callable[[str], None],
 ) -> None:
-    voice = KeptVoice(wanted.voice)
+    voice = wanted.kept_voice()
     if wanted.enrolments:
         voices = shared.models.voices
         prints = [enrol(shared.detector, sound, voices) for sound in wanted.enrolments]

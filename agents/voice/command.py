@@ -69,6 +69,13 @@ def voice(
         str,
         typer.Option(metavar="MODULE:NAME", help="What makes another model of the ends of turns."),
     ] = "",
+    detector: Annotated[
+        str,
+        typer.Option(metavar="MODULE:NAME", help="What makes another voice activity detector."),
+    ] = "",
+    voices: Annotated[
+        str, typer.Option(metavar="MODULE:NAME", help="What makes another speaker embedding.")
+    ] = "",
     wyoming: Annotated[
         str | None,
         typer.Option(
@@ -115,7 +122,7 @@ def voice(
         )
     if feelings and pipeline is not Pipeline.MANNER:
         raise typer.BadParameter("It belongs to --pipeline manner.", param_hint="--feelings")
-    models = kinds(recogniser, turn_ends, synthesis)
+    models = kinds(recogniser, turn_ends, synthesis, detector, voices)
     settings = load_settings()
     local = LocalHub.find(settings.state_dir)
     enrolments = [read_wav(path) for path in enrol or []]

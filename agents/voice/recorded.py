@@ -35,8 +35,8 @@ from .phases import Phase
 from .picture import svg
 from .pipelines import Pipeline
 from .player import Player
-from .ports import Mind
-from .pvad import Listener, Model, enrol
+from .ports import Detector, Mind
+from .pvad import Listener, enrol
 from .sound import RATE_HZ, Samples, write_wav
 from .timeline import Timeline
 from .voiceprint import Voices, mean_of
@@ -287,7 +287,7 @@ def _talk(
 
 
 def _enrol(
-    detector: Model, sound: Samples, voices: Voices | None, interrupters: Interrupters
+    detector: Detector, sound: Samples, voices: Voices | None, interrupters: Interrupters
 ) -> None:
     try:
         interrupters.keep(enrol(detector, sound, voices))
