@@ -45,7 +45,8 @@ class Hub:
     def __init__(self, portal: BlockingPortal, link: Link) -> None:
         self._portal = portal
         self._link = link
-        self._answered: set[str] = set()
+        # Questions of work that has not ended.
+        self._answered: dict[str, set[str]] = {}
         self._overview = Overview()
         # What is being planned: to be begun, by the id that it will have, and to be a change.
         self._submits: dict[str, Future[str]] = {}
@@ -106,7 +107,7 @@ class Hub:
 
     def reply(self, asked: Asked, answer: bool | str) -> None:
         """See `Hands`."""
-        self._answered.add(asked.question)
+        self._answered.setdefault(asked.work, set()).add(asked.question)
         self._ask(
             "answer",
             constellation=asked.work,
@@ -197,13 +198,15 @@ class Hub:
                     body = event["body"]
                     if event["kind"] == "ended":
                         return await self._ended(work, body["state"])
-                    if event["kind"] == "asked" and body["question"]["id"] not in self._answered:
+                    answered = self._answered.get(work, ())
+                    if event["kind"] == "asked" and body["question"]["id"] not in answered:
                         return _asked(work, body)
         finally:
             events.close()
         return None
 
     async def _ended(self, work: str, state: str) -> Outcome:
+        self._answered.pop(work, None)
         shown = await self._request("show", {"constellation": work, "limit": _SHOWN})
         graph = shown["graph"]
         if state != "completed":

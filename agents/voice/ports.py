@@ -167,7 +167,7 @@ class Mind(Protocol):
         the turn is over.
 
         Args:
-            context: what was said before, oldest first.
+            context: the latest that was said before, oldest first; the same objects each time.
             sound: the prompt as it was said; None if it was not spoken.
 
         Raises:

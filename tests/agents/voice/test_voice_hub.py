@@ -75,6 +75,7 @@ def test_dangerous_work_asks_and_is_answered(hub: Hub) -> None:
     outcome = hub.outcome(work, 10)
     assert isinstance(outcome, Outcome)
     assert outcome.state == "canceled"
+    assert work not in hub._answered
 
 
 def test_what_takes_longer_is_not_waited_for_and_can_be_stopped(hub: Hub) -> None:
