@@ -59,6 +59,10 @@ class Wanted:
     feelings: str = ""
     kinds: Kinds = field(default_factory=kinds)
 
+    def kept_voice(self) -> KeptVoice:
+        """What keeps the voice."""
+        return KeptVoice(self.voice, self.kinds.known_by)
+
 
 def serve(wanted: Wanted, say: Callable[[str], None]) -> None:
     """Serve until interrupted.
@@ -69,15 +73,17 @@ def serve(wanted: Wanted, say: Callable[[str], None]) -> None:
     Raises:
         AudioError: an enrolment has too little voice in it.
         ConfigError: a model or an extra is not installed, the language model lacks its key, or the
-            page's port is taken.
+            page's address or that of the Wyoming protocol cannot be had.
         HubUnreachable: the hub does not answer.
-        OSError: the port of the Wyoming protocol is taken.
     """
     card = sound_card() if wanted.page is None else None
     feelings = feelings_of(wanted.feelings)
     # What is wrong with it is better met now than at the first visitor; so is a damaged voice.
     mind_of(Dialogue(), wanted.model, wanted.pipeline, feelings)
-    KeptVoice(wanted.voice).load()
+    if wanted.wyoming is not None:
+        _check_wyoming()
+    if not wanted.enrolments:
+        wanted.kept_voice().load()
     try:
         with ExitStack() as stack:
             hands = None if wanted.local is None else stack.enter_context(connected(wanted.local))
@@ -130,7 +136,7 @@ async def _talk(
     page: Page | None,
     say: Callable[[str], None],
 ) -> None:
-    voice = KeptVoice(wanted.voice)
+    voice = wanted.kept_voice()
     if wanted.enrolments:
         voices = shared.models.voices
         prints = [enrol(shared.detector, sound, voices) for sound in wanted.enrolments]
@@ -170,15 +176,20 @@ def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
     return error
 
 
-async def _serve_wyoming(
-    stack: AsyncExitStack, at: Address, shared: Loaded, mind: Mind, say: Callable[[str], None]
-) -> None:
+def _check_wyoming() -> None:
     try:
-        from .wyoming import Assistant, served
+        from . import wyoming  # noqa: F401
     except ImportError as error:
         raise ConfigError(
             f"The Wyoming protocol lacks a package: {error.name}.",
             remedy="Install the extra: pip install 'constellation-fabric[wyoming]'.",
         ) from None
+
+
+async def _serve_wyoming(
+    stack: AsyncExitStack, at: Address, shared: Loaded, mind: Mind, say: Callable[[str], None]
+) -> None:
+    from .wyoming import Assistant, address, served
+
     port = await stack.enter_async_context(served(Assistant(shared.models, mind), *at))
-    say(f"The Wyoming protocol is at tcp://{at[0]}:{port}, for whoever reaches it.")
+    say(f"The Wyoming protocol is at tcp://{address(at[0], port)}, for whoever reaches it.")

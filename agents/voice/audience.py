@@ -5,12 +5,15 @@ from __future__ import annotations
 import io
 import os
 import re
+from collections.abc import Mapping
 from dataclasses import replace
 from enum import Enum, auto
 from pathlib import Path
+from typing import Any
 from zipfile import BadZipFile
 
 import numpy as np
+from numpy.typing import NDArray
 
 from constellation.errors import ConfigError
 
@@ -26,6 +29,8 @@ _ONE = re.compile(
     r"(only listen|listen only) to me|(remember|learn|enroll?) my voice|"
     r"listen to (him|her|them|some(one|body) else|another (voice|person))( now)?"
 )
+_NOTHING = np.zeros(0, np.float32)
+# Of older files.
 _SHAPES = ((SIZE,), (SIZE + 1,), (2 * SIZE + 1,))
 
 
@@ -65,31 +70,33 @@ class KeptVoice:
 
     Args:
         path: of the file; None keeps nothing.
+        known_by: the models that made it, by name; what others made says nothing to them.
     """
 
-    def __init__(self, path: Path | None) -> None:
+    def __init__(self, path: Path | None, known_by: str = "") -> None:
         self._path = path
+        self._known_by = known_by
 
     def load(self) -> Voiceprint | None:
         """The voiceprint that was kept last, if there is one.
 
         Raises:
-            ConfigError: the file is damaged.
+            ConfigError: the file is damaged, or of other models.
         """
         if self._path is None or not self._path.exists():
             return None
         try:
-            vector = np.load(io.BytesIO(self._path.read_bytes()), allow_pickle=False)
-        except (ValueError, EOFError, BadZipFile) as error:
-            raise self._damaged() from error
-        if not isinstance(vector, np.ndarray) or vector.shape not in _SHAPES:
-            raise self._damaged()
-        voiceprint = Voiceprint(vector[:SIZE].astype(np.float32))
-        # An older file does not say how much of the voice was heard, or has nothing to compare.
-        if vector.size > SIZE:
-            voiceprint = replace(voiceprint, heard_s=float(vector[SIZE]))
-        if vector.size > SIZE + 1:
-            voiceprint = replace(voiceprint, embedding=vector[SIZE + 1 :].astype(np.float32))
+            found = np.load(io.BytesIO(self._path.read_bytes()), allow_pickle=False)
+            known_by, voiceprint = _older(found) if isinstance(found, np.ndarray) else _kept(found)
+        except (ValueError, EOFError, LookupError, TypeError, BadZipFile) as error:
+            raise ConfigError(
+                f"{self._path} is no voiceprint.", remedy="Remove it, and enrol your voice again."
+            ) from error
+        if known_by != self._known_by:
+            raise ConfigError(
+                f"The voice in {self._path} is known to other models.",
+                remedy="Enrol it again, with --enrol, or remove the file.",
+            )
         return voiceprint
 
     def keep(self, voiceprint: Voiceprint) -> None:
@@ -97,10 +104,15 @@ class KeptVoice:
         if self._path is None:
             return
         data = io.BytesIO()
-        kept = [voiceprint.vector, np.array([voiceprint.heard_s], np.float32)]
-        if voiceprint.embedding is not None:
-            kept.append(voiceprint.embedding)
-        np.save(data, np.concatenate(kept))
+        # An embedding that is not there is kept as none at all: of no numbers.
+        embedding = _NOTHING if voiceprint.embedding is None else voiceprint.embedding
+        np.savez(
+            data,
+            known_by=np.array(self._known_by),
+            vector=voiceprint.vector,
+            heard_s=np.array(voiceprint.heard_s),
+            embedding=embedding,
+        )
         self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         part = self._path.with_suffix(".part")
         part.unlink(missing_ok=True)
@@ -113,7 +125,30 @@ class KeptVoice:
         if self._path is not None:
             self._path.unlink(missing_ok=True)
 
-    def _damaged(self) -> ConfigError:
-        return ConfigError(
-            f"{self._path} is no voiceprint.", remedy="Remove it, and enrol your voice again."
-        )
+
+def _kept(found: Mapping[str, Any]) -> tuple[str, Voiceprint]:
+    """What a file holds, and by which models."""
+    vector, known_by = _vector(found["vector"]), str(found["known_by"])
+    if not known_by and vector.shape != (SIZE,):
+        raise ValueError(vector.shape)
+    embedding = _vector(found["embedding"]) if found["embedding"].size else None
+    return known_by, Voiceprint(vector, float(found["heard_s"]), embedding)
+
+
+def _vector(found: NDArray[Any]) -> NDArray[np.float32]:
+    vector = np.asarray(found, np.float32)
+    if vector.ndim != 1 or not vector.size or not np.isfinite(vector).all():
+        raise ValueError(vector.shape)
+    return vector
+
+
+def _older(found: NDArray[Any]) -> tuple[str, Voiceprint]:
+    """What a file of an older version holds: one array, which may end early."""
+    if found.shape not in _SHAPES:
+        raise ValueError(found.shape)
+    voiceprint = Voiceprint(_vector(found[:SIZE]))
+    if found.size > SIZE:
+        voiceprint = replace(voiceprint, heard_s=float(found[SIZE]))
+    if found.size > SIZE + 1:
+        voiceprint = replace(voiceprint, embedding=_vector(found[SIZE + 1 :]))
+    return "", voiceprint

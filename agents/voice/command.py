@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -69,6 +70,13 @@ def voice(
         str,
         typer.Option(metavar="MODULE:NAME", help="What makes another model of the ends of turns."),
     ] = "",
+    detector: Annotated[
+        str,
+        typer.Option(metavar="MODULE:NAME", help="What makes another voice activity detector."),
+    ] = "",
+    voices: Annotated[
+        str, typer.Option(metavar="MODULE:NAME", help="What makes another speaker embedding.")
+    ] = "",
     wyoming: Annotated[
         str | None,
         typer.Option(
@@ -105,7 +113,8 @@ def voice(
             f"The voice agent lacks a package: {error.name}.",
             remedy="Install the extra: pip install 'constellation-fabric[voice]'.",
         ) from None
-    _check(wav, {"--out": out, "--picture": picture, "--json": as_json or None}, wyoming, console)
+    of_a_recording = {"--out": out, "--picture": picture, "--json": as_json or None}
+    _check(wav, enrol or [], of_a_recording, wyoming, console)
     if port is not None and (console or wav is not None):
         raise typer.BadParameter("There is no page to serve.", param_hint="--port")
     if pipeline is not Pipeline.CASCADED and not model:
@@ -115,7 +124,7 @@ def voice(
         )
     if feelings and pipeline is not Pipeline.MANNER:
         raise typer.BadParameter("It belongs to --pipeline manner.", param_hint="--feelings")
-    models = kinds(recogniser, turn_ends, synthesis)
+    models = kinds(recogniser, turn_ends, synthesis, detector, voices)
     settings = load_settings()
     local = LocalHub.find(settings.state_dir)
     enrolments = [read_wav(path) for path in enrol or []]
@@ -141,7 +150,11 @@ def voice(
 
 
 def _check(
-    wav: Path | None, of_a_recording: dict[str, object], wyoming: str | None, console: bool
+    wav: Path | None,
+    enrol: Sequence[Path],
+    of_a_recording: Mapping[str, object],
+    wyoming: str | None,
+    console: bool,
 ) -> None:
     """Refuse what would be ignored, and what would be found out only at the end."""
     if wav is None:
@@ -152,12 +165,20 @@ def _check(
     for name, given in (("--wyoming", wyoming is not None), ("--console", console)):
         if given:
             raise typer.BadParameter("It does not go with a recording, --wav.", param_hint=name)
-    written = [path for path in of_a_recording.values() if isinstance(path, Path)]
-    if len({path.resolve() for path in [wav, *written]}) <= len(written):
-        raise typer.BadParameter("What is read and written are to be files of their own.")
+    taken = {path.resolve() for path in [wav, *enrol]}
     for name, path in of_a_recording.items():
-        if isinstance(path, Path) and not path.parent.is_dir():
-            raise typer.BadParameter(f"There is no folder {path.parent}.", param_hint=name)
+        if not isinstance(path, Path):
+            continue
+        if path.resolve() in taken:
+            problem = "What is read and written are to be files of their own."
+        elif path.is_dir():
+            problem = f"{path} is a folder."
+        elif not path.parent.is_dir():
+            problem = f"There is no folder {path.parent}."
+        else:
+            taken.add(path.resolve())
+            continue
+        raise typer.BadParameter(problem, param_hint=name)
 
 
 def _address(text: str) -> tuple[str, int]:
@@ -166,4 +187,4 @@ def _address(text: str) -> tuple[str, int]:
         raise typer.BadParameter(
             f"{text!r} is no address such as 127.0.0.1:10400.", param_hint="--wyoming"
         )
-    return host, int(port)
+    return host.removeprefix("[").removesuffix("]"), int(port)

@@ -71,6 +71,8 @@ Found: TypeAlias = "Event | Voiced | Held"
 
 # What is found for an answer that is so many answers old is of no interest to anybody.
 _REMEMBERED = 64
+# Of what was said: a language model is told less word by word, and sums up the rest before.
+_MOST_SAID = 1_000
 _PARTIAL_S = 0.4
 _SHORTEST_PARTIAL_S = 0.6
 
@@ -93,7 +95,7 @@ class Conversation:
 
     Attributes:
         machine: who has the floor.
-        context: what was said, as far as it was heard.
+        context: the latest that was said, as far as it was heard.
     """
 
     def __init__(
@@ -184,13 +186,13 @@ class Conversation:
             case CommitTurn(_, text):
                 self._turn = None
                 self._committed_since = self._since
-                self.context.append(Said("person", text))
+                self._remember(Said("person", text))
                 self._commit(text)
             case RetractTurn():
                 self._since = self._committed_since
                 self._retract()
             case CommitAnswer(answer, text):
-                self.context.append(Said("agent", text))
+                self._remember(Said("agent", text))
                 self._player.forget(answer)
             case Generate(answer, text, preemptive):
                 if preemptive:
@@ -231,6 +233,11 @@ class Conversation:
             context = context[:-1]
         pieces = self._mind.answer(wanted.text, context, self._memory.since(self._since))
         self._desk.start("mind", self._answer(wanted.answer, pieces))
+
+    def _remember(self, said: Said) -> None:
+        """A conversation may last for days."""
+        self.context.append(said)
+        del self.context[:-_MOST_SAID]
 
     def _retract(self) -> None:
         """Forget the last thing that the person said: nothing was heard after it."""

@@ -1,8 +1,8 @@
 """What to say: small talk by templates, and everything else with the fabric as hands.
 
 Works without a language model. A request is planned first: what cannot be planned is told with its
-remedy and nothing is done. Work that takes long goes on without the answer waiting for it; its end
-is announced.
+remedy and nothing is done. A plan that takes long, as a model's may, and work that does, go on
+without the answer waiting for them; their end is announced.
 """
 
 from __future__ import annotations
@@ -24,6 +24,8 @@ from .utterances import words_of
 from .wishes import Elsewhere, Stop, asked_about, chosen, elsewhere, moved, to_stop, where
 from .written import written
 
+# How long an answer waits for a plan, and then for what is planned.
+_PLAN_S = 6.0
 _WAIT_S = 6.0
 _NO_HANDS = "I cannot do that: I am not connected to your devices."
 _YES = frozenset(words_of("yes yeah yep sure okay ok allow approve"))
@@ -76,6 +78,7 @@ class Dialogue:
         self._asked: Asked | None = None
         self._choices: dict[str, _Choice] = {}
         self._waited: set[str] = set()
+        self._planning: set[str] = set()
 
     def owns(self, prompt: str) -> bool:
         """Whether this is for the dialogue alone, and for no language model in front of it.
@@ -164,10 +167,17 @@ class Dialogue:
             if self._hands is None or work in self._waited:
                 continue
             try:
+                if self._is_planning(self._hands, work, within_s):
+                    continue
+            except ConstellationError as error:
+                yield f"About {title}: {error}"
+                self._drop(work)
+                continue
+            try:
                 found = self._hands.outcome(work, within_s)
             except UnknownConstellationError:
                 yield f"I have lost sight of {title}."
-                self.working.pop(work, None)
+                self._drop(work)
                 continue
             except ConstellationError:
                 # The hub is away: it may know when it is back.
@@ -194,7 +204,7 @@ class Dialogue:
 
     def _start(self, hands: Hands, request: str) -> _Done:
         try:
-            work, title = hands.submit(request)
+            work, title = hands.submit(request, _PLAN_S)
         except PlanError as error:
             places = where(error, request)
             if not places:
@@ -205,8 +215,33 @@ class Dialogue:
             )
         self._last = work, request
         self._waited.add(work)
-        self.working[work] = title
+        self.working[work] = request if title is None else title
+        if title is None:
+            self._planning.add(work)
+            text = f"It takes long to plan that: {request}. I will tell you when it is done."
+            return _Done(text, work)
         return self._wait(hands, work)
+
+    def _is_planning(self, hands: Hands, work: str, within_s: float) -> bool:
+        """Whether nothing is planned yet for some work.
+
+        Raises:
+            ConstellationError: it cannot be planned.
+        """
+        if work not in self._planning:
+            return False
+        title = hands.planned(work, within_s)
+        if title is not None:
+            self._planning.discard(work)
+            # It may have been stopped meanwhile.
+            if work in self.working:
+                self.working[work] = title
+        return title is None
+
+    def _drop(self, work: str) -> None:
+        """Nothing more is known of it."""
+        self.working.pop(work, None)
+        self._planning.discard(work)
 
     def _ask_which(self, question: str, choices: dict[str, _Choice]) -> _Done:
         self._choices = choices
@@ -232,7 +267,7 @@ class Dialogue:
     def _forget(self, work: str, found: Outcome | Asked | None) -> None:
         """It was told; if it has ended, that was all."""
         if isinstance(found, Outcome):
-            self.working.pop(work, None)
+            self._drop(work)
 
     def _told(self, found: Outcome | Asked) -> str:
         if isinstance(found, Asked):
@@ -286,8 +321,9 @@ class Dialogue:
 
     def _let_go(self, hands: Hands, work: str) -> None:
         """Stop some work, if it still goes on."""
-        if self.working.pop(work, None) is None:
+        if work not in self.working:
             return
+        self._drop(work)
         if self._asked is not None and self._asked.work == work:
             self._asked = None
         hands.cancel(work)
@@ -295,7 +331,10 @@ class Dialogue:
     def _progress(self, works: Sequence[str]) -> str:
         if not works:
             return "I am doing nothing at the moment."
-        return f"I am still at it: {_listed([self.working[work] for work in works])}"
+        begun = [self.working[work] for work in works if work not in self._planning]
+        planned = [self.working[work] for work in works if work in self._planning]
+        parts = [("I am still at it", begun), ("I am still planning it", planned)]
+        return " ".join(f"{said}: {_listed(titles)}" for said, titles in parts if titles)
 
     def _elsewhere(self, prompt: str) -> Elsewhere | None:
         """What the last request becomes, if it should have been done elsewhere."""
@@ -322,7 +361,8 @@ class Dialogue:
             yield "There is no other one."
 
     def _start_instead(self, hands: Hands, work: str, request: str) -> _Done:
-        title = hands.amend(work, request) if work in self.working else None
+        runs = work in self.working and work not in self._planning
+        title = hands.amend(work, request, _PLAN_S) if runs else None
         if title is not None:
             self._last = work, request
             self.working[work] = title

@@ -9,13 +9,15 @@ from __future__ import annotations
 import numpy as np
 
 from .events import FRAME_S
-from .sound import Samples
+from .sound import RATE_HZ, Samples
 
 ENOUGH_S = 5.0
 BEST_S = 15.0
 # Whoever has said enough and is silent for so long has ended; whoever has not is waited for longer.
 _PAUSE_S = 1.5
 _PATIENCE_S = 10.0
+# A voice that comes and goes is not listened to for ever.
+_LONGEST_S = 120.0
 _VOICE = 0.5
 
 
@@ -29,11 +31,13 @@ class Enrolment:
     def __init__(self) -> None:
         self.voiced_s = 0.0
         self._silent_s = 0.0
+        self._heard_s = 0.0
         self._sounds: list[Samples] = []
 
     def hear(self, samples: Samples) -> None:
         """Take in what the microphone heard."""
         self._sounds.append(samples)
+        self._heard_s += len(samples) / RATE_HZ
 
     def judge(self, anyone: float) -> None:
         """Take in how probably somebody spoke in a frame of it."""
@@ -52,7 +56,8 @@ class Enrolment:
     def over(self) -> bool:
         """Whether nothing more is to be heard."""
         patience_s = _PAUSE_S if self.voiced_s >= ENOUGH_S else _PATIENCE_S
-        return self.voiced_s >= BEST_S or self._silent_s >= patience_s
+        long = self.voiced_s >= BEST_S or self._heard_s >= _LONGEST_S
+        return long or self._silent_s >= patience_s
 
     def sound(self) -> Samples:
         """All that was heard."""

@@ -40,18 +40,28 @@ class Asked:
 class Hands(Protocol):
     """The fabric, as the dialogue uses it. Calls block."""
 
-    def submit(self, request: str) -> tuple[str, str]:
+    def submit(self, request: str, within_s: float) -> tuple[str, str | None]:
         """Start what a person asks for; return its id and a few words that name it.
+
+        There are no such words yet if it takes longer than that to plan it: `planned` has them.
 
         Raises:
             ConstellationError: it cannot be planned as it stands; nothing was started.
         """
 
-    def amend(self, work: str, request: str) -> str | None:
+    def planned(self, work: str, within_s: float) -> str | None:
+        """The words that name what is being planned; None if that takes longer.
+
+        Raises:
+            ConstellationError: it cannot be planned as it stands; nothing was started.
+        """
+
+    def amend(self, work: str, request: str, within_s: float) -> str | None:
         """Have work that runs become what this asks for, if nothing of it was done otherwise yet.
 
         Returns:
-            A few words that name it; None if it has to be stopped and done anew.
+            A few words that name it; None if it has to be stopped and done anew, or takes longer
+            than that to plan.
 
         Raises:
             ConstellationError: it cannot be planned as it stands; nothing was changed.
@@ -64,7 +74,7 @@ class Hands(Protocol):
         """Answer what was asked."""
 
     def cancel(self, work: str) -> None:
-        """Stop it."""
+        """Stop it, or what is planned for it."""
 
     def devices(self) -> Sequence[str]:
         """The names of the devices that are connected."""

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+import secrets
 import socket
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from concurrent.futures import Future, wait
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import Any
 
@@ -16,16 +19,24 @@ from constellation.aip.client import Link, connect
 from constellation.aip.states import State
 from constellation.aip.trust import trusting
 from constellation.config import LocalHub
-from constellation.errors import GraphError, HubUnreachable, UnknownConstellationError
+from constellation.errors import (
+    AgentError,
+    ConstellationError,
+    GraphError,
+    HubUnreachable,
+    SessionLost,
+    UnknownConstellationError,
+)
 
 from .amending import amendment
 from .hands import Asked, Outcome
 from .overview import Overview, watch
 
 _TIMEOUT_S = 10.0
-# A model may plan what is submitted.
-_ANSWER_S = 60.0
+# Of what is not planned: that may take a model minutes, and nothing waits for it here.
+_ANSWER_S = 20.0
 _SHOWN = 200
+_LONGEST_TITLE = 200
 
 
 class Hub:
@@ -34,17 +45,48 @@ class Hub:
     def __init__(self, portal: BlockingPortal, link: Link) -> None:
         self._portal = portal
         self._link = link
-        self._answered: set[str] = set()
+        # Questions of work that has not ended.
+        self._answered: dict[str, set[str]] = {}
         self._overview = Overview()
+        # What is being planned: to be begun, by the id that it will have, and to be a change.
+        self._submits: dict[str, Future[str]] = {}
+        self._changes: dict[str, Future[dict[str, Any]]] = {}
+        self._unwanted: set[str] = set()
 
-    def submit(self, request: str) -> tuple[str, str]:
+    def submit(self, request: str, within_s: float) -> tuple[str, str | None]:
         """See `Hands`."""
-        answer = self._ask("submit", request=request)
-        return answer["constellation"], answer["title"]
+        self._portal.call(self._reach)
+        work = f"c-{secrets.token_hex(6)}"
+        change = self._changes.pop(request, None)
+        self._submits[work] = self._portal.start_task_soon(self._submit, work, request, change)
+        return work, self.planned(work, within_s)
 
-    def amend(self, work: str, request: str) -> str | None:
+    def planned(self, work: str, within_s: float) -> str | None:
         """See `Hands`."""
-        plan = self._ask("plan", request=request)
+        submit = self._submits[work]
+        done, _ = wait([submit], within_s)
+        if not done:
+            return None
+        del self._submits[work]
+        return submit.result()
+
+    def close(self) -> None:
+        """Give up what is being planned: the hub then does so too."""
+        for submit in self._submits.values():
+            submit.cancel()
+        for change in self._changes.values():
+            change.cancel()
+
+    def amend(self, work: str, request: str, within_s: float) -> str | None:
+        """See `Hands`."""
+        self._portal.call(self._reach)
+        planning = self._portal.start_task_soon(self._plan, request)
+        done, _ = wait([planning], within_s)
+        if not done:
+            # It is of use for the work that is begun instead.
+            self._changes[request] = planning
+            return None
+        plan = planning.result()
         shown = self._ask("show", constellation=work, limit=_SHOWN)
         edits = amendment(shown["graph"], plan["edits"])
         if edits is None:
@@ -65,7 +107,7 @@ class Hub:
 
     def reply(self, asked: Asked, answer: bool | str) -> None:
         """See `Hands`."""
-        self._answered.add(asked.question)
+        self._answered.setdefault(asked.work, set()).add(asked.question)
         self._ask(
             "answer",
             constellation=asked.work,
@@ -76,7 +118,15 @@ class Hub:
 
     def cancel(self, work: str) -> None:
         """See `Hands`."""
-        self._ask("cancel", constellation=work)
+        submit = self._submits.get(work)
+        if submit is None:
+            self._ask("cancel", constellation=work)
+            return
+        if not submit.done():
+            self._unwanted.add(work)
+        # Something of it may have begun before its plan is whole, or nothing.
+        with suppress(UnknownConstellationError):
+            self._ask("cancel", constellation=work)
 
     def devices(self) -> Sequence[str]:
         """See `Hands`."""
@@ -98,17 +148,46 @@ class Hub:
     def _ask(self, verb: str, **params: Any) -> dict[str, Any]:
         return self._portal.call(self._request, verb, params)
 
+    async def _reach(self) -> None:
+        with anyio.move_on_after(_TIMEOUT_S):
+            await self._link.ready()
+            return
+        raise HubUnreachable(
+            "Your devices cannot be reached: their hub does not answer.",
+            remedy="See that it runs.",
+        )
+
     async def _request(self, verb: str, params: Mapping[str, Any]) -> dict[str, Any]:
+        await self._reach()
+        with anyio.move_on_after(_ANSWER_S):
+            return dict(await self._link.request(verb, params))
+        await self._reach()
+        raise AgentError(
+            "The hub of your devices is there, but has not answered that yet.",
+            remedy="Ask again in a moment.",
+        )
+
+    async def _plan(self, request: str) -> dict[str, Any]:
+        return dict(await self._link.request("plan", {"request": request}))
+
+    async def _submit(self, work: str, request: str, change: Future[dict[str, Any]] | None) -> str:
+        """Have it begun once it is planned, however long that takes; return what it is called."""
+        wanted: dict[str, Any] = {"id": work, "request": request}
         try:
-            with anyio.fail_after(_TIMEOUT_S):
-                await self._link.ready()
-            with anyio.fail_after(_ANSWER_S):
-                return dict(await self._link.request(verb, params))
-        except TimeoutError:
-            raise HubUnreachable(
-                "Your devices cannot be reached: their hub does not answer.",
-                remedy="See that it runs.",
-            ) from None
+            if change is not None:
+                plan = await asyncio.wrap_future(change)
+                title = plan["title"][:_LONGEST_TITLE]
+                wanted |= {"name": title, "edits": plan["edits"], "revise_on": plan["revise_on"]}
+            return str((await self._link.request("submit", wanted))["title"])
+        except SessionLost:
+            # It may have begun: who asks for its outcome learns that.
+            return request
+        finally:
+            if work in self._unwanted:
+                self._unwanted.discard(work)
+                self._submits.pop(work, None)
+                with suppress(ConstellationError):
+                    await self._link.request("cancel", {"constellation": work})
 
     async def _outcome(self, work: str, within_s: float) -> Outcome | Asked | None:
         subscribed = await self._request("subscribe", {"constellation": work, "after": 0})
@@ -119,13 +198,15 @@ class Hub:
                     body = event["body"]
                     if event["kind"] == "ended":
                         return await self._ended(work, body["state"])
-                    if event["kind"] == "asked" and body["question"]["id"] not in self._answered:
+                    answered = self._answered.get(work, ())
+                    if event["kind"] == "asked" and body["question"]["id"] not in answered:
                         return _asked(work, body)
         finally:
             events.close()
         return None
 
     async def _ended(self, work: str, state: str) -> Outcome:
+        self._answered.pop(work, None)
         shown = await self._request("show", {"constellation": work, "limit": _SHOWN})
         graph = shown["graph"]
         if state != "completed":
@@ -174,6 +255,7 @@ def connected(local: LocalHub, timeout_s: float = _TIMEOUT_S) -> Iterator[Hub]:
             yield hub
         finally:
             watching.cancel()
+            hub.close()
 
 
 async def _wait(link: Link, url: str, timeout_s: float) -> None:

@@ -31,8 +31,8 @@ from .events import (
 from .interrupters import Interrupters
 from .overview import Overview
 from .phases import Phase
-from .ports import Loudspeaker, Mind, Models, Screen
-from .pvad import Listener, Model, enrol
+from .ports import Detector, Loudspeaker, Mind, Models, Screen
+from .pvad import Listener, enrol
 from .sound import Samples
 from .timeline import Timeline
 
@@ -90,7 +90,7 @@ class Talk:
 
     def __init__(
         self,
-        detector: Model,
+        detector: Detector,
         models: Models,
         mind: Mind,
         tasks: TaskGroup,

@@ -10,10 +10,45 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
+import numpy as np
+from numpy.typing import NDArray
+
 from .events import Instruction, Word
 from .pvad import Judgement
 from .sound import Samples
-from .voiceprint import Voices
+from .voiceprint import Voiceprint, Voices
+
+
+class Detection(Protocol):
+    """A voice activity detector in one stream of sound; its state is that of the stream."""
+
+    def judge(self, block: Samples, voiceprint: Voiceprint | None) -> Judgement:
+        """Whose voice is in the next 20 ms, (320,) samples.
+
+        Args:
+            voiceprint: of the primary speaker; None if that is whoever speaks.
+        """
+
+    def learned(self, voiceprint: Voiceprint) -> Voiceprint:
+        """At the end of a turn: what the primary speaker is known by from now on, or the same."""
+
+
+class Detector(Protocol):
+    """Whose voice it is, from moment to moment: a personalised voice activity detector."""
+
+    def stream(self) -> Detection:
+        """For a stream that begins."""
+
+    def enrol(self, sound: Samples) -> tuple[NDArray[np.float32], float]:
+        """What it knows the one person by who speaks in a recording.
+
+        Returns:
+            The `Voiceprint.vector`, (n,) of length one, since those of several recordings are
+            added up; and how many seconds of voice it is from.
+
+        Raises:
+            AudioError: there is too little to be heard.
+        """
 
 
 class Ears(Protocol):
@@ -132,7 +167,7 @@ class Mind(Protocol):
         the turn is over.
 
         Args:
-            context: what was said before, oldest first.
+            context: the latest that was said before, oldest first; the same objects each time.
             sound: the prompt as it was said; None if it was not spoken.
 
         Raises:

@@ -33,28 +33,28 @@ class Recollection:
         self._summarise = summarise
         self._budget = budget
         self._summary = ""
-        self._covered = 0
+        self._covered: Said | None = None
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="summary")
         self._running: Future[str] | None = None
-        self._adds = 0
+        self._adds: Said | None = None
 
     def of(self, context: Sequence[Said]) -> tuple[str, list[Said]]:
         """The summary of what was said long ago, and the latest that was said, word by word.
 
         Args:
-            context: all that was said, oldest first.
+            context: what was said, oldest first; its beginning may be gone.
         """
         self._take()
-        return self._summary, _latest(context[self._covered :], self._budget)
+        return self._summary, _latest(self._rest(context), self._budget)
 
     def catch_up(self, context: Sequence[Said]) -> None:
         """Begin to sum up what no longer fits, if nothing of it is under way."""
         self._take()
-        rest = context[self._covered :]
+        rest = self._rest(context)
         if self._running is None and len(_latest(rest, self._budget)) < len(rest):
             # So much that it need not be done again at once.
             old = rest[: len(rest) - len(_latest(rest, self._budget // 2))]
-            self._adds = len(old)
+            self._adds = old[-1]
             text = "\n".join(f"{each.who}: {each.text}" for each in old)
             self._running = self._pool.submit(self._summarise, self._summary, text)
 
@@ -73,7 +73,14 @@ class Recollection:
         except ConstellationError as error:
             log.warning("There is no summary of the conversation: %s", error)
         else:
-            self._covered += self._adds
+            self._covered = self._adds
+
+    def _rest(self, context: Sequence[Said]) -> Sequence[Said]:
+        """What is not in the summary: all, if the last that is in it is gone."""
+        for number in reversed(range(len(context))):
+            if context[number] is self._covered:
+                return context[number + 1 :]
+        return context
 
 
 def _latest(said: Sequence[Said], budget: int) -> list[Said]:

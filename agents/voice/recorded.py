@@ -35,8 +35,8 @@ from .phases import Phase
 from .picture import svg
 from .pipelines import Pipeline
 from .player import Player
-from .ports import Mind
-from .pvad import Listener, Model, enrol
+from .ports import Detector, Mind
+from .pvad import Listener, enrol
 from .sound import RATE_HZ, Samples, write_wav
 from .timeline import Timeline
 from .voiceprint import Voices, mean_of
@@ -199,11 +199,19 @@ class Outcome:
     heard: NDArray[np.float32]
 
     def write(self, out: Path | None, picture: Path | None) -> None:
-        """Write the sound as a WAV file, and a picture of it as SVG, where wanted."""
+        """Write the sound as a WAV file, and a picture of it as SVG, where wanted.
+
+        Raises:
+            AudioError: one of them cannot be written.
+        """
         if out is not None:
             write_wav(out, self.heard)
-        if picture is not None:
+        if picture is None:
+            return
+        try:
             picture.write_text(svg(self.timeline.entries, self.heard), encoding="utf-8")
+        except OSError as error:
+            raise AudioError(f"{picture} cannot be written: {error.strerror}.") from error
 
 
 def run(
@@ -287,7 +295,7 @@ def _talk(
 
 
 def _enrol(
-    detector: Model, sound: Samples, voices: Voices | None, interrupters: Interrupters
+    detector: Detector, sound: Samples, voices: Voices | None, interrupters: Interrupters
 ) -> None:
     try:
         interrupters.keep(enrol(detector, sound, voices))

@@ -17,18 +17,23 @@ SIZE = 256
 # That the agent's thresholds mean the same for all, it is taken off (docs/voice-training.md).
 _LITTLE_S, _MUCH_S = 5.0, 10.0
 _SURPLUS_ODDS = 0.385
-# Of a comparison: the latest seconds count; the cosine at which both are as likely, and log-odds
-# for each unit above it, by seconds of sound (docs/voice-training.md).
+# Of a comparison the latest seconds count.
 _LATEST_S = 3.0
-_EVEN = 0.25
-_STEEPNESS = 16.0
 
 
 class Voices(Protocol):
-    """What a voice is like, told from seconds of it. Its calls block, and come from any thread."""
+    """What a voice is like, told from seconds of it. Its calls block, and come from any thread.
+
+    Attributes:
+        even: the cosine between two voices at which they are as likely one as two.
+        steepness: log-odds that they are one, for each unit above that.
+    """
+
+    even: float
+    steepness: float
 
     def embed(self, sound: Samples) -> NDArray[np.float32]:
-        """(256,) of length one; the cosine between two says how alike the voices are.
+        """(n,) of length one; the cosine between two says how alike the voices are.
 
         Raises:
             AudioError: there is too little to be heard.
@@ -40,9 +45,9 @@ class Voiceprint:
     """What a voice is like.
 
     Attributes:
-        vector: (256,) of length one, of `pvad`.
+        vector: (n,) of length one, by which a detector knows it; (256,) of `pvad`.
         heard_s: seconds of the voice that it was made from.
-        embedding: (256,) of length one, of `Voices`; None if there were none.
+        embedding: (n,) of length one, of `Voices`; None if there were none.
     """
 
     vector: NDArray[np.float32]
@@ -80,7 +85,7 @@ def compared(voiceprint: Voiceprint, voices: Voices, sound: Samples) -> float | 
         return None
     latest = sound[-round(_LATEST_S * RATE_HZ) :]
     cosine = float(voices.embed(latest) @ voiceprint.embedding)
-    return probability(_STEEPNESS * (cosine - _EVEN))
+    return probability(voices.steepness * (cosine - voices.even))
 
 
 def of_length_one(vector: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -35,7 +35,7 @@ from wyoming.info import (
 from wyoming.server import AsyncEventHandler
 from wyoming.tts import Synthesize
 
-from constellation.errors import ConstellationError, LimitExceeded
+from constellation.errors import ConfigError, ConstellationError, LimitExceeded
 
 from .ports import Mind, Models, Said, Working
 from .sound import RATE_HZ, Samples, from_pcm, resampled, to_pcm
@@ -69,14 +69,30 @@ class Assistant:
         return answer
 
 
+def address(host: str, port: int) -> str:
+    """As it is written, in brackets if it is one of IPv6."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
 @asynccontextmanager
 async def served(assistant: Assistant, host: str, port: int) -> AsyncIterator[int]:
-    """Serve for as long as the context is open; give the port, which 0 leaves to the system."""
+    """Serve for as long as the context is open; give the port, which 0 leaves to the system.
+
+    Raises:
+        ConfigError: the address cannot be had.
+    """
 
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await serve_one(assistant, reader, writer)
 
-    server = await asyncio.start_server(talk, host, port, limit=READ_LIMIT)
+    try:
+        server = await asyncio.start_server(talk, host, port, limit=READ_LIMIT)
+    except OSError as error:
+        raise ConfigError(
+            f"The Wyoming protocol cannot be served at {address(host, port)}: "
+            f"{error.strerror or error}.",
+            remedy="Choose another address, or stop what holds it.",
+        ) from error
     async with server:
         yield server.sockets[0].getsockname()[1]
 

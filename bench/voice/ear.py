@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from agents.voice.ports import Models
-from agents.voice.pvad import Listener, Model, enrol
+from agents.voice.ports import Detector, Models
+from agents.voice.pvad import Listener, enrol
 from agents.voice.sound import RATE_HZ, Samples
 
 from .conversations import talk
@@ -32,7 +32,7 @@ class Reaction:
 
 
 def reactions(
-    people: Sequence[Person], detector: Model, models: Models, times: int
+    people: Sequence[Person], detector: Detector, models: Models, times: int
 ) -> Iterator[Reaction]:
     """Let each person interrupt a story so many times."""
     for number, person in enumerate(people):

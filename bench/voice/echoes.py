@@ -11,7 +11,8 @@ import numpy as np
 from agents.voice.echo import EchoCanceller
 from agents.voice.events import FRAME_S
 from agents.voice.features import BLOCK
-from agents.voice.pvad import Listener, Model, enrol
+from agents.voice.ports import Detector
+from agents.voice.pvad import Listener, enrol
 from agents.voice.sound import RATE_HZ, Samples, from_pcm, to_pcm
 
 from .deciders import ours
@@ -93,7 +94,7 @@ def _linear(heard: Samples, played: Samples) -> tuple[Samples, Sequence[float]]:
 
 
 def listen(
-    people: Sequence[Person], answer: Samples, model: Model, echo_db: float
+    people: Sequence[Person], answer: Samples, model: Detector, echo_db: float
 ) -> dict[str, Effect]:
     """Play an answer to each person, who speaks into it, with an echo so loud beside them."""
     played = np.asarray(answer * (_LEVEL / answer.std()), np.float32)

@@ -27,8 +27,8 @@ from agents.voice.events import (
     Token,
 )
 from agents.voice.manner import manner
-from agents.voice.ports import Models, Speaker
-from agents.voice.pvad import Listener, Model, enrol
+from agents.voice.ports import Detector, Models, Speaker
+from agents.voice.pvad import Listener, enrol
 from agents.voice.sound import RATE_HZ, Samples
 from agents.voice.voiceprint import Voiceprint
 
@@ -180,13 +180,13 @@ def cases(speaker: Speaker) -> Iterator[Case]:
         yield _case([_spoken(speaker, before), _spoken(speaker, after)], rng)
 
 
-def enrolled(speaker: Speaker, detector: Model, models: Models) -> Voiceprint:
+def enrolled(speaker: Speaker, detector: Detector, models: Models) -> Voiceprint:
     """The voice of the requests, known from other sentences."""
     spoken = [speaker.say(text).samples for text in _ENROLMENT]
     return enrol(detector, np.concatenate(spoken), models.voices)
 
 
-def judge(case: Case, detector: Model, models: Models, pipecat: Peer | None = None) -> Verdict:
+def judge(case: Case, detector: Detector, models: Models, pipecat: Peer | None = None) -> Verdict:
     """Let all of them judge a case; the agent lets everyone speak."""
     if pipecat:
         pipecat.ask(case.samples, whole=True)

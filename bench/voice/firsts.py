@@ -9,8 +9,8 @@ from time import process_time
 import numpy as np
 
 from agents.voice.events import CommitTurn
-from agents.voice.ports import Models
-from agents.voice.pvad import Listener, Model, enrol
+from agents.voice.ports import Detector, Models
+from agents.voice.pvad import Listener, enrol
 from agents.voice.sound import RATE_HZ, Samples
 from agents.voice.voiceprint import Voiceprint
 
@@ -33,7 +33,7 @@ class Answered:
 
 
 def first_turns(
-    people: Sequence[Person], detector: Model, models: Models, turns: int
+    people: Sequence[Person], detector: Detector, models: Models, turns: int
 ) -> Iterator[tuple[float, Answered]]:
     """Let everybody, and the others of their source, say something to somebody's agent.
 
@@ -58,7 +58,7 @@ def first_turns(
         yield enrolment_s, found
 
 
-def _is_answered(sound: Samples, known: Voiceprint, detector: Model, models: Models) -> bool:
+def _is_answered(sound: Samples, known: Voiceprint, detector: Detector, models: Models) -> bool:
     ears = Listener(detector, known, models.voices)
     return bool(talk(ears, models, sound, clock=process_time).times(CommitTurn))
 

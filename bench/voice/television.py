@@ -9,8 +9,8 @@ from time import process_time
 import numpy as np
 
 from agents.voice.events import Duck, Pause, StopPlayback
-from agents.voice.ports import Models
-from agents.voice.pvad import Listener, Model, enrol
+from agents.voice.ports import Detector, Models
+from agents.voice.pvad import Listener, enrol
 from agents.voice.sound import RATE_HZ, Samples
 
 from .conversations import Notes, talk
@@ -75,7 +75,7 @@ def television(other: Person, rng: np.random.Generator) -> Samples:
 
 
 def disturb(
-    people: Sequence[Person], babble: Sequence[Person], detector: Model, models: Models
+    people: Sequence[Person], babble: Sequence[Person], detector: Detector, models: Models
 ) -> Iterator[tuple[str, Notes]]:
     """For each person, stories beside each other one of the source on television, and babble."""
     for number, person in enumerate(people):

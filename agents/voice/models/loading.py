@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from constellation.errors import ConfigError
 
-from ..ports import Feelings, Models, Recogniser, Speaker, TurnEnds
+from ..ports import Detector, Feelings, Models, Recogniser, Speaker, TurnEnds
 from ..pvad import Model
 from ..voiceprint import Voices
 from .moonshine import Moonshine
@@ -40,21 +40,35 @@ PARTS = (
 class Loaded:
     """All that is shared."""
 
-    detector: Model
+    detector: Detector
     models: Models
 
 
 @dataclass(frozen=True, slots=True)
 class Kinds:
-    """What makes each model; see `agents.voice.ports`. A speaker with a ``close`` is closed."""
+    """What makes each model; see `agents.voice.ports`. A speaker with a ``close`` is closed.
+
+    Attributes:
+        voices: makes None where there is nothing that compares voices.
+        known_by: names what voices are known by: what one detector knows, another does not.
+    """
 
     recogniser: Callable[[], Recogniser]
     turn_ends: Callable[[], TurnEnds]
     speaker: Callable[[], Speaker]
+    detector: Callable[[], Detector]
+    voices: Callable[[], Voices | None]
+    known_by: str = ""
 
 
 def kinds(
-    recogniser: str = "", turn_ends: str = "", speaker: str = "", seed: int | None = None
+    recogniser: str = "",
+    turn_ends: str = "",
+    speaker: str = "",
+    detector: str = "",
+    voices: str = "",
+    *,
+    seed: int | None = None,
 ) -> Kinds:
     """The models that ship, or others in their place, named as ``module:callable``.
 
@@ -65,9 +79,12 @@ def kinds(
         ConfigError: there is nothing of that name.
     """
     return Kinds(
-        _named(recogniser) if recogniser else Moonshine,
-        _named(turn_ends) if turn_ends else SmartTurn,
-        _named(speaker) if speaker else partial(Piper, seed),
+        _kind(recogniser, "transcribe") if recogniser else Moonshine,
+        _kind(turn_ends, "complete") if turn_ends else SmartTurn,
+        _kind(speaker, "say") if speaker else partial(Piper, seed),
+        _kind(detector, "stream", "enrol") if detector else Model,
+        _kind(voices, "embed", "even", "steepness") if voices else _carried,
+        f"{detector} {voices}".strip(),
     )
 
 
@@ -94,7 +111,7 @@ def loaded(
         wanted: None for those that ship.
 
     Raises:
-        ConfigError: a package is missing; the message says which.
+        ConfigError: a package is missing, or a model cannot be made; the message says which.
     """
     wanted = wanted or kinds(seed=seed)
 
@@ -105,10 +122,10 @@ def loaded(
 
     with ThreadPoolExecutor() as pool:
         speaking = pool.submit(load, PARTS[0], wanted.speaker)
-        detecting = pool.submit(load, PARTS[1], Model)
+        detecting = pool.submit(load, PARTS[1], wanted.detector)
         recognising = pool.submit(load, PARTS[2], wanted.recogniser)
         ending = pool.submit(load, PARTS[3], wanted.turn_ends)
-        comparing = pool.submit(load, PARTS[4], _carried)
+        comparing = pool.submit(load, PARTS[4], wanted.voices)
     speaker = speaking.result()
     try:
         models = Models(recognising.result(), ending.result(), speaker, comparing.result())
@@ -130,10 +147,28 @@ def feelings_of(named: str) -> Feelings | None:
     """
     if not named:
         return None
-    try:
-        made: Feelings = _named(named)()
-    except (TypeError, ValueError) as error:
-        raise _unmade(named, error) from error
+    made: Feelings = _kind(named, "feeling")()
+    return made
+
+
+def _kind(named: str, *wanted: str) -> Callable[[], Any]:
+    """What makes a model that has the attributes that are wanted of it.
+
+    Raises:
+        ConfigError: there is nothing of that name. What it makes raises it too, if it fails.
+    """
+    make = _named(named)
+
+    def made() -> Any:
+        try:
+            model = make()
+        except (TypeError, ValueError, LookupError, ImportError, OSError, RuntimeError) as error:
+            raise _unmade(named, error) from error
+        missing = [each for each in wanted if not hasattr(model, each)]
+        if missing:
+            raise _unmade(named, TypeError(f"it has no {' and no '.join(missing)}"))
+        return model
+
     return made
 
 

@@ -44,6 +44,10 @@ class WeSpeaker:
         ConfigError: the package is not installed, or does not carry the model.
     """
 
+    # By seconds of sound (docs/voice-training.md).
+    even = 0.25
+    steepness = 16.0
+
     def __init__(self) -> None:
         self._session = _carried()
 

@@ -143,6 +143,7 @@ const told = {
 
 // Whether that was for the page to show.
 export function take(kind, body, delays) {
+  if (kind === "play") forgetBefore(body.answer);
   if (kind === "play" || kind === "resume") {
     playing = body.answer;
     show("speaking", textOf(playing));
@@ -156,6 +157,11 @@ function may(text, one) {
   known = one;
   find("enrolment").hidden = true;
   show("who", text);
+}
+
+// Older answers are captions by now, or were never heard.
+function forgetBefore(answer) {
+  for (const older of texts.keys()) if (older < answer) texts.delete(older);
 }
 
 const textOf = (answer) => (texts.get(answer) ?? []).join(" ");

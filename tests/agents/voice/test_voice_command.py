@@ -43,6 +43,15 @@ def test_recording_without_sound_is_refused_before_anything_is_loaded(tmp_path: 
         (["--wav", "a.wav", "--port", "80"], "--port"),
         (["--wav", "a.wav", "--out", "b.wav", "--picture", "./b.wav"], "files of their own"),
         (["--wav", "a.wav", "--out", "a.wav"], "files of their own"),
+        (["--wav", "a.wav", "--enrol", "me.wav", "--out", "./me.wav"], "files of their own"),
+        (["--wav", "a.wav", "--enrol", "me.wav", "--picture", "me.wav"], "--picture"),
+        (["--wav", "a.wav", "--out", "."], "is a folder"),
+        (["--wav", "a.wav", "--picture", "/"], "--picture"),
+        (["--console", "--json"], "--wav"),
+        (["--pipeline", "manner", "--console"], "--model"),
+        (["--model", "m", "--pipeline", "audio", "--feelings", "a:B"], "--pipeline manner"),
+        (["--wyoming", "127.0.0.1:70000"], "no address"),
+        (["--wyoming", ":10400"], "no address"),
     ],
 )
 def test_arguments_that_would_be_ignored_are_refused(arguments: list[str], told: str) -> None:

@@ -43,6 +43,24 @@ def test_question_is_answered(model: Model, me: Voiceprint) -> None:
     assert scene.loudness(scene.when("first audio"), scene.when("heard")) > 0.4
 
 
+def test_latest_of_a_long_conversation_is_kept(
+    model: Model, me: Voiceprint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("agents.voice.conversation._MOST_SAID", 3)
+    mind = Answers("It is half full.")
+    scene = Scene(mind).quiet(1)
+    for what in ("disk", "memory", "tape"):
+        scene.says(ME, f"How full is the {what}?").quiet(3)
+    conversation = scene.play(model, me)
+    assert [each.text for each in conversation.context] == [
+        "It is half full.",
+        "How full is the tape?",
+        "It is half full.",
+    ]
+    assert len(mind.asked) == 3
+    assert len(mind.asked[-1][1]) <= 3
+
+
 def test_person_interrupts(model: Model, me: Voiceprint) -> None:
     mind = Answers(LONG)
     scene = Scene(mind).quiet(1).says(ME, "How full is the disk?").quiet(2.5)

@@ -29,10 +29,11 @@ class Fabric:
         self.done: dict[str, Outcome | Asked] = {}
         self.replies: list[bool | str] = []
         self.amended: list[tuple[str, str]] = []
+        self.plans: dict[str, str | PlanError] = {}
         self.waits = False
         self.away: ConstellationError | None = None
 
-    def amend(self, work: str, request: str) -> str | None:
+    def amend(self, work: str, request: str, within_s: float) -> str | None:
         if "nonsense" in request:
             raise PlanError("I do not understand that.", remedy="Name a device.")
         if not self.waits:
@@ -40,7 +41,7 @@ class Fabric:
         self.amended.append((work, request))
         return request
 
-    def submit(self, request: str) -> tuple[str, str]:
+    def submit(self, request: str, within_s: float) -> tuple[str, str | None]:
         if "nonsense" in request:
             raise PlanError("I do not understand that.", remedy="Name a device.")
         if "homeless" in request and " on " not in request:
@@ -49,11 +50,19 @@ class Fabric:
             raise PlanError("I cannot place it.", problems=[problem])
         self.submitted.append(request)
         work = f"c-{len(self.submitted)}"
+        if "hard" in request:
+            return work, None
         if "quick" in request:
             self.done[work] = Outcome("completed", {"free_bytes": 40e9})
         if "dangerous" in request:
             self.done[work] = Asked(work, "t", "q", "May it delete a.txt?", approval=True)
         return work, f"{request} on desk"
+
+    def planned(self, work: str, within_s: float) -> str | None:
+        plan = self.plans.get(work)
+        if isinstance(plan, PlanError):
+            raise plan
+        return plan
 
     def outcome(self, work: str, within_s: float) -> Outcome | Asked | None:
         if self.away is not None:
@@ -113,6 +122,45 @@ def test_request_is_done_and_its_result_told(fabric: Fabric) -> None:
     assert pieces == [Working(True), Working(False), "Free: 40 gigabytes."]
     assert fabric.submitted == ["A quick look"]
     assert dialogue.working == {}
+
+
+def test_what_takes_long_to_plan_is_told_and_not_waited_for(fabric: Fabric) -> None:
+    dialogue = Dialogue(fabric)
+    reply = said(dialogue, "Do something hard.")
+    assert reply.startswith("It takes long to plan that: Do something hard.")
+    assert dialogue.busy
+    assert list(dialogue.ended()) == []
+    said(dialogue, "Do something slow.")
+    assert said(dialogue, "What are you doing?") == (
+        "I am still at it: Do something slow on desk. I am still planning it: Do something hard."
+    )
+    fabric.plans["c-1"] = "something hard on server"
+    assert list(dialogue.ended()) == []
+    assert dialogue.working["c-1"] == "something hard on server"
+    fabric.done["c-1"] = Outcome("completed", "ready")
+    assert list(dialogue.ended()) == ["About something hard on server: Ready."]
+
+
+def test_plan_that_fails_late_is_told(fabric: Fabric) -> None:
+    dialogue = Dialogue(fabric)
+    said(dialogue, "Do something hard.")
+    fabric.plans["c-1"] = PlanError("There is no such device.", remedy="Name one.")
+    assert list(dialogue.ended()) == ["About Do something hard: There is no such device. Name one."]
+    assert dialogue.working == {}
+    assert list(dialogue.ended()) == []
+
+
+def test_what_is_being_planned_is_stopped_or_asked_for_elsewhere(fabric: Fabric) -> None:
+    dialogue = Dialogue(fabric)
+    said(dialogue, "Do something hard on desk.")
+    assert said(dialogue, "No, the other machine.").startswith("It takes long to plan that")
+    # It cannot be amended before it is there.
+    assert fabric.canceled == ["c-1"]
+    assert fabric.amended == []
+    assert said(dialogue, "Stop.") == "I have stopped it: Do something hard on server."
+    assert fabric.canceled == ["c-1", "c-2"]
+    assert dialogue.working == {}
+    assert not dialogue.busy
 
 
 def test_words_that_take_the_floor_are_no_part_of_a_request(fabric: Fabric) -> None:

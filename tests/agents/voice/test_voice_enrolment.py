@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from agents.voice.enrolment import BEST_S, Enrolment
 from agents.voice.events import FRAME_S
+from agents.voice.sound import RATE_HZ
 
 
 def heard(*parts: tuple[float, float]) -> tuple[Enrolment, float]:
@@ -60,3 +61,13 @@ def test_all_that_was_heard_is_kept() -> None:
     for level in (0.1, 0.2):
         enrolment.hear(np.full(320, level, np.float32))
     assert enrolment.sound() == pytest.approx(np.repeat([0.1, 0.2], 320))
+
+
+def test_voice_that_comes_and_goes_is_not_listened_to_for_ever() -> None:
+    enrolment, heard_s = Enrolment(), 0.0
+    while not enrolment.over:
+        for level in [0.9, *[0.0] * 400]:
+            enrolment.hear(np.zeros(round(FRAME_S * RATE_HZ), np.float32))
+            enrolment.judge(level)
+            heard_s += FRAME_S
+    assert 60 < heard_s < 180

@@ -45,7 +45,7 @@ def test_request_is_planned_run_and_told(hub: Hub) -> None:
 
 
 def test_several_results_are_told_by_name(hub: Hub) -> None:
-    work, _ = hub.submit("read hello.txt and show the memory")
+    work, _ = hub.submit("read hello.txt and show the memory", 10)
     outcome = hub.outcome(work, 10)
     assert isinstance(outcome, Outcome)
     assert isinstance(outcome.output, dict)
@@ -53,7 +53,7 @@ def test_several_results_are_told_by_name(hub: Hub) -> None:
 
 
 def test_failure_says_why(hub: Hub) -> None:
-    work, _ = hub.submit("read nothing.txt")
+    work, _ = hub.submit("read nothing.txt", 10)
     outcome = hub.outcome(work, 10)
     assert isinstance(outcome, Outcome)
     assert outcome.state == "failed"
@@ -62,11 +62,11 @@ def test_failure_says_why(hub: Hub) -> None:
 
 def test_request_that_cannot_be_planned(hub: Hub) -> None:
     with pytest.raises(PlanError):
-        hub.submit("colourless green ideas")
+        hub.submit("colourless green ideas", 10)
 
 
 def test_dangerous_work_asks_and_is_answered(hub: Hub) -> None:
-    work, _ = hub.submit("run `echo yes`")
+    work, _ = hub.submit("run `echo yes`", 10)
     asked = hub.outcome(work, 10)
     assert isinstance(asked, Asked)
     assert asked.approval
@@ -75,10 +75,11 @@ def test_dangerous_work_asks_and_is_answered(hub: Hub) -> None:
     outcome = hub.outcome(work, 10)
     assert isinstance(outcome, Outcome)
     assert outcome.state == "canceled"
+    assert work not in hub._answered
 
 
 def test_what_takes_longer_is_not_waited_for_and_can_be_stopped(hub: Hub) -> None:
-    work, _ = hub.submit("wait 60 seconds")
+    work, _ = hub.submit("wait 60 seconds", 10)
     assert hub.outcome(work, 0.1) is None
     hub.cancel(work)
     outcome = hub.outcome(work, 10)
@@ -88,8 +89,8 @@ def test_what_takes_longer_is_not_waited_for_and_can_be_stopped(hub: Hub) -> Non
 
 def test_work_is_changed_where_it_has_not_begun(hub: Hub, root: Path) -> None:
     (root / "other.txt").write_text("from another file")
-    work, _ = hub.submit("wait 2 seconds, then read hello.txt")
-    title = hub.amend(work, "wait 2 seconds, then read other.txt")
+    work, _ = hub.submit("wait 2 seconds, then read hello.txt", 10)
+    title = hub.amend(work, "wait 2 seconds, then read other.txt", 10)
     assert title is not None
     listed = hub._ask("list", all=True)["constellations"]
     assert [each["name"] for each in listed if each["id"] == work] == [title]
@@ -97,11 +98,11 @@ def test_work_is_changed_where_it_has_not_begun(hub: Hub, root: Path) -> None:
     assert isinstance(outcome, Outcome)
     assert outcome.output["content"] == "from another file"
     # What was done cannot be changed, nor what is being done.
-    assert hub.amend(work, "wait 2 seconds, then read hello.txt") is None
-    work, _ = hub.submit("wait 60 seconds, then read hello.txt")
-    assert hub.amend(work, "wait 50 seconds, then read hello.txt") is None
+    assert hub.amend(work, "wait 2 seconds, then read hello.txt", 10) is None
+    work, _ = hub.submit("wait 60 seconds, then read hello.txt", 10)
+    assert hub.amend(work, "wait 50 seconds, then read hello.txt", 10) is None
     with pytest.raises(PlanError):
-        hub.amend(work, "colourless green ideas")
+        hub.amend(work, "colourless green ideas", 10)
     hub.cancel(work)
 
 

@@ -35,7 +35,7 @@ class Disk:
         self.requests: list[str] = []
         self.replies: list[bool | str] = []
 
-    def submit(self, request: str) -> tuple[str, str]:
+    def submit(self, request: str, within_s: float) -> tuple[str, str | None]:
         self.requests.append(request)
         return f"c-{len(self.requests)}", request
 
@@ -44,7 +44,7 @@ class Disk:
             return Asked(work, "t", "q", "May it clean the disk?", approval=True)
         return Outcome("completed", {"percent": 51})
 
-    def amend(self, work: str, request: str) -> str | None:
+    def amend(self, work: str, request: str, within_s: float) -> str | None:
         return None
 
     def reply(self, asked: Asked, answer: bool | str) -> None:

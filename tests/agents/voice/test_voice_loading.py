@@ -7,13 +7,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from pitch_models import Chroma, Pitch
 from typer.testing import CliRunner
 from voices import Voice, silence
 
+from agents.voice.audience import KeptVoice
 from agents.voice.command import app
 from agents.voice.models import wespeaker
 from agents.voice.models.loading import PARTS, kinds, loaded
-from agents.voice.sound import read_wav, write_wav
+from agents.voice.pvad import Listener, enrol
+from agents.voice.sound import Samples, read_wav, write_wav
 from constellation.errors import ConfigError
 
 OWN = """
@@ -67,18 +70,95 @@ def test_they_are_loaded_with_progress_and_closed(own: str) -> None:
     with loaded(told.append, wanted=wanted) as shared:
         assert shared.models.recogniser.transcribe(np.zeros(800, np.float32)) == ""
         assert sorted(told) == sorted(PARTS)
-        before = wanted.speaker.closed  # type: ignore[attr-defined]
-    assert wanted.speaker.closed == before + 1  # type: ignore[attr-defined]
+        mouth = type(shared.models.speaker)
+        before = mouth.closed  # type: ignore[attr-defined]
+    assert mouth.closed == before + 1  # type: ignore[attr-defined]
 
 
+@pytest.mark.parametrize("option", ["--recogniser", "--detector", "--voices"])
 @pytest.mark.parametrize(
     "name", ["nowhere:It", "own_models:Nothing", "own_models:number", "own_models"]
 )
-def test_what_is_not_there_is_met_before_anything_is_loaded(own: str, name: str) -> None:
-    ran = CliRunner().invoke(app, ["--port", "0", "--recogniser", name])
+def test_what_is_not_there_is_met_before_anything_is_loaded(
+    own: str, option: str, name: str
+) -> None:
+    ran = CliRunner().invoke(app, ["--port", "0", option, name])
     assert isinstance(ran.exception, ConfigError)
     assert name in str(ran.exception)
     assert "Loaded" not in ran.output
+
+
+ME, OTHER = Voice(pitch_hz=110, tract=0.92), Voice(pitch_hz=215, tract=1.15)
+PITCH = ["--detector", "pitch_models:Pitch", "--voices", "pitch_models:Chroma"]
+
+
+def timeline(own: str, folder: Path, said: Samples, *more: str) -> dict[str, str]:
+    """What happens, and the words of it, where that is said and nothing else."""
+    write_wav(folder / "in.wav", np.concatenate([silence(1.0), said, silence(1.0)]))
+    arguments = ["--wav", str(folder / "in.wav"), "--json", *PITCH, *more]
+    arguments += ["--recogniser", f"{own}:Ears", "--turn-ends", f"{own}:Ends"]
+    arguments += ["--synthesis", f"{own}:Mouth"]
+    ran = CliRunner().invoke(app, arguments, catch_exceptions=False)
+    return {entry["what"]: entry.get("text", "") for entry in json.loads(ran.stdout)}
+
+
+def test_detector_and_embedding_of_ones_own_say_whose_voice_it_is(own: str, tmp_path: Path) -> None:
+    write_wav(tmp_path / "me.wav", ME.says(5, seed=9))
+    enrolled = ["--enrol", str(tmp_path / "me.wav")]
+    assert timeline(own, tmp_path, ME.says(1.2, 1), *enrolled)["turn ended"] == "What can you do?"
+    assert "turn ended" not in timeline(own, tmp_path, OTHER.says(1.2, 1), *enrolled)
+    assert "turn ended" in timeline(own, tmp_path, OTHER.says(1.2, 1))
+
+
+def test_embedding_of_ones_own_has_the_last_word(own: str) -> None:
+    names = (f"{own}:Ears", f"{own}:Ends", f"{own}:Mouth", *PITCH[1::2])
+    with loaded(wanted=kinds(*names)) as shared:
+        voices = shared.models.voices
+        known = enrol(shared.detector, ME.says(5, seed=9), voices)
+        listener = Listener(shared.detector, known, voices)
+        assert (listener.compare(ME.says(2, seed=1)) or 0.0) > 0.9
+        assert (listener.compare(OTHER.says(2, seed=1)) or 1.0) < 0.1
+        assert listener.compare(silence(2)) is None
+
+
+def test_voice_that_other_models_know_is_not_taken_for_known(
+    own: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "state" / "voice" / "voiceprint.npy"
+    names = kinds(detector=PITCH[1], voices=PITCH[3]).known_by
+    print_of_pitch = enrol(Pitch(), ME.says(5, seed=9), Chroma())
+    KeptVoice(path, names).keep(print_of_pitch)
+    again = KeptVoice(path, names).load()
+    assert again is not None
+    assert again.vector == pytest.approx(print_of_pitch.vector)
+    assert again.embedding == pytest.approx(print_of_pitch.embedding)
+    assert again.heard_s == print_of_pitch.heard_s
+    ran = CliRunner().invoke(app, ["--port", "0"])
+    assert isinstance(ran.exception, ConfigError)
+    assert "is known to other models" in str(ran.exception)
+    assert "--enrol" in str(ran.exception.remedy)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (
+            ["--detector", "pitch_models:Deaf"],
+            "Deaf' cannot be made: it has no stream",
+        ),
+        (["--detector", "pitch_models:broken"], "its weights are missing"),
+        (["--voices", "pitch_models:Pitch"], "it has no embed and no even and no steepness"),
+        (["--recogniser", "own_models:Ends"], "it has no transcribe"),
+        (["--turn-ends", "pitch_models:pitch_hz"], "missing 1 required positional argument"),
+    ],
+)
+def test_model_that_is_none_of_its_kind_is_told(
+    own: str, tmp_path: Path, arguments: list[str], told: str
+) -> None:
+    write_wav(tmp_path / "in.wav", silence(1.0))
+    ran = CliRunner().invoke(app, ["--wav", str(tmp_path / "in.wav"), *arguments])
+    assert isinstance(ran.exception, ConfigError)
+    assert told in str(ran.exception)
 
 
 def test_without_a_model_that_compares_voices_the_agent_does_without(

@@ -120,6 +120,17 @@ def test_voiceprint_follows_its_voice(model: Model) -> None:
     assert listener.voiceprint.heard_s == before.heard_s
 
 
+def test_what_a_stream_remembers_of_a_voice_is_bounded(
+    model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("agents.voice.pvad._MOST_SURE", 80)
+    listener = Listener(model, enrol(model, LOW.says(5, seed=1)))
+    heard_by(listener, LOW, seconds=6)
+    assert len(listener._detection._sure) == 80  # type: ignore[attr-defined]
+    assert listener.learn()
+    assert not listener.learn()
+
+
 def test_voiceprint_does_not_follow_another(model: Model) -> None:
     before = enrol(model, LOW.says(5, seed=1))
     listener = Listener(model, before)

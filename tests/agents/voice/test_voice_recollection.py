@@ -61,3 +61,15 @@ def test_turn_that_was_taken_back_is_not_remembered() -> None:
     recollection.catch_up(TALK[:6])
     recollection.settle()
     assert recollection.of(TALK[:5]) == ("[4]", TALK[4:5])
+
+
+def test_beginning_of_a_conversation_may_be_gone() -> None:
+    recollection = Recollection(Summaries(), budget=100)
+    recollection.catch_up(TALK[:6])
+    recollection.settle()
+    # What was summed up is there in part, to its end, or not at all.
+    for begin in (2, 4, 5):
+        assert recollection.of(TALK[begin:7]) == ("[4]", TALK[max(begin, 4) : 7])
+    recollection.catch_up(TALK[4:10])
+    recollection.settle()
+    assert recollection.of(TALK[4:10]) == ("[4][4]", TALK[8:10])

@@ -25,6 +25,8 @@ class Loudness:
     """Voices that are as alike as they are loud; what is silent cannot be told."""
 
     heard: int = 0
+    even: float = 0.25
+    steepness: float = 16.0
 
     def embed(self, sound: Samples) -> NDArray[np.float32]:
         self.heard = len(sound)

@@ -24,7 +24,8 @@ from wyoming.handle import Handled
 from wyoming.info import Describe, Info
 from wyoming.tts import Synthesize
 
-from agents.voice.wyoming import Assistant, served
+from agents.voice.wyoming import Assistant, address, served
+from constellation.errors import ConfigError
 
 pytestmark = pytest.mark.anyio
 SAID = Voice(120, 1.0).says(2, seed=1)
@@ -182,3 +183,12 @@ async def test_more_than_an_event_may_hold_ends_the_connection_at_once(
         # Nothing of it is awaited: the other end hangs up though ours stays open.
         with anyio.fail_after(10), pytest.raises(anyio.EndOfStream):
             await stream.receive()
+
+
+async def test_address_that_cannot_be_had_is_told(mind: Answers) -> None:
+    assistant = Assistant(Models(Knows(), AlwaysComplete(), Tones()), mind)
+    async with served(assistant, "127.0.0.1", 0) as port:
+        with pytest.raises(ConfigError, match=rf"cannot be served at 127\.0\.0\.1:{port}: "):
+            async with served(assistant, "127.0.0.1", port):
+                pass
+    assert address("::1", 10400) == "[::1]:10400"
