@@ -27,7 +27,7 @@ from websockets.sync.server import serve as sync_serve
 
 from agents.robot.agent import Assembly, assemble
 from agents.robot.command import app
-from agents.robot.events import Amend, Begin, EmergencyStop
+from agents.robot.events import Amend, Begin, EmergencyStop, Release
 from agents.robot.policies.local import local_policy
 from agents.robot.policies.server import Batcher, PolicyServer
 from agents.robot.policies.wire import WireLimits, packed, unpacked
@@ -90,6 +90,9 @@ def test_a_person_sees_how_it_goes() -> None:
     assembly.loop.post(EmergencyStop("smoke"))
     assembly.loop.cycle(0.02)
     shown = shown_of(assembly)
+    assembly.loop.post(Release("ann"))
+    assembly.loop.cycle(0.04)
+    released = shown_of(assembly)
 
     assert "track the blue ball" in driven
     assert "track the" not in shown
@@ -98,9 +101,11 @@ def test_a_person_sees_how_it_goes() -> None:
     assert "50 Hz" in shown
     assert "0 of 2 steps" in shown
     assert "4 steps planned, 80 ms" in shown
+    assert "held: ann released it" in released
+    assert "1, the last release by ann, after: smoke" in released
     # Nothing jumps about while somebody looks at it.
-    rows = [[line.split()[0] for line in text.splitlines()] for text in (driven, shown)]
-    assert rows[0] == rows[1]
+    rows = [[line.split()[0] for line in text.splitlines()] for text in (driven, shown, released)]
+    assert rows[0] == rows[1] == rows[2]
     assert "joint 1" in shown
 
 
