@@ -146,6 +146,44 @@ def test_what_is_no_robot_or_policy_is_refused(wrong: list[str]) -> None:
     assert isinstance(done.exception, ConstellationError | SystemExit)
 
 
+PLAYED = ["--sim", "whack", "--play", "1"]
+
+
+@pytest.mark.parametrize(
+    ("line", "named"),
+    [
+        *(
+            ([*PLAYED, name, value], name)
+            for name, value in (
+                ("--hub", "ws://127.0.0.1:1"),
+                ("--pair", "K7QX-93FM"),
+                ("--ca", "ca.pem"),
+                ("--rules", "rules.toml"),
+                ("--state-dir", "state"),
+                ("--name", "robot"),
+                ("--when-lost", "hold"),
+                ("--lost-after", "2"),
+                ("--camera-rate", "10"),
+                ("--api-key-file", "key"),
+            )
+        ),
+        ([*PLAYED, "--policy", "local:expert", "--api-key-file", "key"], "--api-key-file"),
+        ([*PLAYED, "--policy", "lerobot:127.0.0.1:1", "--api-key-file", "key"], "--api-key-file"),
+        ([*PLAYED, "--camera"], "--camera"),
+        ([*PLAYED, "--strategy", "synchronous", "--reaction", "0.2"], "--reaction"),
+        (["--robot", str(FILE), "--play", "1", "--camera", "--export", "rerun:x"], "--camera"),
+        (["--robot", str(FILE), "--play", "1", "--seed", "0"], "--seed"),
+        (["--sim", "whack", "--prompt", "play"], "--prompt"),
+        (["--sim", "whack", "--camera-rate", "5"], "--camera-rate"),
+    ],
+)
+def test_an_option_that_would_do_nothing_is_refused(line: list[str], named: str) -> None:
+    done = CliRunner().invoke(app, line, env={"COLUMNS": "200"})
+
+    assert done.exit_code == 2, done.output
+    assert f"Invalid value for {named}: " in done.output
+
+
 @pytest.mark.parametrize("text", ["", "def robot(): ...", "def robot(:"])
 def test_a_file_without_robot_or_policy_is_refused(tmp_path: Path, text: str) -> None:
     file = tmp_path / "broken.py"
