@@ -13,7 +13,7 @@ from typing import Any
 
 from constellation.errors import ConstellationError, TaskRejected
 
-from .context import Context
+from .context import Context, Said
 from .errors import Overloaded, UnknownSkill
 from .gang import Gang, read_gang
 from .skills import AnySkill, Registry
@@ -127,7 +127,7 @@ class Attempt:
         self.started_at = 0.0
         self.stopping: ConstellationError | None = None
         self.question: Mapping[str, Any] | None = None
-        self.answered: asyncio.Future[Any] | None = None
+        self.answered: asyncio.Future[Said] | None = None
         self.context: Context | None = None
         self.run: asyncio.Task[None] | None = None
         self.timer: asyncio.TimerHandle | None = None

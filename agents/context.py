@@ -9,13 +9,25 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequen
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, contextmanager
 from pathlib import Path
 from threading import get_ident
-from typing import Any, BinaryIO, Literal, Protocol, TextIO, TypeVar, overload
+from typing import Any, BinaryIO, Literal, NamedTuple, Protocol, TextIO, TypeVar, overload
 
 from .gang import Gang
 from .policy import Policy
 from .roots import Roots
 
 T = TypeVar("T")
+
+
+class Said(NamedTuple):
+    """What a person said.
+
+    Attributes:
+        answer: to the question.
+        by: who said so: the name of a credential; empty if the hub did not tell.
+    """
+
+    answer: Any
+    by: str = ""
 
 
 class Port(Protocol):
@@ -29,7 +41,7 @@ class Port(Protocol):
 
     def inputs(self, attempt: str, source: str) -> AsyncIterator[Any]: ...
 
-    async def ask(self, attempt: str, kind: str, prompt: str, options: Sequence[str]) -> Any: ...
+    async def ask(self, attempt: str, kind: str, prompt: str, options: Sequence[str]) -> Said: ...
 
     def calling(self, skill: str, limit: int | None) -> AbstractAsyncContextManager[None]: ...
 
@@ -126,15 +138,23 @@ class Context:
 
     async def ask(self, prompt: str) -> str:
         """Ask a person for a text; the task waits as ``input-required``."""
-        return str(await self._port.ask(self.attempt, "text", prompt, ()))
+        return str((await self._port.ask(self.attempt, "text", prompt, ())).answer)
 
     async def choose(self, prompt: str, options: Sequence[str]) -> str:
         """Ask a person to choose."""
-        return str(await self._port.ask(self.attempt, "choice", prompt, options))
+        return str((await self._port.ask(self.attempt, "choice", prompt, options)).answer)
 
     async def approve(self, prompt: str) -> bool:
         """Ask a person to allow something."""
-        return await self._port.ask(self.attempt, "approval", prompt, ()) is True
+        return await self.approver(prompt) is not None
+
+    async def approver(self, prompt: str) -> str | None:
+        """Ask a person to allow something; return who did, None if it was not allowed.
+
+        It is the name of the credential with which it was allowed; empty if the hub did not tell.
+        """
+        said = await self._port.ask(self.attempt, "approval", prompt, ())
+        return said.by if said.answer is True else None
 
     @overload
     def open(self, path: str, mode: Literal["r", "w"] = "r") -> AbstractContextManager[TextIO]: ...

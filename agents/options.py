@@ -1,4 +1,4 @@
-"""Options that the commands share which serve something as a device."""
+"""Options that the commands share which serve something as a device, and those that do not fit."""
 
 from __future__ import annotations
 
@@ -19,3 +19,21 @@ Rules = Annotated[
 StateDir = Annotated[
     Path | None, typer.Option(help="Where the agent keeps its memory.", file_okay=False)
 ]
+
+
+def refuse(context: typer.Context, why: str, *names: str) -> None:
+    """Refuse options that were given and would be ignored.
+
+    Args:
+        context: of the command.
+        why: in a sentence.
+        names: of its parameters.
+
+    Raises:
+        typer.BadParameter: one of them was given.
+    """
+    for option in context.command.params:
+        source = context.get_parameter_source(str(option.name))
+        # By its name: newer versions of Typer bring a Click of their own.
+        if option.name in names and source is not None and source.name != "DEFAULT":
+            raise typer.BadParameter(why, param_hint=option.opts[0])

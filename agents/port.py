@@ -12,6 +12,7 @@ from pydantic_core import to_jsonable_python
 from constellation.errors import SkillError
 
 from .attempts import Attempt, Attempts
+from .context import Said
 from .handover import Handover
 from .streams import DeviceStreams
 
@@ -40,7 +41,7 @@ class SkillPort:
         artifacts: ArtifactPort,
         streams: DeviceStreams,
         *,
-        question: Callable[[Attempt, str, str, Sequence[str]], Awaitable[Any]],
+        question: Callable[[Attempt, str, str, Sequence[str]], Awaitable[Said]],
         changed: asyncio.Event,
         begin: Callable[[], None],
     ) -> None:
@@ -93,7 +94,7 @@ class SkillPort:
             paying.tokens += tokens
             paying.cost += cost
 
-    async def ask(self, attempt: str, kind: str, prompt: str, options: Sequence[str]) -> Any:
+    async def ask(self, attempt: str, kind: str, prompt: str, options: Sequence[str]) -> Said:
         """See `Context.ask`. A person is asked one thing at a time."""
         asking = self._attempts.open[attempt]
         while asking.question is not None and asking.answered is not None:

@@ -23,7 +23,7 @@ from constellation.errors import (
 )
 
 from .attempts import Attempt, Attempts, Stage
-from .context import Context
+from .context import Context, Said
 from .deadlines import Deadlines
 from .epochs import Epochs
 from .errors import MAY_HAVE_RUN, Denied, Interrupted, Leaving, explain, to_wire
@@ -208,7 +208,7 @@ class Agent:
         if attempt is None or attempt.question is None or attempt.answered is None:
             return
         if attempt.question["id"] == body["question"] and not attempt.answered.done():
-            attempt.answered.set_result(body["answer"])
+            attempt.answered.set_result(Said(body["answer"], body.get("by") or ""))
 
     # ── questions ───────────────────────────────────────────────────────────────────────────────
 
@@ -221,10 +221,10 @@ class Agent:
             self._end(attempt, error=error)
             return
 
-        def decide(answer: asyncio.Future[Any]) -> None:
-            if answer.cancelled() or attempt.stage is not Stage.ASKING:
+        def decide(said: asyncio.Future[Said]) -> None:
+            if said.cancelled() or attempt.stage is not Stage.ASKING:
                 return
-            if answer.result() is True:
+            if said.result().answer is True:
                 self._attempts.queue(attempt)
                 self._begin()
             else:
@@ -239,7 +239,7 @@ class Agent:
 
     def _question(
         self, attempt: Attempt, kind: str, prompt: str, options: Sequence[str]
-    ) -> asyncio.Future[Any]:
+    ) -> asyncio.Future[Said]:
         """Put a question to a person; the attempt's time stands still until it is answered."""
         if len(prompt) > MAX_PROMPT:
             raise SkillError(
@@ -259,7 +259,7 @@ class Agent:
         self._send_question(attempt, question)
         return attempt.answered
 
-    def _answered(self, attempt: Attempt, _: asyncio.Future[Any]) -> None:
+    def _answered(self, attempt: Attempt, _: asyncio.Future[Said]) -> None:
         attempt.question = None
         if attempt.stage is Stage.RUNNING and attempt.stopping is None:
             self._set_timer(attempt)

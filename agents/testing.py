@@ -18,7 +18,7 @@ from typing import Any, BinaryIO
 
 from constellation.errors import UnknownArtifactError
 
-from .context import Context
+from .context import Context, Said
 from .gang import Gang
 from .policy import Policy
 from .roots import Roots
@@ -32,6 +32,7 @@ class Trial:
         roots: folders that skills may use.
         policy: what the device allows.
         answers: what a person answers, question by question.
+        person: the name of that person's credential.
         traceparent: the span that skills run in.
         max_cost: what they may spend on language models.
         gang: who else runs at the same time.
@@ -54,6 +55,7 @@ class Trial:
         roots: Sequence[Path] = (),
         policy: Policy | None = None,
         answers: Iterable[Any] = (),
+        person: str = "",
         traceparent: str | None = None,
         max_cost: float | None = None,
         gang: Gang | None = None,
@@ -69,6 +71,7 @@ class Trial:
         self._roots = Roots(roots)
         self._policy = policy or Policy()
         self._answers = iter(answers)
+        self._person = person
         self._traceparent = traceparent
         self._max_cost = max_cost
         self._gang = gang
@@ -119,9 +122,9 @@ class Trial:
     def spent(self, attempt: str, tokens: int, cost: float) -> None:
         self.paid.append((tokens, cost))
 
-    async def ask(self, attempt: str, kind: str, prompt: str, options: Sequence[str]) -> Any:
+    async def ask(self, attempt: str, kind: str, prompt: str, options: Sequence[str]) -> Said:
         self.questions.append((kind, prompt, tuple(options)))
-        return next(self._answers)
+        return Said(next(self._answers), self._person)
 
     @asynccontextmanager
     async def calling(self, skill: str, limit: int | None) -> AsyncIterator[None]:

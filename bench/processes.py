@@ -57,10 +57,14 @@ class Processes:
         async with open_hub(self.settings) as client:
             yield client
 
-    async def start_agent(self, name: str, *more: str) -> None:
-        """Start an agent that writes the ledger, or what ``more`` arguments say."""
+    async def start_agent(self, name: str, *more: str, command: str = "agent") -> None:
+        """Start an agent that writes the ledger, or what ``more`` arguments say.
+
+        Args:
+            command: of `constellation`, that serves a device.
+        """
         url = f"ws://127.0.0.1:{self.proxy.port}/aip"
-        arguments = ["agent", "--hub", url, "--name", name]
+        arguments = [command, "--hub", url, "--name", name]
         arguments += more or ("--kind", "test", "--skills", str(SKILLS))
         if name not in self.agents:
             async with self.client() as client:

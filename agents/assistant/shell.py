@@ -21,7 +21,7 @@ from constellation.errors import (
 from constellation.llm.chat import ChatModel, ModelUnavailable
 from constellation.llm.spending import Left, OverBudget
 
-from ..context import Context, Port
+from ..context import Context, Port, Said
 from ..errors import BudgetSpent, Denied, GaveUp, ModelFailed, SkillCrashed, UnknownSkill
 from ..policy import refusal
 from ..prompts import approval_prompt
@@ -240,7 +240,7 @@ class StepPort:
     def spent(self, attempt: str, tokens: int, cost: float) -> None:
         self._port.spent(attempt, tokens, cost)
 
-    async def ask(self, attempt: str, kind: str, prompt: str, options: Sequence[str]) -> Any:
+    async def ask(self, attempt: str, kind: str, prompt: str, options: Sequence[str]) -> Said:
         async with self._paused():
             return await self._port.ask(attempt, kind, prompt, options)
 

@@ -22,10 +22,10 @@ from constellation.errors import ConfigError
 from constellation.logs import log_to_stderr
 
 from ..bridged import device_settings
-from ..options import Authority, Hub, Pair, Rules, StateDir
+from ..options import Authority, Hub, Pair, Rules, StateDir, refuse
 from ..settings import AgentSettings
 from .keys import read_key
-from .settings import Settings, WhenLost
+from .settings import LOCAL, SERVERS, Settings, WhenLost
 
 if TYPE_CHECKING:
     from .agent import Assembly
@@ -42,6 +42,11 @@ _CAPACITY = 4
 _REDIAL_S = 1.0
 # A cable that is pulled says nothing: so long a robot may go on without its hub.
 _LOST_AFTER_S = 2.0
+# Options that mean nothing without one.
+_AT_A_HUB = (
+    *("hub", "pair", "ca", "rules", "state_dir", "name"),
+    *("when_lost", "lost_after", "camera_rate"),
+)
 # A motion is not waited for when the robot is switched off.
 _DRAIN_S = 1.0
 
@@ -54,6 +59,7 @@ def _is_a_time(value: float | None) -> float | None:
 
 @app.command()
 def robot(
+    context: typer.Context,
     file: Annotated[
         Path | None, typer.Option("--robot", help="A Python file with robot() and policy().")
     ] = None,
@@ -65,7 +71,7 @@ def robot(
     ] = None,
     policy: Annotated[
         str, typer.Option(help="What drives it: local, or the address of a policy server.")
-    ] = "local",
+    ] = LOCAL,
     api_key_file: Annotated[
         Path | None, typer.Option(help="A file with the key that the policy server asks for.")
     ] = None,
@@ -136,6 +142,7 @@ def robot(
     """
     if (file is None) == (sim is None):
         raise typer.BadParameter("Name a robot by either --robot or --sim.")
+    _refuse_idle(context)
     try:
         from .agent import assemble, serve_robot
         from .exports import export_to
@@ -158,6 +165,8 @@ def robot(
     cameras = _cameras(camera_rate) if camera else None
     watchers = [each for each in (write and recorder, cameras) if each is not None]
     assembly = assemble(*found, strategy, settings, watchers)
+    if assembly.choice.strategy.waits:
+        refuse(context, "A robot that waits for each answer reacts when it may.", "reaction")
     console = Console(stderr=True)
     tell = teller(console)
     filmed = nullcontext() if record is None else _filmed(assembly, record)
@@ -191,6 +200,29 @@ def robot(
         if write is not None:
             typer.echo(_exported(recorder, write))
     raise typer.Exit(code)
+
+
+def _refuse_idle(context: typer.Context) -> None:
+    """Refuse options that would do nothing beside the others.
+
+    Raises:
+        typer.BadParameter: there is one.
+    """
+    given, no = context.params, partial(refuse, context)
+    policy, own, plays = given["policy"], given["file"] is not None, given["play"] is not None
+    if plays:
+        no("It is for a robot at a hub, without --play.", *_AT_A_HUB)
+    else:
+        no("It belongs to --play.", "prompt")
+    if own:
+        no("It belongs to a simulated robot, --sim.", "seed")
+    if not policy.startswith(SERVERS):
+        no(f"It belongs to a policy server: --policy {SERVERS[0]}HOST:PORT.", "api_key_file")
+    if not given["camera"]:
+        no("It belongs to --camera.", "camera_rate")
+    # A simulated robot sees by it itself, but no policy that ships looks.
+    elif plays and (own or (policy.startswith(LOCAL) and given["export"] is None)):
+        no("Nobody would look: without a hub it is for --export, or a policy server.", "camera")
 
 
 def _cameras(rate_hz: float) -> Cameras:

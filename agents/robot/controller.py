@@ -50,6 +50,7 @@ from .events import (
     Observed,
     Refused,
     Release,
+    Released,
     Source,
     Steer,
     Tick,
@@ -88,6 +89,7 @@ class Controller:
         refused: answers that were of no use so far.
         unanswered: why the policy had no answer to the last question; empty if it had one.
         stops: emergency stops so far, those of a robot that was stopped already included.
+        released: the last one that a person ended; None if there was none.
         holds: control steps in which it held.
         clamps: control steps in which the envelope changed a wish.
         seen: the last observation.
@@ -113,6 +115,7 @@ class Controller:
         self.halted: str | None = None
         self.step = 0
         self.refused = self.stops = self.holds = self.clamps = 0
+        self.released: Released | None = None
         self.unanswered = ""
         self.seen: Observation | None = None
         self._settings = chosen = settings or Settings()
@@ -202,13 +205,9 @@ class Controller:
             case EmergencyStop(reason):
                 self.stops += 1
                 return self._end("stopped", reason) if self.state != "stopped" else []
-            case Release(stops=stops):
-                self._release(stops)
+            case Release(person, stops):
+                return self._release(person, stops)
         return []
-
-    def deadline(self) -> float | None:
-        """When the next `Tick` is due; None before the first."""
-        return None if self._ticked is None else self._ticked + 1 / self._robot.rate_hz
 
     # ── transitions ─────────────────────────────────────────────────────────────────────────────
 
@@ -232,14 +231,15 @@ class Controller:
             self.prompt = prompt
             self._chunks.amend()
 
-    def _release(self, stops: int | None) -> None:
+    def _release(self, person: str, stops: int | None) -> list[Instruction]:
         if self.state != "stopped":
-            return
+            return []
         if stops not in (None, self.stops):
             raise InvalidTransition(
                 "the robot", "stopped", "Release", remedy="It was stopped again: look once more."
             )
-        self.state, self.halted = "held", None
+        self.released = Released(self.step, self.halted or "", person)
+        return self._end("held", f"{person} released it", asked=True)
 
     def _end(self, state: State, reason: str, *, asked: bool = False) -> list[Instruction]:
         self._chunks.drop()

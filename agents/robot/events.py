@@ -205,6 +205,21 @@ class Halted:
 Instruction: TypeAlias = Act | Infer | Halted
 
 
+@dataclass(frozen=True, slots=True)
+class Released:
+    """An emergency stop that a person ended.
+
+    Attributes:
+        step: control steps before it.
+        stopped: why the robot was stopped.
+        person: who ended that.
+    """
+
+    step: int
+    stopped: str
+    person: str
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Executed:
     """One action of the record.

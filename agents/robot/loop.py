@@ -170,8 +170,8 @@ class Loop:
         if held and self.controller.halted is None and self._is_news(_GOES_ON, now):
             log.info("The robot goes on.")
         if self._watchers:
-            controller = self.controller
-            step = Step(controller.state, controller.prompt, controller.seen, controller.record[-1])
+            made = self.controller
+            step = Step(made.state, made.prompt, made.seen, made.record[-1], made.released)
             for watch in self._watchers:
                 watch(step)
 

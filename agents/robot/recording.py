@@ -6,7 +6,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from .events import Executed
+from .events import Executed, Released
 from .ports import Observation
 
 log = logging.getLogger("constellation.robot")
@@ -23,12 +23,14 @@ class Step:
         task: in words; empty if the robot was not told.
         seen: what it sensed; None if it has sensed nothing yet.
         executed: the action, and where it came from.
+        released: the last emergency stop that a person ended; None if there was none.
     """
 
     state: str
     task: str
     seen: Observation | None
     executed: Executed
+    released: Released | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -46,10 +48,13 @@ class Episode:
     Attributes:
         task: in words.
         frames: at least one.
+        released: the emergency stop before it that a person ended; None if there was none since the
+            episode before.
     """
 
     task: str
     frames: Sequence[Frame]
+    released: Released | None = None
 
 
 class Recorder:
@@ -65,7 +70,8 @@ class Recorder:
     def __init__(self, most_bytes: int = _MOST_BYTES) -> None:
         self.left_out = 0
         self._left_bytes = most_bytes
-        self._episodes: list[tuple[str, list[Frame]]] = []
+        self._episodes: list[tuple[str, list[Frame], Released | None]] = []
+        self._released: Released | None = None
 
     def __call__(self, step: Step) -> None:
         """Takes in a step; called by the control loop, so it returns at once."""
@@ -80,19 +86,21 @@ class Recorder:
             return
         self._left_bytes -= size
         task = step.task or seen.prompt
-        if not self._follows(task, executed.step):
-            self._episodes.append((task, []))
+        released = None if step.released == self._released else step.released
+        if released is not None or not self._follows(task, executed.step):
+            self._episodes.append((task, [], released))
+            self._released = step.released
         self._episodes[-1][1].append(Frame(_kept(seen), executed))
 
     @property
     def episodes(self) -> list[Episode]:
         """What was recorded: a new episode begins with each task, and after each rest."""
-        return [Episode(task, tuple(frames)) for task, frames in self._episodes]
+        return [Episode(task, tuple(frames), released) for task, frames, released in self._episodes]
 
     def _follows(self, task: str, step: int) -> bool:
         if not self._episodes:
             return False
-        last, frames = self._episodes[-1]
+        last, frames, _ = self._episodes[-1]
         return last == task and frames[-1].executed.step + 1 == step
 
 

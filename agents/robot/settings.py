@@ -5,6 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+# Names of policies: those that come with the package or a robot's file, and addresses of servers.
+LOCAL = "local"
+SERVERS = ("ws://", "wss://")
+
 
 class WhenLost(StrEnum):
     """What a robot does without the hub.

@@ -45,6 +45,13 @@ class Stopped(Place):
     ended: str
 
 
+class Freed(Place):
+    """What a person ended: `stopped` is why it was stopped, `released_by` who ended that."""
+
+    stopped: str
+    released_by: str
+
+
 class Driving(TypedDict):
     """What drives a robot from now on: the words that the policy is told."""
 
@@ -249,17 +256,20 @@ def _stop(pilot: Pilot) -> AnySkill:
 
 def _release(pilot: Pilot) -> AnySkill:
     @skill("robot.release", examples=["release the robot"])
-    async def release(context: Context) -> Place:
+    async def release(context: Context) -> Freed:
         """Release the robot after an emergency stop; a person is asked, whatever the policy is."""
         controller = pilot.controller
         if controller.state != "stopped":
             raise TaskFailed(f"There is nothing to release: the robot is {controller.state}.")
-        stops = controller.stops
-        asked = f"The robot was stopped: {controller.halted}. Is it safe to release it?"
-        if not await context.approve(asked):
+        stops, why = controller.stops, str(controller.halted)
+        asked = f"The robot was stopped: {why}. Is it safe to release it?"
+        person = await context.approver(asked)
+        if person is None:
             raise TaskFailed("The robot was not released.")
-        await pilot.release("a person", stops)
-        return _where(pilot)
+        # A hub of an older version does not tell who.
+        person = person or "a person"
+        await pilot.release(person, stops)
+        return {"position": _where(pilot)["position"], "stopped": why, "released_by": person}
 
     return release
 

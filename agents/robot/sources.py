@@ -11,10 +11,10 @@ from ..loading import load_module
 from .policies.local import local_policy
 from .policies.remote import RemotePolicy
 from .ports import Policy, PolicySpec, Robot
+from .settings import LOCAL, SERVERS
 from .sims.foreign import EXAMPLES, foreign, is_foreign
 from .sims.robot import WORLDS, simulated
 
-LOCAL = "local"
 LEROBOT = "lerobot:"
 
 
@@ -107,7 +107,7 @@ def _served(
         from .policies.lerobot.addresses import policy_at
 
         return policy_at(address, robot.spec)
-    if not address.startswith(("ws://", "wss://")):
+    if not address.startswith(SERVERS):
         raise ConfigError(
             f"There is no policy {address!r}.",
             remedy="Take local, or the address of a policy server, such as ws://127.0.0.1:8000.",

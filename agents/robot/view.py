@@ -17,6 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from .agent import Assembly
+from .events import Released
 
 _PER_SECOND = 5
 _BAR = 24
@@ -42,6 +43,7 @@ def describe(assembly: Assembly) -> Table:
     table.add_row("refused", answers)
     table.add_row("held", f"{controller.holds} of {controller.step} steps")
     table.add_row("clamped", f"{controller.clamps} of {controller.step} steps")
+    table.add_row("stops", _stops(controller.stops, controller.released))
     score = assembly.pilot.score
     if score is not None:
         table.add_row("score", f"{score:g}")
@@ -106,6 +108,12 @@ def _state(state: str, halted: str | None) -> Text:
     if state in ("held", "stopped"):
         return Text(f"{state}: {halted}", "bold red" if state == "stopped" else "")
     return Text(f"{state}, but holds: {halted}", "yellow")
+
+
+def _stops(count: int, released: Released | None) -> str:
+    if released is None:
+        return str(count)
+    return f"{count}, the last release by {released.person}, after: {released.stopped}"
 
 
 def _rate(rate_hz: float, lateness: tuple[float, ...]) -> str:

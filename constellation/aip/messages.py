@@ -199,7 +199,7 @@ _ALL = [
         _HUB,
         "Passes a person's answer to the device that asked.",
         {"attempt": TEXT, "question": TEXT, "answer": DATA},
-        {"epoch": INTEGER},
+        {"by": TEXT, "epoch": INTEGER},
     ),
     _type("accept", _DEVICE, "These attempts have begun.", {"attempts": NAMES}),
     _type(

@@ -53,7 +53,7 @@ class Attempt:
         is_rival: True if it was started to race a straggler.
         rival: the other attempt of a race, while both run.
         raced: True once it had a rival: a second one would have the id of the first.
-        answer: the last answer given to it, until it ends: ``{"attempt", "question", "answer"}``.
+        answer: the last answer given to it, until it ends: the body of AIP's ``answer``.
         exclusive: hub-wide resources that it holds.
         gang: the task of whose members it is one; empty if it is none.
         timer: key of the deadline that is armed for it; None while there is none.

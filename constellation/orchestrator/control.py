@@ -280,16 +280,10 @@ class Control:
         run.constellation.answer(event.task, now)
         attempt = run.live[event.task]
         attempt.move("answer")
-        answer = {"attempt": attempt.id, "question": event.question, "answer": event.answer}
-        attempt.answer = answer
-        body = {
-            "task": event.task,
-            "question": event.question,
-            "answer": event.answer,
-            "by": event.by,
-        }
-        state.fact(run, "answered", body, now)
-        state.act(Answer(attempt.device, answer))
+        about = {"question": event.question, "answer": event.answer, "by": event.by}
+        attempt.answer = {"attempt": attempt.id, **about}
+        state.fact(run, "answered", {"task": event.task, **about}, now)
+        state.act(Answer(attempt.device, attempt.answer))
         timeout_s = node.task.timeout_s
         if timeout_s is not None:
             state.arm(attempt, "timeout", now + timeout_s + state.settings.timeout_slack_s)

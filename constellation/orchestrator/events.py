@@ -253,7 +253,11 @@ class InputRequired:
 
 @dataclass(frozen=True, slots=True)
 class InputAnswered:
-    """A person answered the open question of a task."""
+    """A person answered the open question of a task.
+
+    ``by``: the name of the credential that it was answered with, since sessions call themselves
+    anything.
+    """
 
     constellation: str
     task: str

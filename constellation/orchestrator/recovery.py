@@ -142,6 +142,7 @@ def replay(run: Run, fact: Fact) -> None:
                 "attempt": attempt.id,
                 "question": body["question"],
                 "answer": body["answer"],
+                "by": body.get("by", ""),
             }
         case "finished":
             stopped = body.get("stopped", False)

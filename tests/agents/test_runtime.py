@@ -70,6 +70,11 @@ async def ask(context: Context) -> str:
     return await context.choose("Which one?", ["a", "b"])
 
 
+@skill("allowed_by", effect="read")
+async def allowed_by(context: Context) -> list[str | None]:
+    return [await context.approver("May I?")]
+
+
 @skill("ask_twice", effect="read")
 async def ask_twice(context: Context) -> list[str]:
     return list(await asyncio.gather(context.ask("First?"), context.ask("Second?")))
@@ -102,7 +107,10 @@ async def burn(what: str = "toast", long: bool = False) -> None:
 
 HUB_TIME = 1_000.0
 SKILLS = Registry(
-    [echo, forever, stubborn, crash, fail, talk, ask, ask_twice, narrow, outer, wipe, mumble, burn]
+    [
+        *(echo, forever, stubborn, crash, fail, talk, ask, allowed_by, ask_twice, narrow, outer),
+        *(wipe, mumble, burn),
+    ]
 )
 
 
@@ -343,6 +351,19 @@ async def test_a_skill_asks_and_goes_on_with_the_answer(hub: Hub) -> None:
     hub.give(("answer", {"attempt": "c/t/1", "question": question["id"], "answer": "b"}))
     assert (await hub.result("c/t/1"))["output"] == "b"
     hub.give(("answer", {"attempt": "c/t/1", "question": question["id"], "answer": "a"}))
+
+
+@pytest.mark.parametrize("who", [{"by": "ann"}, {"by": None}, {}])
+async def test_a_skill_may_know_who_allowed_something(hub: Hub, who: dict[str, str | None]) -> None:
+    for answer, output in ((True, who.get("by") or ""), (False, None)):
+        attempt = f"c/t/{output}"
+        hub.assign(attempt, "allowed_by")
+        body = await hub.until(
+            lambda type, body, a=attempt: type == "input_required" and body["attempt"] == a
+        )
+        question = body["question"]["id"]
+        hub.give(("answer", {"attempt": attempt, "question": question, "answer": answer, **who}))
+        assert (await hub.result(attempt))["output"] == [output]
 
 
 async def test_time_stands_still_while_a_person_thinks(hub: Hub) -> None:

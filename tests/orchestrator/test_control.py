@@ -288,7 +288,7 @@ def test_a_question_is_asked_and_its_answer_passed_on() -> None:
     assert kit.facts("asked") == [{"task": "x", "attempt": 1, "question": QUESTION}]
     said = kit.send(InputAnswered("c", "x", "q1", True, "ann"))
     assert kit.state("x") == "working"
-    answer = {"attempt": "c/x/1", "question": "q1", "answer": True}
+    answer = {"attempt": "c/x/1", "question": "q1", "answer": True, "by": "ann"}
     assert [each for each in said if isinstance(each, Answer)] == [Answer("a", answer)]
     assert kit.facts("answered")[0]["by"] == "ann"
 

@@ -255,10 +255,10 @@ def test_an_answer_that_may_not_have_arrived_is_given_again() -> None:
     kit.join("a")
     kit.submit(work("x"))
     kit.send(InputRequired("a", "c/x/1", QUESTION))
-    kit.send(InputAnswered("c", "x", "q1", "this"))
+    kit.send(InputAnswered("c", "x", "q1", "this", "ann"))
     other = kit.restarted()
     said = other.rejoin("a", running=["c/x/1"])
-    answer = {"attempt": "c/x/1", "question": "q1", "answer": "this"}
+    answer = {"attempt": "c/x/1", "question": "q1", "answer": "this", "by": "ann"}
     assert [each for each in said if isinstance(each, Answer)] == [Answer("a", answer)]
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..events import Released
 from ..recording import Episode, Frame
 
 # What a robot says of how it goes, not of what it sees: no policy should learn from it.
@@ -29,6 +30,7 @@ class Columns:
         strategies: by which each action was chosen.
         images: of each step, by name: ``observation.images.…``.
         times: when each action was executed, seconds on the robot's clock.
+        released: who ended an emergency stop before it, and of what; empty if nobody had to.
     """
 
     task: str
@@ -36,6 +38,7 @@ class Columns:
     strategies: list[str]
     images: dict[str, list[NDArray[np.uint8]]]
     times: list[float]
+    released: str
 
 
 def columns_of(episode: Episode) -> Columns:
@@ -61,7 +64,9 @@ def columns_of(episode: Episode) -> Columns:
     numbers["source.index"] = _whole([each.index for each in sources])
     numbers["source.clamped"] = np.array([each.clamped for each in sources], bool)
     strategies = [each.strategy for each in sources]
-    return Columns(episode.task, numbers, strategies, images, _times(frames))
+    return Columns(
+        episode.task, numbers, strategies, images, _times(frames), _said(episode.released)
+    )
 
 
 def plain(name: str) -> str:
@@ -87,6 +92,10 @@ def _always(values: Sequence[Any]) -> list[str]:
 def _whole(numbers: Sequence[int | None]) -> NDArray[np.int64]:
     column = [[NONE if number is None else number] for number in numbers]
     return np.array(column, np.int64)
+
+
+def _said(released: Released | None) -> str:
+    return "" if released is None else f"{released.person}, after: {released.stopped}"
 
 
 def _times(frames: Sequence[Frame]) -> list[float]:

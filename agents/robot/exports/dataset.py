@@ -169,6 +169,8 @@ def _episodes(
             "episode_index": number,
             "tasks": [each.task],
             "length": len(each.times),
+            # LeRobot reads over what it does not know.
+            "released": each.released,
             "data/chunk_index": 0,
             "data/file_index": 0,
             "dataset_from_index": int(place["index"][0]),

@@ -20,7 +20,7 @@ def write_recording(path: Path, episodes: Sequence[Episode], robot: RobotSpec) -
     """Writes episodes into one new file, one after the other in time.
 
     Numbers are curves, images are images, and the tasks and strategies are a log: told when they
-    change.
+    change. Another one tells who released it from an emergency stop.
 
     Raises:
         OSError: it cannot be written.
@@ -55,13 +55,20 @@ def _tell(stream: rr.RecordingStream, columns: Columns, first: int) -> None:
             blob=[png(image) for image in images], media_type=["image/png"] * count
         )
         stream.send_columns(_entity(name), indexes(), files)
+    if columns.released:
+        _at(stream, int(steps[0]), columns.times[0])
+        stream.log("released", rr.TextLog(columns.released))
     told = None
     for step, time, strategy in zip(steps, columns.times, columns.strategies, strict=True):
         if strategy != told:
-            stream.set_time("step", sequence=int(step))
-            stream.set_time("time", duration=time)
+            _at(stream, int(step), time)
             stream.log("strategy", rr.TextLog(strategy if told else f"{columns.task}: {strategy}"))
             told = strategy
+
+
+def _at(stream: rr.RecordingStream, step: int, time: float) -> None:
+    stream.set_time("step", sequence=step)
+    stream.set_time("time", duration=time)
 
 
 def _entity(name: str) -> str:

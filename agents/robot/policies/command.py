@@ -22,6 +22,7 @@ from constellation.config import load_settings
 from constellation.errors import ConfigError
 from constellation.logs import log_to_stderr
 
+from ...options import refuse
 from ..keys import read_key
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ class Protocol(StrEnum):
 
 @app.command()
 def policy_server(
+    context: typer.Context,
     sim: Annotated[
         str | None,
         typer.Option(help="A policy that ships, for whack, track, balance or intercept."),
@@ -75,6 +77,8 @@ def policy_server(
     """
     if (file is None) == (sim is None):
         raise typer.BadParameter("Name a policy by either --sim or --policy.")
+    if file is not None:
+        refuse(context, "It belongs to a policy that ships, --sim.", "kind")
     key = None if api_key_file is None else read_key(api_key_file)
     if protocol is Protocol.LEROBOT and key is not None:
         raise ConfigError(

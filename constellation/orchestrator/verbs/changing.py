@@ -147,7 +147,7 @@ def _answer(hub: Hub, peer: PeerPort, params: AnswerParams) -> Result:
             task=params.task,
         )
     question = params.question or str(node.question["id"])
-    hub.feed(InputAnswered(run.id, params.task, question, params.answer, by=peer.name))
+    hub.feed(InputAnswered(run.id, params.task, question, params.answer, by=peer.identity.name))
     return {}
 
 

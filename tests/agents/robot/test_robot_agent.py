@@ -27,7 +27,7 @@ from websockets.sync.server import serve as sync_serve
 
 from agents.robot.agent import Assembly, assemble
 from agents.robot.command import app
-from agents.robot.events import Amend, Begin, EmergencyStop
+from agents.robot.events import Amend, Begin, EmergencyStop, Release
 from agents.robot.policies.local import local_policy
 from agents.robot.policies.server import Batcher, PolicyServer
 from agents.robot.policies.wire import WireLimits, packed, unpacked
@@ -90,6 +90,9 @@ def test_a_person_sees_how_it_goes() -> None:
     assembly.loop.post(EmergencyStop("smoke"))
     assembly.loop.cycle(0.02)
     shown = shown_of(assembly)
+    assembly.loop.post(Release("ann"))
+    assembly.loop.cycle(0.04)
+    released = shown_of(assembly)
 
     assert "track the blue ball" in driven
     assert "track the" not in shown
@@ -98,9 +101,11 @@ def test_a_person_sees_how_it_goes() -> None:
     assert "50 Hz" in shown
     assert "0 of 2 steps" in shown
     assert "4 steps planned, 80 ms" in shown
+    assert "held: ann released it" in released
+    assert "1, the last release by ann, after: smoke" in released
     # Nothing jumps about while somebody looks at it.
-    rows = [[line.split()[0] for line in text.splitlines()] for text in (driven, shown)]
-    assert rows[0] == rows[1]
+    rows = [[line.split()[0] for line in text.splitlines()] for text in (driven, shown, released)]
+    assert rows[0] == rows[1] == rows[2]
     assert "joint 1" in shown
 
 
@@ -139,6 +144,44 @@ def test_what_is_no_robot_or_policy_is_refused(wrong: list[str]) -> None:
     assert done.exit_code != 0
     # It is told, and not a failure of ours.
     assert isinstance(done.exception, ConstellationError | SystemExit)
+
+
+PLAYED = ["--sim", "whack", "--play", "1"]
+
+
+@pytest.mark.parametrize(
+    ("line", "named"),
+    [
+        *(
+            ([*PLAYED, name, value], name)
+            for name, value in (
+                ("--hub", "ws://127.0.0.1:1"),
+                ("--pair", "K7QX-93FM"),
+                ("--ca", "ca.pem"),
+                ("--rules", "rules.toml"),
+                ("--state-dir", "state"),
+                ("--name", "robot"),
+                ("--when-lost", "hold"),
+                ("--lost-after", "2"),
+                ("--camera-rate", "10"),
+                ("--api-key-file", "key"),
+            )
+        ),
+        ([*PLAYED, "--policy", "local:expert", "--api-key-file", "key"], "--api-key-file"),
+        ([*PLAYED, "--policy", "lerobot:127.0.0.1:1", "--api-key-file", "key"], "--api-key-file"),
+        ([*PLAYED, "--camera"], "--camera"),
+        ([*PLAYED, "--strategy", "synchronous", "--reaction", "0.2"], "--reaction"),
+        (["--robot", str(FILE), "--play", "1", "--camera", "--export", "rerun:x"], "--camera"),
+        (["--robot", str(FILE), "--play", "1", "--seed", "0"], "--seed"),
+        (["--sim", "whack", "--prompt", "play"], "--prompt"),
+        (["--sim", "whack", "--camera-rate", "5"], "--camera-rate"),
+    ],
+)
+def test_an_option_that_would_do_nothing_is_refused(line: list[str], named: str) -> None:
+    done = CliRunner().invoke(app, line, env={"COLUMNS": "200"})
+
+    assert done.exit_code == 2, done.output
+    assert f"Invalid value for {named}: " in done.output
 
 
 @pytest.mark.parametrize("text", ["", "def robot(): ...", "def robot(:"])

@@ -13,11 +13,10 @@ from agents.robot.events import (
     EmergencyStop,
     LinkBack,
     LinkLost,
-    Observed,
     Refused,
     Release,
+    Released,
     Steer,
-    Tick,
 )
 from agents.robot.ports import Array, Observation, Semantics
 from agents.robot.settings import Settings, WhenLost
@@ -481,7 +480,9 @@ def test_answers_to_questions_of_a_task_that_is_over_are_refused() -> None:
 def test_an_emergency_stop_needs_a_person_to_release() -> None:
     loop = begun("aligned")
     loop.run(10)
-    loop.send(EmergencyStop())
+    loop.send(Release("Bob"))
+    assert loop.controller.released is None, "there was nothing to release"
+    loop.send(EmergencyStop("smoke"), EmergencyStop("fire"))
 
     assert held(loop, 5)
     with pytest.raises(InvalidTransition):
@@ -490,7 +491,10 @@ def test_an_emergency_stop_needs_a_person_to_release() -> None:
         loop.send(Steer(np.zeros(2, np.float32)))
     loop.send(Cancel(), LinkLost(), LinkBack())
     assert loop.controller.state == "stopped"
-    loop.send(Release("Ada"), Begin())
+    loop.send(Release("Ada"))
+    assert loop.controller.released == Released(15, "smoke", "Ada")
+    assert (loop.controller.halted, loop.halts[-1]) == ("Ada released it",) * 2
+    loop.send(Begin())
     assert loop.run(D + 2)[-1].source.strategy == "aligned"
 
 
@@ -520,14 +524,6 @@ def test_every_action_is_recorded_with_where_it_came_from() -> None:
     record = list(loop.controller.record)
     assert [each.step for each in record] == list(range(10, 30))
     assert [each.source for each in record] == [act.source for act in loop.acts[10:]]
-
-
-def test_the_next_step_is_due_a_period_after_the_last() -> None:
-    loop = Loop()
-    assert loop.controller.deadline() is None
-    loop.send(Observed(loop.observation()), Tick())
-
-    assert loop.controller.deadline() == pytest.approx(loop.now + loop.period)
 
 
 @pytest.mark.parametrize(

@@ -192,8 +192,15 @@ async def test_after_a_stop_only_a_person_lets_it_move() -> None:
             await made.call("release", Trial(answers=[False]))
         assert made.controller.state == "stopped"
 
-        assert await made.call("release", Trial(answers=[True])) == {"position": [0, 0]}
+        freed = await made.call("release", Trial(answers=[True], person="ann"))
+        assert freed == {"position": [0, 0], "stopped": "smoke", "released_by": "ann"}
         assert (await made.call("track", seconds=1))["steps"] >= 50
+
+
+async def test_a_hub_that_does_not_tell_who_allowed_it_can_release_it_too() -> None:
+    with bench() as made:
+        await made.call("stop")
+        assert (await made.call("release", Trial(answers=[True])))["released_by"] == "a person"
 
 
 async def test_whoever_releases_it_is_told_why_it_stopped_and_does_not_undo_a_later_stop() -> None:

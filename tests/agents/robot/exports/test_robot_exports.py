@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ import pytest
 from typer.testing import CliRunner
 
 from agents.robot.command import app
-from agents.robot.events import Executed, Source
+from agents.robot.events import Executed, Released, Source
 from agents.robot.exports import export_to
 from agents.robot.pictures import pixels_of
 from agents.robot.ports import Observation
@@ -28,7 +29,12 @@ ROBOT = simulated("whack", 0).spec
 
 
 def step(
-    number: int, task: str = "hit", state: str = "driven", clamped: bool = False, **values: Any
+    number: int,
+    task: str = "hit",
+    state: str = "driven",
+    clamped: bool = False,
+    released: Released | None = None,
+    **values: Any,
 ) -> Step:
     sensed = {
         "mole": np.float32([0.1, number]),
@@ -37,9 +43,8 @@ def step(
     }
     seen = Observation(number / 50, np.full(6, number, np.float32), sensed | values)
     source = Source("future-state", 7, number, (clamped, False)) if number else hold()
-    return Step(
-        state, task, seen, Executed(number, 100 + number / 50, np.float32([number, 1]), source)
-    )
+    executed = Executed(number, 100 + number / 50, np.float32([number, 1]), source)
+    return Step(state, task, seen, executed, released)
 
 
 def hold() -> Source:
@@ -53,7 +58,11 @@ def recorded(*steps: Step) -> list[Episode]:
     return recorder.episodes
 
 
-TWO = recorded(*(step(n, clamped=n == 2) for n in range(5)), *(step(n, "rest") for n in (5, 6)))
+RELEASED = Released(5, "smoke", "ann")
+TWO = recorded(
+    *(step(n, clamped=n == 2) for n in range(5)),
+    *(step(n, "rest", released=RELEASED) for n in (5, 6)),
+)
 
 
 def test_episodes_begin_with_each_task_and_after_each_rest() -> None:
@@ -71,6 +80,19 @@ def test_episodes_begin_with_each_task_and_after_each_rest() -> None:
         (each.task, [frame.executed.step for frame in each.frames]) for each in recorded(*steps)
     ]
     assert found == [("hit", [0, 1]), ("hit", [3, 4]), ("rest", [5]), ("rest", [7])]
+
+
+def test_an_episode_knows_who_released_the_robot_before_it() -> None:
+    other = replace(RELEASED, step=3)
+    steps = [
+        step(0),
+        step(1, released=RELEASED),
+        step(2, released=RELEASED),
+        step(3, released=other),
+        step(4, "rest", released=other),
+    ]
+    found = [(len(each.frames), each.released) for each in recorded(*steps)]
+    assert found == [(1, None), (2, RELEASED), (1, other), (1, None)]
 
 
 def test_a_full_recording_leaves_out_what_follows_and_says_so(
@@ -191,6 +213,8 @@ def test_a_recording_can_be_read_by_rerun(tmp_path: Path) -> None:
     assert (pixels_of(bytes(blob)) == 3).all()
     told = [text for (text,) in found["/strategy"]["TextLog:text"]]
     assert sorted(told) == ["future-state", "hit: hold", "rest: future-state"]
+    assert found["/released"]["TextLog:text"] == [["ann, after: smoke"]]
+    assert found["/released"]["step"] == [5]
 
 
 def test_what_is_played_is_exported(tmp_path: Path) -> None:

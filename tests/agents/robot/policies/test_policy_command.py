@@ -56,6 +56,13 @@ def test_what_names_no_policy_is_refused(wrong: list[str]) -> None:
     assert isinstance(done.exception, ConfigError | SystemExit)
 
 
+def test_an_option_that_would_do_nothing_is_refused() -> None:
+    line = ["--policy", str(ARM), "--kind", "delay"]
+    done = CliRunner().invoke(app, line, env={"COLUMNS": "200"})
+    assert done.exit_code == 2
+    assert "Invalid value for --kind: It belongs to" in done.output
+
+
 @pytest.mark.parametrize("key", [None, " \n"])
 def test_nobody_listens_to_the_world_without_a_key(tmp_path: Path, key: str | None) -> None:
     arguments = ["--sim", "whack", "--host", "0.0.0.0"]
