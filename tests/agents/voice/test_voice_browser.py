@@ -115,3 +115,15 @@ async def test_page_for_everyone(tmp_path: Path) -> None:
         assert len(visit.sockets) == 3
         # Nothing is wider than a phone.
         assert await page.evaluate("document.documentElement.scrollWidth") <= 360
+
+
+async def test_page_of_an_agent_that_is_gone_says_which_to_open(tmp_path: Path) -> None:
+    async with opened(silence(20.0), tmp_path) as visit:
+        page = visit.page
+        await page.locator("#state", has_text="Listening.").wait_for()
+        await page.evaluate("location.hash = 'of-yesterday'")
+        await page.reload()
+        await page.get_by_role("button", name="Start talking").press("Enter")
+        state = page.locator("#state", has_text="Not connected: This is not the address")
+        await state.wait_for()
+        assert (await state.inner_text()).endswith("Open the one that it printed.")
