@@ -32,6 +32,11 @@ from .voiceprint import mean_of
 
 Address: TypeAlias = tuple[str, int]
 
+_NO_HUB = (
+    "No hub runs on this machine, so the agent only talks. Start one with `constellation hub`, and "
+    "this again, for it to have hands."
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
@@ -84,6 +89,8 @@ def serve(wanted: Wanted, say: Callable[[str], None]) -> None:
         _check_wyoming()
     if not wanted.enrolments:
         wanted.kept_voice().load()
+    if wanted.local is None:
+        say(_NO_HUB)
     try:
         with ExitStack() as stack:
             hands = None if wanted.local is None else stack.enter_context(connected(wanted.local))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -17,40 +17,99 @@ from .pipelines import Pipeline
 app = typer.Typer()
 
 _PORT = 8765
+_WHERE = "Where to talk"
+_RECORDING = "A recording"
+_LANGUAGE = "A language model"
+
+
+def _made(what: str) -> Any:
+    return typer.Option(
+        metavar="MODULE:NAME",
+        help=what,
+        rich_help_panel="What makes a model in the place of the one that ships",
+    )
 
 
 @app.command()
 def voice(
-    wav: Annotated[
-        Path | None,
-        typer.Option(help="What the microphone hears, a WAV file; instead of a page."),
-    ] = None,
-    out: Annotated[
-        Path | None, typer.Option(help="Where to write both: left the person, right the agent.")
-    ] = None,
-    picture: Annotated[
-        Path | None, typer.Option(help="Where to draw it over time, an SVG file.")
-    ] = None,
     enrol: Annotated[
         list[Path] | None,
         typer.Option(
+            metavar="FILE",
             help="A WAV file with five or better fifteen seconds of the one person who may "
             "interrupt; may be given again. Without it everyone may, or whose voice the page has "
-            "kept."
+            "kept.",
         ),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the timeline as JSON.")] = False,
+    port: Annotated[
+        int | None,
+        typer.Option(
+            help="Of the page, 8765 by default; 0 takes any.",
+            min=0,
+            max=65535,
+            rich_help_panel=_WHERE,
+        ),
+    ] = None,
+    console: Annotated[
+        bool,
+        typer.Option(
+            "--console",
+            help="Talk at this machine's sound card, not on a page.",
+            rich_help_panel=_WHERE,
+        ),
+    ] = False,
+    wyoming: Annotated[
+        str | None,
+        typer.Option(
+            metavar="HOST:PORT",
+            help="Serve the Wyoming protocol there too, for Home Assistant. It knows no passwords: "
+            "whoever reaches it can have your devices do things.",
+            rich_help_panel=_WHERE,
+        ),
+    ] = None,
+    wav: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="What the microphone hears, a WAV file; instead of a page.",
+            rich_help_panel=_RECORDING,
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Where to write both, a WAV file: left the person, right the agent.",
+            rich_help_panel=_RECORDING,
+        ),
+    ] = None,
+    picture: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Where to draw it over time, an SVG file.",
+            rich_help_panel=_RECORDING,
+        ),
+    ] = None,
+    as_json: Annotated[
+        bool,
+        typer.Option("--json", help="Print the timeline as JSON.", rich_help_panel=_RECORDING),
+    ] = False,
     model: Annotated[
         str,
         typer.Option(
-            help="A language model behind OPENAI_BASE_URL; without one, small talk is by templates."
+            metavar="NAME",
+            help="A language model behind OPENAI_BASE_URL; without one, small talk is by "
+            "templates.",
+            rich_help_panel=_LANGUAGE,
         ),
     ] = "",
     pipeline: Annotated[
         Pipeline,
         typer.Option(
             help="What the model is given of what you say: the words; with a few that tell how you "
-            "said them; or with the sound, for a model that takes input_audio."
+            "said them; or with the sound, for a model that takes input_audio.",
+            rich_help_panel=_LANGUAGE,
         ),
     ] = Pipeline.CASCADED,
     feelings: Annotated[
@@ -58,40 +117,14 @@ def voice(
         typer.Option(
             metavar="MODULE:NAME",
             help="For --pipeline manner: what makes a model that tells feelings by a voice.",
+            rich_help_panel=_LANGUAGE,
         ),
     ] = "",
-    recogniser: Annotated[
-        str, typer.Option(metavar="MODULE:NAME", help="What makes another speech recognition.")
-    ] = "",
-    synthesis: Annotated[
-        str, typer.Option(metavar="MODULE:NAME", help="What makes another speech synthesis.")
-    ] = "",
-    turn_ends: Annotated[
-        str,
-        typer.Option(metavar="MODULE:NAME", help="What makes another model of the ends of turns."),
-    ] = "",
-    detector: Annotated[
-        str,
-        typer.Option(metavar="MODULE:NAME", help="What makes another voice activity detector."),
-    ] = "",
-    voices: Annotated[
-        str, typer.Option(metavar="MODULE:NAME", help="What makes another speaker embedding.")
-    ] = "",
-    wyoming: Annotated[
-        str | None,
-        typer.Option(
-            metavar="HOST:PORT",
-            help="Serve the Wyoming protocol there too, for Home Assistant. It knows no passwords: "
-            "whoever reaches it can have your devices do things.",
-        ),
-    ] = None,
-    console: Annotated[
-        bool, typer.Option("--console", help="Talk at this machine's sound card, not on a page.")
-    ] = False,
-    port: Annotated[
-        int | None,
-        typer.Option(help="Of the page, 8765 by default; 0 takes any.", min=0, max=65535),
-    ] = None,
+    recogniser: Annotated[str, _made("Speech recognition.")] = "",
+    synthesis: Annotated[str, _made("Speech synthesis.")] = "",
+    turn_ends: Annotated[str, _made("Whether a turn sounds complete.")] = "",
+    detector: Annotated[str, _made("Voice activity detection: whose voice it is.")] = "",
+    voices: Annotated[str, _made("Speaker embedding, for the comparison of voices.")] = "",
 ) -> None:
     """Talk to the agent on a page or at this machine's sound card, or run a recording through it.
 

@@ -37,6 +37,8 @@ from wyoming.tts import Synthesize
 
 from constellation.errors import ConfigError, ConstellationError, LimitExceeded
 
+from .models.moonshine import Moonshine
+from .models.piper import Piper
 from .ports import Mind, Models, Said, Working
 from .sound import RATE_HZ, Samples, from_pcm, resampled, to_pcm
 
@@ -148,7 +150,7 @@ class _Connection(AsyncEventHandler):
         assistant = self._assistant
         match event.type:
             case "describe":
-                return [_INFO]
+                return [_info(assistant.models)]
             case "audio-start":
                 self._rate_hz = AudioStart.from_event(event).rate
                 self._parts.clear()
@@ -191,30 +193,44 @@ def _audio(samples: Samples) -> list[Eventable]:
     return [AudioStart(**_FORMAT), *chunks, AudioStop()]
 
 
-def _about(name: str, url: str) -> dict[str, Any]:
+def _about(by: str, url: str = "") -> dict[str, Any]:
     return {
-        "attribution": Attribution(name, url),
+        "attribution": Attribution(by, url),
         "installed": True,
         "description": None,
         "version": None,
     }
 
 
-_MOONSHINE = _about("Useful Sensors", "https://github.com/moonshine-ai/moonshine")
-_PIPER = _about("Piper", "https://github.com/OHF-Voice/piper1-gpl")
-_FABRIC = _about("Constellation", "")
-_INFO = Info(
-    asr=[
-        AsrProgram(
-            "moonshine", **_MOONSHINE, models=[AsrModel("tiny", **_MOONSHINE, languages=_LANGUAGES)]
-        )
-    ],
-    tts=[TtsProgram("piper", **_PIPER, voices=[TtsVoice("joe", **_PIPER, languages=_LANGUAGES)])],
-    handle=[
-        HandleProgram(
-            "constellation",
-            **_FABRIC,
-            models=[HandleModel("constellation", **_FABRIC, languages=_LANGUAGES)],
-        )
-    ],
-)
+# Of the models that ship: their programs, what each is called there, and who made it.
+_SHIPPED = {
+    Moonshine: (
+        "moonshine",
+        "tiny",
+        _about("Useful Sensors", "https://github.com/moonshine-ai/moonshine"),
+    ),
+    Piper: ("piper", "joe", _about("Piper", "https://github.com/OHF-Voice/piper1-gpl")),
+}
+_FABRIC = _about("Constellation")
+
+
+def _names(model: object) -> tuple[str, str, dict[str, Any]]:
+    """Of a model that does not ship, all that is known is its class."""
+    name = type(model).__name__
+    return _SHIPPED.get(type(model), (name, name, _about(type(model).__module__)))
+
+
+def _info(models: Models) -> Info:
+    """What the models are called in Home Assistant."""
+    hears, ear, of_ear = _names(models.recogniser)
+    speaks, voice, of_voice = _names(models.speaker)
+    does = HandleModel("constellation", **_FABRIC, languages=_LANGUAGES)
+    return Info(
+        asr=[AsrProgram(hears, **of_ear, models=[AsrModel(ear, **of_ear, languages=_LANGUAGES)])],
+        tts=[
+            TtsProgram(
+                speaks, **of_voice, voices=[TtsVoice(voice, **of_voice, languages=_LANGUAGES)]
+            )
+        ],
+        handle=[HandleProgram("constellation", **_FABRIC, models=[does])],
+    )

@@ -23,6 +23,9 @@ const BEHIND_BYTES = 16 * 1024;
 // Unix seconds that never go back.
 export const clock = () => (performance.timeOrigin + performance.now()) / 1000;
 
+// What an error says, and what can be done about it.
+export const advice = ({ message, remedy }) => (remedy ? `${message} ${remedy}` : message);
+
 // A frame: an acknowledgement, and messages that are encoded already.
 export function joined(ack, messages) {
   const count = messages.length + 1;
@@ -168,7 +171,7 @@ export class Session {
     this.heard = performance.now();
     if (!this.isOpen) {
       const [type, , body] = messages.shift() ?? [];
-      if (type === "error") this.refusal = body.message;
+      if (type === "error") this.refusal = advice(body);
       if (type !== "welcome") return;
       this.welcomed(body);
     }
@@ -212,7 +215,7 @@ export class Session {
       case "pong":
         return this.measure(body);
       case "error":
-        this.refusal = body.message;
+        this.refusal = advice(body);
         return console.warn(`Refused: ${body.message}`);
       case "bye":
         return this.over(GOODBYE, this.refusal ?? body.reason);

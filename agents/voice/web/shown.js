@@ -61,6 +61,8 @@ function talking(on) {
   show("start", on ? "Hang up" : "Start talking");
 }
 
+const isTalking = () => find("start").dataset.talking === "true";
+
 export function starting() {
   talking(true);
   state("Connecting.", "off");
@@ -73,7 +75,8 @@ export function loading({ ready, parts }) {
   find("loading").hidden = ready;
   find("loaded").max = names.length;
   find("loaded").value = names.length - missing.length;
-  show("missing", `Loading ${missing.join(", ")}. You can press the button already.`);
+  const next = isTalking() ? "The conversation begins by itself." : "You can press the button already.";
+  show("missing", `Loading ${missing.join(", ")}. ${next}`);
 }
 
 export function begin() {
@@ -97,6 +100,8 @@ export function ended(reason) {
   enable(false);
   talking(false);
   live();
+  // What was being learnt is given up.
+  may(known ? "Only you may interrupt." : "Everyone may interrupt.", known);
   state(`Not connected: ${reason}`, "off");
 }
 
@@ -105,7 +110,7 @@ export function trouble(message) {
 }
 
 export function buttons({ start, hangUp, enrol, everyone, mute }) {
-  find("start").onclick = ({ target }) => (target.dataset.talking === "true" ? hangUp() : start());
+  find("start").onclick = () => (isTalking() ? hangUp() : start());
   find("enrol").onclick = enrol;
   find("everyone").onclick = everyone;
   find("mute").onclick = ({ target }) => {
@@ -176,9 +181,8 @@ function live() {
 function caption({ who, answer, text, cut }) {
   const parts = [text];
   if (cut) {
-    const rest = document.createElement("span");
+    const rest = document.createElement("del");
     rest.className = "cut";
-    rest.setAttribute("aria-label", "not heard");
     rest.textContent = textOf(answer).slice(text.length);
     parts.push(rest);
   }
@@ -186,7 +190,7 @@ function caption({ who, answer, text, cut }) {
   live();
   add("said", item(parts, who));
   find("hint").hidden = true;
-  find("said").scrollTop = find("said").scrollHeight;
+  find("log").scrollTop = find("log").scrollHeight;
 }
 
 function happened({ at_s, what, text, after_s }, delays) {

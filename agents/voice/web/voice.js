@@ -1,6 +1,6 @@
 // The page: a session with the agent, the microphone into it and answers out of it.
 
-import { Session, clock } from "./aip.js";
+import { Session, advice, clock } from "./aip.js";
 import * as shown from "./shown.js";
 
 const RATE_HZ = 16000;
@@ -41,7 +41,7 @@ function connect() {
     ended,
     message(type, body) {
       if (type === "event") take(body.kind, body.body);
-      else if (body.error) shown.trouble(body.error.message);
+      else if (body.error) shown.trouble(advice(body.error));
     },
     stream(incoming) {
       if (incoming.label === "levels") incoming.ondata = shown.levels;
@@ -110,7 +110,7 @@ function report({ answer, samples }) {
   played?.write(new Uint8Array(record.buffer));
 }
 
-function advice(error) {
+function forMicrophone(error) {
   if (error.name === "NotAllowedError") return "Allow it for this page, beside its address.";
   if (error.name === "NotFoundError") return "There is none: connect one.";
   return error.message;
@@ -133,7 +133,7 @@ async function start() {
     speaker.port.onmessage = ({ data }) => report(data);
     speaker.connect(audio.destination);
   } catch (error) {
-    if (mine === attempt) ended(0, `the microphone cannot be used. ${advice(error)}`);
+    if (mine === attempt) ended(0, `the microphone cannot be used. ${forMicrophone(error)}`);
     return;
   }
   try {

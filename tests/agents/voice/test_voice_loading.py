@@ -161,6 +161,17 @@ def test_model_that_is_none_of_its_kind_is_told(
     assert told in str(ran.exception)
 
 
+def test_agent_without_a_hub_says_so_before_its_models_are_there(own: str) -> None:
+    arguments = ["--recogniser", f"{own}:Ears", "--turn-ends", f"{own}:Ends"]
+    arguments += ["--synthesis", f"{own}:Mouth", "--detector", "pitch_models:Deaf"]
+    ran = CliRunner().invoke(app, ["--port", "0", *arguments])
+    assert isinstance(ran.exception, ConfigError)
+    assert "it has no stream" in str(ran.exception)
+    told = ran.output.splitlines()
+    assert told[0].startswith("No hub runs on this machine, so the agent only talks.")
+    assert told[1].startswith("Talk to the agent at http://127.0.0.1:")
+
+
 def test_without_a_model_that_compares_voices_the_agent_does_without(
     own: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

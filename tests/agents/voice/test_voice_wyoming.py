@@ -10,6 +10,8 @@ import pytest
 from fake_models import WORD_SAMPLES, AlwaysComplete, Answers, Tones
 from voices import Voice
 
+from agents.voice.models.moonshine import Moonshine
+from agents.voice.models.piper import Piper
 from agents.voice.ports import Models, Said, Working
 from agents.voice.sound import RATE_HZ, Samples, from_pcm, to_pcm
 
@@ -24,7 +26,7 @@ from wyoming.handle import Handled
 from wyoming.info import Describe, Info
 from wyoming.tts import Synthesize
 
-from agents.voice.wyoming import Assistant, address, served
+from agents.voice.wyoming import Assistant, _info, address, served
 from constellation.errors import ConfigError
 
 pytestmark = pytest.mark.anyio
@@ -75,10 +77,23 @@ async def test_it_says_what_it_can_do(client: AsyncTcpClient) -> None:
     await client.write_event(Describe().event())
     info = Info.from_event(await answer(client))
     assert [info.asr[0].name, info.tts[0].name, info.handle[0].name] == [
-        "moonshine",
-        "piper",
+        "Knows",
+        "Tones",
         "constellation",
     ]
+
+
+@pytest.mark.full
+async def test_models_that_ship_go_by_their_names(mind: Answers) -> None:
+    pytest.importorskip("moonshine_voice")
+    speaker = Piper(seed=0)
+    try:
+        info = _info(Models(Moonshine(), AlwaysComplete(), speaker))
+    finally:
+        speaker.close()
+    (asr,), (tts,) = info.asr, info.tts
+    assert [asr.name, asr.models[0].name, tts.name] == ["moonshine", "tiny", "piper"]
+    assert asr.attribution.name == "Useful Sensors"
 
 
 async def test_speech_becomes_text(client: AsyncTcpClient) -> None:
