@@ -23,7 +23,8 @@ class Said(NamedTuple):
 
     Attributes:
         answer: to the question.
-        by: who said so: the name of a credential; empty if the hub did not tell.
+        by: who said so: the name of a credential, and of its session in brackets; empty if the hub
+            did not tell.
     """
 
     answer: Any
@@ -151,7 +152,7 @@ class Context:
     async def approver(self, prompt: str) -> str | None:
         """Ask a person to allow something; return who did, None if it was not allowed.
 
-        It is the name of the credential with which it was allowed; empty if the hub did not tell.
+        It is named as in `Said`; empty if the hub did not tell.
         """
         said = await self._port.ask(self.attempt, "approval", prompt, ())
         return said.by if said.answer is True else None

@@ -110,6 +110,10 @@ def load_module(file: Path) -> ModuleType:
         raise ConfigError(
             f"{file} is no Python file.", remedy="Name a file that ends in .py.", file=str(file)
         )
+    if not file.is_file():
+        raise ConfigError(
+            f"There is no file {file}.", remedy="Name one that is there.", file=str(file)
+        )
     module = module_from_spec(spec)
     # Type hints are looked up where the module is registered.
     sys.modules[name] = module

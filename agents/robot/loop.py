@@ -33,7 +33,6 @@ log = logging.getLogger("constellation.robot")
 _TURN_S = 0.0005
 # The same reason to hold is told once in so many seconds.
 _TELL_AGAIN_S = 5.0
-_GOES_ON = ""
 # As many steps of the past tell how late the loop is.
 _REMEMBERED = 2_000
 
@@ -97,6 +96,8 @@ class Loop:
         self._inbox: deque[tuple[Event, Future[None]]] = deque()
         self._ending = threading.Event()
         self._told: dict[str, float] = {}
+        # A hold was told, and not yet that it is over.
+        self._owes = False
         self._usual_turn_s = sys.getswitchinterval()
         self._thread = threading.Thread(target=self.run, name="control", daemon=True)
 
@@ -167,7 +168,8 @@ class Loop:
         self._take_all(now)
         held = self.controller.halted is not None
         self._do(self.controller.handle(Tick(), now), now)
-        if held and self.controller.halted is None and self._is_news(_GOES_ON, now):
+        if held and self.controller.halted is None and self._owes:
+            self._owes = False
             log.info("The robot goes on.")
         if self._watchers:
             made = self.controller
@@ -200,6 +202,7 @@ class Loop:
                 case Halted(reason, asked) if self._is_news(reason, now):
                     level = logging.INFO if asked else logging.WARNING
                     log.log(level, "The robot holds: %s.", reason)
+                    self._owes = not asked
 
     def _is_news(self, reason: str, now: float) -> bool:
         news = now >= self._told.get(reason, -math.inf) + _TELL_AGAIN_S

@@ -28,19 +28,18 @@ def describe(assembly: Assembly) -> Table:
     loop, controller, spec = assembly.loop, assembly.loop.controller, assembly.pilot.spec
     record = tuple(controller.record)
     table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
-    table.add_row("robot", f"{spec.name}, {spec.action_dim} joints")
+    table.add_row("robot", f"{spec.name}, {_counted(spec.action_dim, 'joint')}")
     table.add_row("state", _state(controller.state, controller.halted))
     table.add_row("task", controller.prompt or "none")
     table.add_row("strategy", f"{assembly.choice.strategy.name}: {assembly.choice.why}")
     table.add_row("rate", _rate(spec.rate_hz, tuple(loop.lateness)))
-    steps = "1 step" if controller.planned == 1 else f"{controller.planned} steps"
-    table.add_row("delay", f"{steps} planned, {1e3 * controller.planned / spec.rate_hz:.0f} ms")
+    planned_ms = 1e3 * controller.planned / spec.rate_hz
+    table.add_row("delay", f"{_counted(controller.planned, 'step')} planned, {planned_ms:.0f} ms")
     last = record[-1].source if record else None
     # Rows stay where they are, whatever moves it.
     driven = last is not None and last.chunk is not None
     table.add_row("chunk", f"{last.chunk}, action {last.index}" if last and driven else "none")
-    answers = "1 answer" if controller.refused == 1 else f"{controller.refused} answers"
-    table.add_row("refused", answers)
+    table.add_row("refused", _counted(controller.refused, "answer"))
     table.add_row("held", f"{controller.holds} of {controller.step} steps")
     table.add_row("clamped", f"{controller.clamps} of {controller.step} steps")
     table.add_row("stops", _stops(controller.stops, controller.released))
@@ -77,7 +76,7 @@ def teller(console: Console) -> Callable[[str], None]:
     """
     out = sys.stdout
     if console.is_terminal and out.isatty():
-        return partial(console.print, markup=False, highlight=False, soft_wrap=True)
+        return partial(console.print, markup=False, highlight=False)
     return partial(typer.echo, file=out)
 
 
@@ -121,6 +120,10 @@ def _rate(rate_hz: float, lateness: tuple[float, ...]) -> str:
         return f"{rate_hz:g} Hz"
     late_ms = 1_000 * float(np.percentile(lateness, 99))
     return f"{rate_hz:g} Hz, 99 of 100 steps at most {late_ms:.1f} ms late"
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"
 
 
 def _bar(share: float) -> str:

@@ -20,6 +20,7 @@ from .serving import Served, served
 from .sharing import training_speed
 from .simulated import FAST, FUTURE, QUICK_DELAYS, flows, positions, success, time
 from .statistics import mean_of
+from .tails import tails
 
 ROBOTS = (1, 2, 4, 8, 16, 32, 64)
 
@@ -32,6 +33,7 @@ def run(options: Options) -> Report:
     parts = {
         "success": success,
         "corrections": corrections,
+        "tails": tails,
         "flows": flows,
         "positions": positions,
         "foreign": _foreign,

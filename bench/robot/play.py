@@ -19,6 +19,7 @@ from agents.robot.safety import Vector
 from agents.robot.settings import Settings
 from agents.robot.sims.robot import SimRobot, world_named
 from agents.robot.sims.whack import Whack
+from agents.robot.sims.world import World
 from agents.robot.strategies import chosen
 
 
@@ -29,16 +30,19 @@ class Delay:
     Attributes:
         steps: always, or as the median.
         sigma: of the logarithm, for delays that are lognormal; 0 for always the same.
+        most: longer ones are cut to this; None for no bound.
     """
 
     steps: int
     sigma: float = 0.0
+    most: int | None = None
 
     def drawn(self, rng: np.random.Generator) -> int:
         """The delay of the next answer."""
         if not self.sigma:
             return self.steps
-        return round(self.steps * math.exp(self.sigma * rng.standard_normal()))
+        steps = round(self.steps * math.exp(self.sigma * rng.standard_normal()))
+        return steps if self.most is None else min(steps, self.most)
 
     def __str__(self) -> str:
         return f"{self.steps}~" if self.sigma else str(self.steps)
@@ -153,10 +157,15 @@ class Episode:
         self.controller.handle(Answered(asked.id, actions), self.now)
 
 
-def play(case: Case, policy: Policy) -> Played:
-    """Plays one episode."""
+def play(case: Case, policy: Policy, kind: type[World] | None = None) -> Played:
+    """Plays one episode.
+
+    Args:
+        kind: of world, if it is not quite the one that the case names.
+    """
     rng, delays = np.random.default_rng([case.seed, 0]), np.random.default_rng([case.seed, 1])
-    world = Whack(1, rng, patient=True) if case.patient else world_named(case.world)(1, rng)
+    named = kind or world_named(case.world)
+    world = Whack(1, rng, patient=True) if case.patient else named(1, rng)
     robot = SimRobot(world)
     controller = _controller(case, policy, robot)
     episode = Episode(robot, controller, policy, lambda: case.delay.drawn(delays))

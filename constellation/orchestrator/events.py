@@ -255,8 +255,8 @@ class InputRequired:
 class InputAnswered:
     """A person answered the open question of a task.
 
-    ``by``: the name of the credential that it was answered with, since sessions call themselves
-    anything.
+    ``by``: the name of the credential that it was answered with; in brackets what the session calls
+    itself, if that is another.
     """
 
     constellation: str

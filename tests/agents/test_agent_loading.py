@@ -123,6 +123,11 @@ def test_a_wrong_file_is_explained(tmp_path: Path, text: str, message: str) -> N
         load_file(file)
 
 
+def test_a_file_that_is_not_there_is_told_as_such(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"There is no file .*skills\.py"):
+        load_file(tmp_path / "skills.py")
+
+
 def test_other_files_are_no_skills(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="no Python file"):
         load_file(tmp_path / "skills.txt")

@@ -424,7 +424,7 @@ async def test_a_second_agent_of_the_name_does_not_start(desk: Desk) -> None:
             "policy /nonexistent cannot be read",
         ),
         (("--label", "attic"), 2, "is not KEY=VALUE"),
-        (("--skills", "/nonexistent.py"), 2, "cannot be loaded"),
+        (("--skills", "/nonexistent.py"), 2, "There is no file"),
         (("--credential-file", "/nonexistent"), 2, "credential /nonexistent cannot be read"),
         (("--name", "../desk"), 2, "cannot be named '../desk'"),
         (("--name", "a desk", "--pair", "0000-0000", "install"), 2, "cannot be named 'a desk'"),

@@ -49,7 +49,7 @@ async def test_who_released_a_robot_is_in_the_journal_and_known_to_the_robot(fab
         url, tokens = f"ws://127.0.0.1:{processes.port}/aip", list[str]()
         async with client_called("ann", url, pair_code=code, on_credential=tokens.append):
             pass
-        # What a session calls itself counts for nothing.
+        # What a session calls itself is told, but it can be anything.
         async with client_called("bob", url, credential=tokens[0]) as ann:
             await ann.request("answer", {"constellation": name, "task": "a", "answer": True})
         shown = await processes.ended(name)
@@ -58,6 +58,6 @@ async def test_who_released_a_robot_is_in_the_journal_and_known_to_the_robot(fab
 
         assert shown["state"] == "completed"
         bodies = {fact["kind"]: fact["body"] for fact in facts}
-        assert bodies["answered"]["by"] == "ann"
-        assert bodies["finished"]["output"]["released_by"] == "ann"
+        assert bodies["answered"]["by"] == "ann (bob)"
+        assert bodies["finished"]["output"]["released_by"] == "ann (bob)"
         assert bodies["finished"]["output"]["stopped"] == "smoke"

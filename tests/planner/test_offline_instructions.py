@@ -19,12 +19,12 @@ from constellation.planner.offline import OfflinePlanner
 pytestmark = pytest.mark.anyio
 
 
-def robot() -> DeviceCard:
+def robot(name: str = "arm") -> DeviceCard:
     """A robot that declares all that robots can."""
     body = simulated("whack", 0, endless=True)
     body.spec = replace(body.spec, skills=("track", "hit", "pick", "place", "home"))
     skills = robot_skills(assemble(body, local_policy("whack")).pilot)
-    return DeviceCard(name="arm", kind="robot", skills=tuple(each.card for each in skills))
+    return DeviceCard(name=name, kind="robot", skills=tuple(each.card for each in skills))
 
 
 PAINTER = DeviceCard(
@@ -87,6 +87,36 @@ async def test_the_words_of_a_task_reach_the_robot(request_text: str, expected: 
     plan = await OfflinePlanner().plan(request_text, DEVICES)
 
     assert shape(plan) == [f"robot-{skill}-arm = robot.{skill} @arm {arguments}"]
+
+
+@pytest.mark.parametrize(
+    ("said", "skill"),
+    [
+        ("stop the robot on arm at once", "stop"),
+        ("release the robot on arm", "release"),
+        ("stop the robot arm", "stop"),
+        ("stop arm at once", "stop"),
+    ],
+)
+@pytest.mark.parametrize("devices", [DEVICES, (robot("leg"), *DEVICES)])
+async def test_a_robot_may_be_named_too(
+    said: str, skill: str, devices: tuple[DeviceCard, ...]
+) -> None:
+    plan = await OfflinePlanner().plan(said, devices)
+    assert shape(plan) == [f"robot-{skill}-arm = robot.{skill} @arm"]
+
+
+@pytest.mark.parametrize(
+    ("said", "reason"),
+    [
+        ("stop the robot at once", "could be"),
+        ("stop the robot arm and leg", "several places|fits|could be"),
+        ("stop the robot on desk", "several places"),
+    ],
+)
+async def test_of_two_robots_one_must_be_named(said: str, reason: str) -> None:
+    with pytest.raises(PlanError, match=reason):
+        await OfflinePlanner().plan(said, (robot("leg"), *DEVICES))
 
 
 async def test_they_reach_whatever_declares_that_it_takes_them() -> None:

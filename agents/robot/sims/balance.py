@@ -13,7 +13,6 @@ LENGTH = 0.5
 GRAVITY = 9.81
 FALLEN = 0.5
 PACE = 7.0
-_PUSH = 0.25
 
 
 class Balance(World):
@@ -24,6 +23,8 @@ class Balance(World):
 
     task: ClassVar[Task] = Task("balance", "keep the pole upright", "track", 1, 5, 500)
     noise: ClassVar[float] = 0.001
+    # Of the pushes, in radians per second and square root of a second.
+    push: ClassVar[float] = 0.25
 
     def __init__(self, batch: int, rng: np.random.Generator) -> None:
         super().__init__(batch, rng)
@@ -60,8 +61,8 @@ class Balance(World):
         return np.concatenate((commanded - position, position, velocity, state[:, 3:5]), axis=1)
 
     def _go_on(self) -> None:
-        push = _PUSH * np.sqrt(1 / RATE_HZ) * self.rng.standard_normal(self.batch)
-        self.state[:, 4] += push
+        size = self.push * np.sqrt(1 / RATE_HZ)
+        self.state[:, 4] += size * self.rng.standard_normal(self.batch)
         _, position, _ = self.joints_of(self.state)
         fallen = (np.abs(self.state[:, 3]) > FALLEN) | (np.abs(position[:, 0]) > self.reach)
         self._upright &= ~fallen

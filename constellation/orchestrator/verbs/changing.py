@@ -147,8 +147,14 @@ def _answer(hub: Hub, peer: PeerPort, params: AnswerParams) -> Result:
             task=params.task,
         )
     question = params.question or str(node.question["id"])
-    hub.feed(InputAnswered(run.id, params.task, question, params.answer, by=peer.identity.name))
+    hub.feed(InputAnswered(run.id, params.task, question, params.answer, by=_who(peer)))
     return {}
+
+
+def _who(peer: PeerPort) -> str:
+    """Whose credential it is; beside it what the session calls itself, which may be anything."""
+    name = peer.identity.name
+    return name if peer.name == name else f"{name} ({peer.name})"
 
 
 VERBS = {

@@ -12,7 +12,7 @@ from .clauses import Clause
 from .coordination import conjuncts
 from .draft import Draft
 from .matching import choose
-from .places import ANYWHERE, Place, Places, phrases, plain_text
+from .places import ANYWHERE, Place, Places, narrowed, phrases, plain_text
 from .problems import UnplacedError
 from .results import earlier_values, means_several, referred_steps
 from .schemas import Parameter
@@ -125,7 +125,7 @@ class CommandReader:
             UnplacedError: it names several, or one that is unknown or unclear.
         """
         # One that is unknown tells more than that there are several.
-        found = sorted(phrases(phrase), key=lambda each: each.mode != "unknown")
+        found = sorted(narrowed(phrases(phrase)), key=lambda each: each.mode != "unknown")
         if len(found) > 1 and found[0].mode != "unknown":
             several = ", ".join(each.text for each in found)
             raise UnplacedError(str(phrase), f"It names several places: {several}.")

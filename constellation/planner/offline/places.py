@@ -55,6 +55,22 @@ def phrases(phrase: Phrase) -> list[DevicePhrase]:
     return [token.value for token in phrase.tokens if token.kind == "device"]
 
 
+def narrowed(found: list[DevicePhrase]) -> list[DevicePhrase]:
+    """Device phrases of one clause, without what the name of a device makes clear: in ``stop the
+    robot on arm`` and ``stop the robot arm``, the robot is ``arm``."""
+    for named in found:
+        if named.mode != "each" or len(named.names) != 1 or named.place not in ("", "on", "at"):
+            continue
+        (name,) = named.names
+        others = [each for each in found if each is not named]
+        if not any(each.place for each in others) and all(
+            each.names == named.names or (each.mode == "unclear" and name in each.suggestions)
+            for each in others
+        ):
+            return [named]
+    return found
+
+
 def plain_text(phrase: Phrase) -> str:
     """A clause as typed, without its device phrases."""
     return str(strip_filler(Phrase([t for t in phrase.tokens if t.kind != "device"])))

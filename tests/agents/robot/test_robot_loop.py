@@ -138,6 +138,23 @@ def test_only_a_hold_that_nobody_wanted_is_a_warning(caplog: pytest.LogCaptureFi
     assert told["The robot holds: the robot is switched off."] == "INFO"
 
 
+def test_it_tells_that_it_goes_on_as_often_as_that_it_does_not(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    breaks = {
+        step: posted(event)
+        for first, gap in ((20, 10), (100, 10), (140, 10), (600, 10))
+        for step, event in ((first, LinkLost()), (first + gap, LinkBack()))
+    }
+    loop, _ = make({1: posted(Begin("play")), **breaks, 700: ended})
+    with caplog.at_level("INFO", "constellation.robot"):
+        loop.run()
+
+    told = [each.getMessage() for each in caplog.records][:-1]
+    # The same trouble is told once in 5 s.
+    assert told == ["The robot holds: the hub is out of reach.", "The robot goes on."] * 2
+
+
 def test_after_a_missed_step_the_beat_begins_anew() -> None:
     clock = FakeClock(pauses={3: 0.05})
     loop, _ = make({6: ended}, clock)

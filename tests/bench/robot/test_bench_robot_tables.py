@@ -23,6 +23,7 @@ from bench.robot.statistics import mean_of
 # Without foreign worlds: these take minutes, and their own tests play them.
 PARTS = (
     "corrections",
+    "tails",
     "flows",
     "positions",
     "time",
