@@ -274,6 +274,7 @@ class Conversation:
     def _answer(
         self, answer: int, pieces: Iterator[str | Working], *, acting: bool = False
     ) -> Iterator[Found]:
+        works = False
         try:
             for piece in pieces:
                 if answer in self._canceled:
@@ -285,7 +286,8 @@ class Conversation:
                         rest = chain([piece], pieces)
                         yield Held(answer, self._answer(answer, rest, acting=True))
                         return
-                    case Working(on):
+                    case Working(on) if on != works:
+                        works = on
                         yield ToolStarted(answer) if on else ToolEnded(answer)
         except ConstellationError as error:
             yield Token(answer, f"{error.message} ")

@@ -19,24 +19,18 @@ from .hands import Asked, Hands, Outcome
 from .ports import Said, Working
 from .small_talk import small_talk
 from .sound import Samples
-from .spoken import result
+from .spoken import ending, joined, listed
 from .utterances import words_of
 from .wishes import Elsewhere, Stop, asked_about, chosen, elsewhere, moved, to_stop, where
-from .written import written
+from .written import requested
 
-# How long an answer waits for a plan, and then for what is planned.
-_PLAN_S = 6.0
-_WAIT_S = 6.0
+# An answer waits for what it has begun: so often, for so long.
+_LOOKS = 12
+_LOOK_S = 0.5
 _NO_HANDS = "I cannot do that: I am not connected to your devices."
 _YES = frozenset(words_of("yes yeah yep sure okay ok allow approve"))
 _NO = frozenset(words_of("no nope not don't never deny refuse"))
 
-# "Stop the server" and "wait until it is there" are requests.
-_OPENING = re.compile(
-    r"^((stop|wait|hold on)[,.!]+\s+|"
-    r"(no|ok|okay|well|so|hi|hello|hey|thanks|thank you|please)[,.!]*\s+)+",
-    re.IGNORECASE,
-)
 _DEVICES = re.compile(
     r"(which|what) (devices|machines|computers)( do you (have|know)| are (there|up|connected))?"
 )
@@ -44,11 +38,12 @@ _DEVICES = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class _Done:
-    """What came of an act, in words, and of which work."""
+    """What came of an act, in words, and of which work; ``waits`` if there may soon be more."""
 
     text: str
     work: str = ""
     found: Outcome | Asked | None = None
+    waits: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,13 +107,13 @@ class Dialogue:
             yield _NO_HANDS
         elif _DEVICES.fullmatch(said):
             devices = self._hands.devices()
-            yield _listed(devices) if devices else "No device is connected."
+            yield listed(devices) if devices else "No device is connected."
         elif (works := asked_about(prompt, self.working)) is not None:
             yield self._progress(works)
         elif (meant := self._elsewhere(prompt)) is not None:
             yield from self._do_elsewhere(self._hands, meant)
         else:
-            yield from self.do(_request(prompt))
+            yield from self.do(requested(prompt))
 
     def do(self, request: str) -> Iterator[str | Working]:
         """Have the fabric do something; the text is what came of it."""
@@ -132,7 +127,7 @@ class Dialogue:
         if self._hands is None:
             yield _NO_HANDS
         else:
-            yield f"Devices: {_listed(self._hands.devices())}"
+            yield f"Devices: {listed(self._hands.devices())}"
             yield self._progress(list(self.working))
 
     def stop(self, what: str) -> Iterator[str | Working]:
@@ -163,64 +158,100 @@ class Dialogue:
         Args:
             within_s: how long to look at each.
         """
-        for work, title in list(self.working.items()):
+        for work in list(self.working):
             if self._hands is None or work in self._waited:
                 continue
-            try:
-                if self._is_planning(self._hands, work, within_s):
-                    continue
-            except ConstellationError as error:
-                yield f"About {title}: {error}"
-                self._drop(work)
-                continue
-            try:
-                found = self._hands.outcome(work, within_s)
-            except UnknownConstellationError:
-                yield f"I have lost sight of {title}."
-                self._drop(work)
-                continue
-            except ConstellationError:
-                # The hub is away: it may know when it is back.
-                continue
-            if found is not None and found != self._asked:
+            found = self._news(self._hands, work, within_s)
+            # It may have been stopped meanwhile.
+            title = self.working.get(work)
+            if found is not None and title is not None:
                 yield f"About {title}: {self._told(found)}"
                 self._forget(work, found)
 
+    def _news(self, hands: Hands, work: str, within_s: float) -> Outcome | Asked | None:
+        """What has come of some work that was not told yet."""
+        try:
+            if self._is_planning(hands, work, within_s):
+                return None
+        except ConstellationError as error:
+            return Outcome("refused", str(error))
+        try:
+            found = hands.outcome(work, within_s)
+        except UnknownConstellationError:
+            return Outcome("lost", None)
+        except ConstellationError:
+            # The hub is away: it may know when it is back.
+            return None
+        return None if found == self._asked else found
+
     def _doing(self, act: Callable[[], _Done]) -> Iterator[str | Working]:
-        """Act, and tell what came of it. What nobody hears to its end is announced later."""
+        """Act, wait a while for what comes of it, and tell that.
+
+        What nobody hears to its end is announced later.
+        """
         yield Working(True)
         self._choices = {}
         done = _Done("")
+        work = ""
         try:
             try:
                 done = act()
+                work = done.work
+                for look in range(_LOOKS):
+                    if not done.waits or self._hands is None:
+                        break
+                    if look:
+                        # Whoever interrupts is heeded here.
+                        yield Working(True)
+                    done = self._looked(self._hands, work)
             except ConstellationError as error:
                 done = _Done(str(error))
             yield Working(False)
             yield done.text
             self._forget(done.work, done.found)
         finally:
-            self._waited.discard(done.work)
+            self._waited.discard(work)
 
     def _start(self, hands: Hands, request: str) -> _Done:
         try:
-            work, title = hands.submit(request, _PLAN_S)
+            work, title = hands.submit(request, _LOOK_S)
         except PlanError as error:
-            places = where(error, request)
-            if not places:
-                raise
-            return self._ask_which(
-                f"On which device: {_joined(list(places), 'or')}?",
-                {name: _Choice(name, partial(self._start, hands, places[name])) for name in places},
-            )
+            return self._not_planned(hands, request, error)
         self._last = work, request
-        self._waited.add(work)
         self.working[work] = request if title is None else title
         if title is None:
             self._planning.add(work)
-            text = f"It takes long to plan that: {request}. I will tell you when it is done."
-            return _Done(text, work)
-        return self._wait(hands, work)
+        return self._begun(work)
+
+    def _not_planned(self, hands: Hands, request: str, error: ConstellationError) -> _Done:
+        """Ask where it is to be done, if that is all that is not clear; else raise the error."""
+        places = where(error, request) if isinstance(error, PlanError) else {}
+        if not places:
+            raise error
+        return self._ask_which(
+            f"On which device: {joined(list(places), 'or')}?",
+            {name: _Choice(name, partial(self._start, hands, places[name])) for name in places},
+        )
+
+    def _begun(self, work: str) -> _Done:
+        """It goes on, and is waited for."""
+        self._waited.add(work)
+        title = self.working[work]
+        so_far = "It takes long to plan that" if work in self._planning else "I am at it"
+        text = f"{so_far}: {title}. I will tell you when it is done."
+        return _Done(text, work, waits=True)
+
+    def _looked(self, hands: Hands, work: str) -> _Done:
+        """What has come of some work by now."""
+        try:
+            if self._is_planning(hands, work, _LOOK_S):
+                return self._begun(work)
+        except ConstellationError as error:
+            request = self.working[work]
+            self._drop(work)
+            return self._not_planned(hands, request, error)
+        found = hands.outcome(work, _LOOK_S)
+        return self._begun(work) if found is None else _Done(self._told(found), work, found)
 
     def _is_planning(self, hands: Hands, work: str, within_s: float) -> bool:
         """Whether nothing is planned yet for some work.
@@ -252,18 +283,6 @@ class Dialogue:
         key = chosen(prompt, titles)
         return None if key is None else self._choices[key]
 
-    def _wait(self, hands: Hands, work: str) -> _Done:
-        self._waited.add(work)
-        try:
-            found = hands.outcome(work, _WAIT_S)
-        except ConstellationError:
-            self._waited.discard(work)
-            raise
-        if found is None:
-            text = f"I am at it: {self.working[work]}. I will tell you when it is done."
-            return _Done(text, work)
-        return _Done(self._told(found), work, found)
-
     def _forget(self, work: str, found: Outcome | Asked | None) -> None:
         """It was told; if it has ended, that was all."""
         if isinstance(found, Outcome):
@@ -273,12 +292,7 @@ class Dialogue:
         if isinstance(found, Asked):
             self._asked = found
             return f"{found.prompt} Yes or no?" if found.approval else found.prompt
-        match found.state:
-            case "completed":
-                return result(found.output)
-            case "canceled":
-                return "It was canceled."
-        return f"It failed. {result(found.output)}"
+        return ending(found)
 
     def _answer_question(self, hands: Hands, asked: Asked, prompt: str) -> Iterator[str | Working]:
         words = set(words_of(prompt))
@@ -293,7 +307,7 @@ class Dialogue:
     def _reply(self, hands: Hands, asked: Asked, answer: bool | str) -> _Done:
         self._asked = None
         hands.reply(asked, answer)
-        return self._wait(hands, asked.work)
+        return self._begun(asked.work)
 
     def _cancel(self, stop: Stop) -> Iterator[str | Working]:
         if not stop.works or self._hands is None:
@@ -303,7 +317,7 @@ class Dialogue:
             hands = self._hands
             yield from self._doing(
                 lambda: self._ask_which(
-                    f"Which one: {_joined(list(titles.values()), 'or')}?",
+                    f"Which one: {joined(list(titles.values()), 'or')}?",
                     {
                         work: _Choice(title, partial(self._stop, hands, (work,)))
                         for work, title in titles.items()
@@ -317,7 +331,7 @@ class Dialogue:
         titles = [self.working[work] for work in works]
         for work in works:
             self._let_go(hands, work)
-        return _Done(f"I have stopped it: {_listed(titles)}")
+        return _Done(f"I have stopped it: {listed(titles)}")
 
     def _let_go(self, hands: Hands, work: str) -> None:
         """Stop some work, if it still goes on."""
@@ -334,7 +348,7 @@ class Dialogue:
         begun = [self.working[work] for work in works if work not in self._planning]
         planned = [self.working[work] for work in works if work in self._planning]
         parts = [("I am still at it", begun), ("I am still planning it", planned)]
-        return " ".join(f"{said}: {_listed(titles)}" for said, titles in parts if titles)
+        return " ".join(f"{said}: {listed(titles)}" for said, titles in parts if titles)
 
     def _elsewhere(self, prompt: str) -> Elsewhere | None:
         """What the last request becomes, if it should have been done elsewhere."""
@@ -355,18 +369,18 @@ class Dialogue:
                 )
                 for name in meant.choices
             }
-            question = f"Which one do you mean: {_joined(meant.choices, 'or')}?"
+            question = f"Which one do you mean: {joined(meant.choices, 'or')}?"
             yield from self._doing(partial(self._ask_which, question, choices))
         else:
             yield "There is no other one."
 
     def _start_instead(self, hands: Hands, work: str, request: str) -> _Done:
         runs = work in self.working and work not in self._planning
-        title = hands.amend(work, request, _PLAN_S) if runs else None
+        title = hands.amend(work, request, _LOOKS * _LOOK_S) if runs else None
         if title is not None:
             self._last = work, request
             self.working[work] = title
-            return self._wait(hands, work)
+            return self._begun(work)
         self._let_go(hands, work)
         return self._start(hands, request)
 
@@ -378,17 +392,3 @@ class Dialogue:
             yield "Everyone may interrupt me now."
         else:
             yield "Then let me hear fifteen seconds of the voice that may interrupt me, please."
-
-
-def _request(prompt: str) -> str:
-    """What is wanted, as it would be typed, without the words by which people take the floor."""
-    return written(_OPENING.sub("", prompt).rstrip(" .,;:!?"))
-
-
-def _listed(names: Sequence[str]) -> str:
-    return f"{_joined(names, 'and')}." if names else "There are none."
-
-
-def _joined(names: Sequence[str], by: str) -> str:
-    *others, last = names
-    return f"{', '.join(others)} {by} {last}" if others else last

@@ -12,8 +12,9 @@ class Outcome:
     """How some work ended.
 
     Attributes:
-        state: ``completed``, ``failed`` or ``canceled``.
-        output: of its last tasks, as plain data; why it failed, if it did.
+        state: ``completed``, ``failed`` or ``canceled``; ``refused`` if it could not be planned,
+            and ``lost`` if the hub knows nothing of it any more.
+        output: of its last tasks, as plain data; why it failed or was refused, if it was.
     """
 
     state: str

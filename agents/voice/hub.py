@@ -63,18 +63,19 @@ class Hub:
 
     def planned(self, work: str, within_s: float) -> str | None:
         """See `Hands`."""
-        submit = self._submits[work]
-        done, _ = wait([submit], within_s)
-        if not done:
+        submit = self._submits.get(work)
+        # Another thread may have canceled it just now.
+        if submit is None or not wait([submit], within_s).done:
             return None
-        del self._submits[work]
+        self._submits.pop(work, None)
         return submit.result()
 
     def close(self) -> None:
         """Give up what is being planned: the hub then does so too."""
-        for submit in self._submits.values():
+        # What is unwanted forgets itself meanwhile.
+        for submit in list(self._submits.values()):
             submit.cancel()
-        for change in self._changes.values():
+        for change in list(self._changes.values()):
             change.cancel()
 
     def amend(self, work: str, request: str, within_s: float) -> str | None:

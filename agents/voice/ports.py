@@ -149,7 +149,7 @@ class Said:
 
 @dataclass(frozen=True, slots=True)
 class Working:
-    """A mind waits for a tool, or no longer."""
+    """A mind waits for a tool, or no longer; said again, it still does, and may be given up."""
 
     on: bool
 

@@ -6,9 +6,25 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from .hands import Outcome
+
 _LONGEST = 240
 _MOST = 4
 _UNITS = ((1e12, "tera"), (1e9, "giga"), (1e6, "mega"), (1e3, "kilo"))
+
+
+def ending(outcome: Outcome) -> str:
+    """How some work ended, in one or a few sentences."""
+    match outcome.state:
+        case "completed":
+            return result(outcome.output)
+        case "refused":
+            return str(outcome.output)
+        case "canceled":
+            return "It was canceled."
+        case "lost":
+            return "I have lost sight of it."
+    return f"It failed. {result(outcome.output)}"
 
 
 def result(output: Any) -> str:
@@ -38,9 +54,9 @@ def phrase(value: Any, name: str = "") -> str:
             plain = {key: each for key, each in value.items() if not isinstance(each, list)}
             value = plain or value
             parts = [_entry(str(key), each) for key, each in value.items()]
-            return _joined([part for part in parts if part])
+            return _several([part for part in parts if part])
         case Sequence():
-            return _joined([phrase(each) for each in value])
+            return _several([phrase(each) for each in value])
     return _text(str(value))
 
 
@@ -76,7 +92,18 @@ def _cut(text: str) -> str:
     return text[:_LONGEST].rsplit(" ", 1)[0] + ", and so on"
 
 
-def _joined(parts: list[str]) -> str:
+def _several(parts: list[str]) -> str:
     if len(parts) > _MOST:
         return f"{', '.join(parts[:_MOST])}, and {len(parts) - _MOST} more"
     return ", ".join(parts)
+
+
+def listed(names: Sequence[str]) -> str:
+    """Names as a sentence."""
+    return f"{joined(names, 'and')}." if names else "There are none."
+
+
+def joined(names: Sequence[str], by: str) -> str:
+    """One or more names, the last one with a word before it."""
+    *others, last = names
+    return f"{', '.join(others)} {by} {last}" if others else last

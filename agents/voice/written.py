@@ -25,6 +25,19 @@ _DOT = re.compile(r"(?<=\w) dot (?=\w)", re.IGNORECASE)
 _SMALL = 10
 
 
+# "Stop the server" and "wait until it is there" are requests.
+_OPENING = re.compile(
+    r"^((stop|wait|hold on)[,.!]+\s+|"
+    r"(no|ok|okay|well|so|hi|hello|hey|thanks|thank you|please)[,.!]*\s+)+",
+    re.IGNORECASE,
+)
+
+
+def requested(prompt: str) -> str:
+    """What is wanted, without the words by which people take the floor."""
+    return written(_OPENING.sub("", prompt).rstrip(" .,;:!?"))
+
+
 def written(text: str) -> str:
     """A request with its numbers as digits and its dots as dots."""
     tokens: list[str] = _TOKEN.findall(_A_SCALE.sub("one ", _DOT.sub(".", text)))

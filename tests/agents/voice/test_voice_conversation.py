@@ -6,6 +6,7 @@ import pytest
 from fake_models import Answers, Scene
 from voices import Voice
 
+from agents.voice.events import Event, Instruction, ToolEnded, ToolStarted
 from agents.voice.player import DUCKED
 from agents.voice.ports import Said, Working
 from agents.voice.pvad import Model, enrol
@@ -122,6 +123,22 @@ def test_mind_hears_how_it_was_said_from_before_the_first_sound(
     scene = Scene(mind).quiet(1).says(ME, "How full is the disk?", 1.2).quiet(1)
     scene.play(model, me)
     assert mind.seconds_heard() == pytest.approx(0.4 + 1.2, abs=0.4)
+
+
+def test_mind_may_say_again_and_again_that_it_works(model: Model, me: Voiceprint) -> None:
+    mind = Answers("Let me see. ", *[Working(True)] * 3, Working(False), "It is done.")
+    started = []
+    scene = Scene(mind).quiet(1).says(ME, "Send the report.").quiet(1)
+    note = scene.timeline.note
+
+    def told(what: Event | Instruction, now: float) -> None:
+        started.append(isinstance(what, ToolStarted) - isinstance(what, ToolEnded))
+        note(what, now)
+
+    scene.timeline.note = told  # type: ignore[method-assign]
+    conversation = scene.play(model, me)
+    assert [each for each in started if each] == [1, -1]
+    assert conversation.context[-1] == Said("agent", "Let me see. It is done.")
 
 
 def test_what_acts_is_done_once_and_only_to_a_whole_turn(model: Model, me: Voiceprint) -> None:

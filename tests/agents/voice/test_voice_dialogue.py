@@ -200,6 +200,58 @@ def test_long_work_is_announced_when_it_ends(fabric: Fabric) -> None:
     assert list(dialogue.ended()) == []
 
 
+def test_whoever_interrupts_a_wait_is_heeded_during_it(fabric: Fabric) -> None:
+    dialogue = Dialogue(fabric)
+    answer = dialogue.answer("a slow copy", ())
+    assert [next(answer) for _ in range(3)] == [Working(True)] * 3
+    # It is waited for: nobody else announces it.
+    fabric.done["c-1"] = Outcome("completed", "ready")
+    assert list(dialogue.ended()) == []
+    del fabric.done["c-1"], answer
+    assert said(dialogue, "Stop.") == "I have stopped it: a slow copy on desk."
+    assert fabric.canceled == ["c-1"]
+
+
+def test_what_is_stopped_while_it_is_looked_at_is_not_announced() -> None:
+    class Stopped(Fabric):
+        """Its work is stopped, by another thread, while somebody looks at it."""
+
+        def outcome(self, work: str, within_s: float) -> Outcome | Asked | None:
+            if within_s < 0.2:
+                said(dialogue, "Stop.")
+                return Outcome("canceled", None)
+            return None
+
+    dialogue = Dialogue(Stopped())
+    said(dialogue, "a slow copy")
+    assert list(dialogue.ended(within_s=0.1)) == []
+    assert dialogue.working == {}
+
+
+def test_wait_ends_with_what_is_found_or_in_the_end(fabric: Fabric) -> None:
+    dialogue = Dialogue(fabric)
+    pieces = list(dialogue.answer("a slow copy", ()))
+    assert 5 < pieces.count(Working(True)) < 20
+    assert pieces[-2] == Working(False)
+    answer = dialogue.answer("another slow copy", ())
+    assert [next(answer), next(answer)] == [Working(True)] * 2
+    fabric.done["c-2"] = Outcome("completed", "ready")
+    assert list(answer) == [Working(False), "Ready."]
+
+
+def test_place_that_a_late_plan_lacks_is_asked_for(fabric: Fabric) -> None:
+    dialogue = Dialogue(fabric)
+    answer = dialogue.answer("Do something hard.", ())
+    assert [next(answer), next(answer)] == [Working(True)] * 2
+    places = [f"Do something hard on {name}" for name in fabric.devices()]
+    problem = {"clause": "Do something hard", "reason": "Where?", "suggestions": places}
+    fabric.plans["c-1"] = PlanError("I cannot place it.", problems=[problem])
+    assert list(answer)[-1] == "On which device: desk or server?"
+    assert dialogue.working == {}
+    assert said(dialogue, "The server.").startswith("It takes long to plan that")
+    assert fabric.submitted[-1] == "Do something hard on server"
+
+
 def test_result_of_an_answer_that_was_cut_is_announced(fabric: Fabric) -> None:
     dialogue = Dialogue(fabric)
     answer = dialogue.answer("a quick look", ())
@@ -265,7 +317,7 @@ def test_work_that_the_hub_cannot_be_asked_about_is_asked_about_again(fabric: Fa
     assert list(dialogue.ended()) == ["About a slow copy on desk: It is done."]
     said(dialogue, "a slow backup")
     fabric.away = UnknownConstellationError("It knows nothing of it.")
-    assert list(dialogue.ended()) == ["I have lost sight of a slow backup on desk."]
+    assert list(dialogue.ended()) == ["About a slow backup on desk: I have lost sight of it."]
     assert not dialogue.busy
 
 

@@ -121,7 +121,6 @@ def test_hub_that_goes_away_is_told_and_so_are_its_devices(
         assert local is not None
         with connected(local, timeout_s=30) as hub:
             dialogue = Dialogue(hub)
-            monkeypatch.setattr("agents.voice.dialogue._WAIT_S", 0.1)
             assert str(list(dialogue.answer("Wait 60 seconds.", ()))[-1]).startswith("I am at it")
             hub.saw(Overview((("desk", True),)))
             fabric.close()

@@ -13,6 +13,7 @@ from anyio.from_thread import BlockingPortal, start_blocking_portal
 from agents.voice.dialogue import Dialogue
 from agents.voice.hands import Outcome
 from agents.voice.hub import Hub, connected
+from agents.voice.ports import Working
 from constellation.aip.cards import DeviceCard, SkillCard
 from constellation.aip.client import Link, connect
 from constellation.aip.messages import Message
@@ -127,7 +128,8 @@ class World:
 
 @pytest.fixture
 def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
-    monkeypatch.setattr("agents.voice.dialogue._PLAN_S", 0.05)
+    monkeypatch.setattr("agents.voice.dialogue._LOOKS", 1)
+    monkeypatch.setattr("agents.voice.dialogue._LOOK_S", 0.05)
     settings = load_settings({"state_dir": tmp_path, "hub": {"port": 0}})
     with start_blocking_portal() as portal, ExitStack() as stack:
         planner = portal.call(Slow)
@@ -186,6 +188,20 @@ def test_what_is_stopped_while_it_is_planned_is_not_begun_or_ended_at_once(world
     assert list(dialogue.ended()) == []
     assert world.hub._submits == {}
     assert world.hub._unwanted == set()
+
+
+def test_answer_that_waits_for_a_plan_can_be_interrupted(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("agents.voice.dialogue._LOOKS", 1_000_000)
+    dialogue = Dialogue(world.hub)
+    answer = dialogue.answer(f"{REQUEST}.", ())
+    assert [next(answer) for _ in range(3)] == [Working(True)] * 3
+    world.asked()
+    # As a conversation does for what it wants no more.
+    del answer
+    assert said(dialogue, "Stop.") == f"I have stopped it: {REQUEST}."
+    assert not dialogue.busy
 
 
 def test_plan_that_fails_late_is_told(world: World) -> None:
