@@ -151,19 +151,18 @@ class Loop:
 
     def _stop(self, error: Exception) -> None:
         """What robot or policy raise within a step is an emergency: nobody knows what it means."""
-        log.error("A control step failed.", exc_info=error)
-        self.post(EmergencyStop(f"{type(error).__name__}: {error}"))
+        reason = f"{type(error).__name__}: {error}"
+        if self._is_news(f"failed: {reason}", self._clock.now()):
+            log.error("A control step failed.", exc_info=error)
+        # A robot that is switched off is braked anyway, and might fail for ever.
+        if not self._ending.is_set():
+            self.post(EmergencyStop(reason))
 
     def cycle(self, now: float) -> None:
-        """One control step."""
+        """One control step. It brakes, if it has to, also if nothing can be observed."""
         self._take_all(now)
-        try:
-            observation = self._robot.observe()
-        except OSError as error:
-            # The controller misses it, and holds if it has to.
-            log.warning("The robot cannot be observed: %s", error)
-        else:
-            self._do(self.controller.handle(Observed(observation), now), now)
+        with Guard(self._stop):
+            self._observe(now)
         # The answer of a policy that is faster than this line serves this step.
         self._take_all(now)
         held = self.controller.halted is not None
@@ -176,6 +175,16 @@ class Loop:
             step = Step(made.state, made.prompt, made.seen, made.record[-1], made.released)
             for watch in self._watchers:
                 watch(step)
+
+    def _observe(self, now: float) -> None:
+        try:
+            observation = self._robot.observe()
+        except OSError as error:
+            # The controller misses it, and holds if it has to.
+            if self._is_news(f"unseen: {error}", now):
+                log.warning("The robot cannot be observed: %s", error)
+        else:
+            self._do(self.controller.handle(Observed(observation), now), now)
 
     def _take_all(self, now: float) -> None:
         while self._inbox:

@@ -84,8 +84,19 @@ class AtOnce:
         self.closed = True
 
 
+class Stuck(FakeArm):
+    """Fails in each step from the 20th on, whatever it is told."""
+
+    def act(self, action: Array) -> None:
+        super().act(action)
+        if len(self.acted) > 20:
+            raise RuntimeError("the motor is stuck")
+
+
 def make(
-    steps: dict[int, Callable[[Loop], object]], clock: FakeClock | None = None
+    steps: dict[int, Callable[[Loop], object]],
+    clock: FakeClock | None = None,
+    kind: type[FakeArm] = FakeArm,
 ) -> tuple[Loop, FakeArm]:
     """A loop to run in the test's thread, with what happens before which step."""
 
@@ -93,7 +104,7 @@ def make(
         if step in steps:
             steps[step](loop)
 
-    arm = FakeArm(before)
+    arm = kind(before)
     controller = Controller(robot(), policy(), STRATEGIES["aligned"], np.zeros(2))
     loop = Loop(arm, controller, AtOnce(), clock or FakeClock())
     return loop, arm
@@ -206,6 +217,45 @@ def test_a_robot_that_cannot_be_observed_is_held() -> None:
             assert loop.controller.halted == "nothing is observed"
 
     assert loop.controller.halted is None
+
+
+def test_a_robot_whose_sensors_fail_for_good_is_braked_all_the_same(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def fail(loop: Loop) -> None:
+        raise ValueError("no such joint")
+
+    failing = dict.fromkeys(range(20, 120), fail)
+    loop, arm = make({1: posted(Begin("play")), **failing, 120: ended})
+    loop.run()
+
+    assert np.ptp(arm.acted[10:20], axis=0).all(), "it moved"
+    assert len(arm.acted) >= 120
+    # Every way to rest has ended after so many steps.
+    assert not np.ptp(arm.acted[20 + robot().limits.braking_steps :], axis=0).any()
+    assert loop.controller.state == "stopped"
+    assert caplog.text.count("A control step failed") == 1
+
+
+def test_a_robot_that_fails_whatever_it_is_told_can_be_switched_off(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    loop, arm = make({1: posted(Begin("play")), 60: ended}, kind=Stuck)
+    loop.run()
+
+    assert len(arm.acted) < 200
+    assert loop.controller.state == "stopped"
+    assert caplog.text.count("A control step failed") == 1
+
+
+def test_a_cable_that_is_out_is_told_once_in_a_while(caplog: pytest.LogCaptureFixture) -> None:
+    def out(loop: Loop) -> None:
+        raise OSError("the cable is out")
+
+    loop, _ = make({**dict.fromkeys(range(10, 110), out), 110: ended})
+    loop.run()
+
+    assert caplog.text.count("cannot be observed") == 1
 
 
 def test_a_robot_that_fails_is_stopped_and_braked(caplog: pytest.LogCaptureFixture) -> None:

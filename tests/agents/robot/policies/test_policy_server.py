@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 
@@ -231,6 +231,60 @@ async def test_a_question_without_an_answer_does_not_spoil_others() -> None:
         assert isinstance(answers[2], PolicyUnavailable)
         assert "a state below 0" in str(answers[2])
         assert [each[0, 0] for each in answers if isinstance(each, np.ndarray)] == [0, 1, 2]
+
+
+class Broken:
+    """Fails in its own way at a state below 0, and answers others with themselves."""
+
+    spec = Gated.spec
+
+    def __init__(self, fail: Callable[[], Array]) -> None:
+        self._fail = fail
+
+    def infer_batch(self, questions: Sequence[Question]) -> Array:
+        states = np.stack([each.state for each in questions])
+        return self._fail() if (states < 0).any() else states[:, None]
+
+
+def lost() -> Array:
+    raise PolicyUnavailable("It asks another server, which is away.")
+
+
+def mistaken() -> Array:
+    raise AttributeError("no attribute 'weights'")
+
+
+@pytest.mark.parametrize(
+    ("fail", "reason"),
+    [
+        (lost, "asks another server, which is away"),
+        (mistaken, "AttributeError: no attribute 'weights'"),
+        (lambda: np.zeros((2, 1, 2), np.float32), "2 answers to one question"),
+        (lambda: np.zeros((0, 1, 2), np.float32), "0 answers to one question"),
+    ],
+)
+async def test_however_a_policy_fails_the_others_are_answered(
+    fail: Callable[[], Array], reason: str
+) -> None:
+    batcher = Batcher(Broken(fail), CHEAP)
+    failed: list[str] = []
+
+    async def ask(value: float) -> None:
+        seen = at(value, value)
+        try:
+            answer = await batcher.ask(Question(seen, seen.state), 10.0)
+        except PolicyUnavailable as error:
+            failed.append(str(error))
+        else:
+            assert answer.tolist() == [[value, value]]
+
+    with anyio.fail_after(20):
+        async with anyio.create_task_group() as tasks:
+            for value in (1.0, -1.0, 2.0):
+                tasks.start_soon(ask, value)
+    batcher.close()
+    assert len(failed) == 1
+    assert reason in failed[0]
 
 
 async def test_an_error_is_told_in_words_before_the_end() -> None:
