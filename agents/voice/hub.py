@@ -123,7 +123,9 @@ class Hub:
         if submit is None:
             self._ask("cancel", constellation=work)
             return
-        if not submit.done():
+        if submit.done():
+            self._submits.pop(work, None)
+        else:
             self._unwanted.add(work)
         # Something of it may have begun before its plan is whole, or nothing.
         with suppress(UnknownConstellationError):

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from itertools import count
 from pathlib import Path
-from threading import current_thread, main_thread
+from threading import Event, current_thread, main_thread
 from time import time
 from typing import Any
 from urllib.parse import urlsplit
@@ -240,8 +240,30 @@ class Browser:
         return [(each["who"], each["text"]) for each in self.events if each["kind"] == "said"]
 
 
+class Waiting:
+    """Waits for a device as long as the answer is wanted, unless it is asked for the desk's."""
+
+    def __init__(self) -> None:
+        self._ended = Event()
+
+    def answer(
+        self, prompt: str, context: Sequence[Said], sound: Samples | None = None
+    ) -> Iterator[str | Working]:
+        yield Working(True)
+        while "desk" not in prompt and not self._ended.wait(0.05):
+            yield Working(True)
+        yield Working(False)
+        yield ANSWER
+
+
 @pytest.fixture
 async def browser(tmp_path: Path) -> AsyncIterator[Browser]:
+    async with served(tmp_path, Obliging) as browser:
+        yield browser
+
+
+@asynccontextmanager
+async def served(tmp_path: Path, mind: Callable[[Audience], Mind]) -> AsyncIterator[Browser]:
     model = CountingModel()
     models = Models(KnownUtterances(KNOWN), AlwaysComplete(), Tones())
     voice = KeptVoice(tmp_path / "state" / "voiceprint.npy")
@@ -251,7 +273,7 @@ async def browser(tmp_path: Path) -> AsyncIterator[Browser]:
         return Talk(
             model,
             models,
-            Obliging(audience),
+            mind(audience),
             tasks,
             screen,
             speaker,
@@ -294,6 +316,17 @@ async def test_interruption(browser: Browser) -> None:
     assert 2 <= len(heard.split()) < len(ANSWER.split())
     assert browser.has("said", who="agent", cut=True)
     assert browser.has("stop", answer=1)
+
+
+async def test_wait_for_a_device_is_interrupted(tmp_path: Path) -> None:
+    async with served(tmp_path, lambda audience: Waiting()) as browser, browser.linked() as link:
+        await browser.speak(link, silence(0.5))
+        await browser.speak(link, QUESTION)
+        await browser.quiet_until(link, "phase", phase="working")
+        await browser.speak(link, silence(0.5))
+        await browser.speak(link, LATER)
+        await browser.quiet_until(link, "said", who="agent")
+    assert [text for who, text in browser.said() if who == "agent"] == [ANSWER]
 
 
 async def test_lost_link_is_taken_up_again(browser: Browser) -> None:
