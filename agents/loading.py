@@ -117,7 +117,7 @@ def load_module(file: Path) -> ModuleType:
     module = module_from_spec(spec)
     # Type hints are looked up where the module is registered.
     sys.modules[name] = module
-    with _contained(f"in {file}", "Correct the file."):
+    with contained(f"in {file}"):
         spec.loader.exec_module(module)
     return module
 
@@ -141,13 +141,20 @@ def load_file(file: Path) -> list[AnySkill]:
 
 def _from_entry_point(point: EntryPoint) -> Iterator[AnySkill]:
     what = f"{point.name!r} ({point.value})"
-    with _contained(what, "Install their package again, or remove it."):
+    with contained(what, "Install their package again, or remove it."):
         yield from list(_skills_of(point.load()))
 
 
 @contextmanager
-def _contained(what: str, remedy: str) -> Iterator[None]:
-    """Run code of others: whatever it raises becomes an error that says where, even an exit."""
+def contained(what: str, remedy: str = "Correct the file.") -> Iterator[None]:
+    """Run code of others: whatever it raises becomes an error that says where, even an exit.
+
+    Args:
+        what: of whom, such as ``in arm.py``.
+
+    Raises:
+        ConfigError: it failed.
+    """
 
     def explain(error: BaseException) -> NoReturn:
         if isinstance(error, ConstellationError):

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from constellation.errors import ConfigError
+
 from ..service import Beside, serve
 from ..settings import AgentSettings
 from .controller import Controller
@@ -54,8 +56,15 @@ def assemble(
     spec, limits = robot.spec, robot.spec.limits
     predicts = robot.predict if isinstance(robot, Predicts) else None
     choice = chosen(strategy, policy.spec, dynamics=predicts is not None)
+    seen = robot.observe().state
+    if seen.shape != (spec.state_dim,):
+        raise ConfigError(
+            f"The state that {spec.name!r} observes has the shape {seen.shape}, and it declares "
+            f"{spec.state_dim} entries.",
+            remedy="Correct the robot's file.",
+        )
     # A sensor may see it a little outside of limits that it keeps.
-    position = robot.observe().state[: spec.action_dim].astype(np.float64)
+    position = seen[: spec.action_dim].astype(np.float64)
     controller = Controller(
         spec,
         policy.spec,

@@ -10,6 +10,8 @@ from typing import Protocol, TypeAlias
 
 import numpy as np
 
+from constellation.errors import ConstellationError
+
 from .events import Answered, Infer, Refused
 from .ports import Array, Policy
 
@@ -69,8 +71,15 @@ class Inference:
             return
         error = answer.exception()
         # A policy that is out of reach is asked again and again: the same trouble is told once.
-        trouble = "" if error is None else str(error)
+        trouble = "" if error is None else _told(error)
         if trouble and trouble != self._trouble:
             log.warning("The policy has no answer: %s", trouble)
         self._trouble = trouble
         reply(Answered(question, answer.result()) if error is None else Refused(question, trouble))
+
+
+def _told(error: BaseException) -> str:
+    """In words: an error of the policy's own code says little without its kind."""
+    return (
+        str(error) if isinstance(error, ConstellationError) else f"{type(error).__name__}: {error}"
+    )

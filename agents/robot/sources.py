@@ -7,10 +7,10 @@ from typing import Any
 
 from constellation.errors import ConfigError
 
-from ..loading import load_module
+from ..loading import contained, load_module
 from .policies.local import local_policy
 from .policies.remote import RemotePolicy
-from .ports import Policy, PolicySpec, Robot
+from .ports import Policy, PolicySpec, Robot, RobotSpec
 from .settings import LOCAL, SERVERS
 from .sims.foreign import EXAMPLES, foreign, is_foreign
 from .sims.robot import WORLDS, simulated
@@ -35,26 +35,29 @@ def from_file(
     """
     module = load_module(file)
 
+    def wrong(what: str) -> ConfigError:
+        return ConfigError(what, remedy="See docs/howto/robot.md.", file=str(file))
+
     def made(name: str) -> Any:
         maker: Any = getattr(module, name, None)
         if not callable(maker):
-            raise ConfigError(
-                f"{file} has no function {name}().",
-                remedy="See docs/howto/robot.md.",
-                file=str(file),
-            )
-        return maker()
+            raise wrong(f"{file} has no function {name}().")
+        with contained(f"of {name}() in {file}"):
+            return maker()
 
+    def declared(name: str, kind: type) -> Any:
+        """What a function makes, if it says what it is like."""
+        thing = made(name)
+        if not isinstance(getattr(thing, "spec", None), kind):
+            raise wrong(f"What {name}() of {file} returns has no spec that is a {kind.__name__}.")
+        return thing
+
+    robot: Robot = declared("robot", RobotSpec)
     if policy == LOCAL:
-        return made("robot"), made("policy")
-    robot = made("robot")
+        return robot, declared("policy", PolicySpec)
     spec = made("policy_spec") if hasattr(module, "policy_spec") else None
     if not isinstance(spec, PolicySpec | None):
-        raise ConfigError(
-            f"What policy_spec() of {file} returns is no PolicySpec.",
-            remedy="See docs/howto/robot.md.",
-            file=str(file),
-        )
+        raise wrong(f"What policy_spec() of {file} returns is no PolicySpec.")
     return robot, _served(policy, robot, api_key, spec)
 
 

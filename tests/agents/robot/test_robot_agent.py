@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
+import re
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from functools import partial
 from io import StringIO
 from pathlib import Path
@@ -184,13 +186,31 @@ def test_an_option_that_would_do_nothing_is_refused(line: list[str], named: str)
     assert f"Invalid value for {named}: " in done.output
 
 
-@pytest.mark.parametrize("text", ["", "def robot(): ...", "def robot(:"])
-def test_a_file_without_robot_or_policy_is_refused(tmp_path: Path, text: str) -> None:
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("", r"no function robot\(\)"),
+        ("def robot(): ...", r"robot\(\) of .* returns has no spec that is a RobotSpec"),
+        ("def robot(): raise OSError('no port')", r"robot\(\) in .* OSError: no port"),
+        ("def robot(:", "cannot be loaded: SyntaxError"),
+        (f"{FILE.read_text()}\ndef policy():\n    return 3\n", "has no spec that is a PolicySpec"),
+    ],
+)
+def test_a_file_without_robot_or_policy_is_refused(tmp_path: Path, text: str, reason: str) -> None:
     file = tmp_path / "broken.py"
     file.write_text(text)
     done = CliRunner().invoke(app, ["--robot", str(file), "--play", "1"])
 
     assert isinstance(done.exception, ConfigError)
+    assert re.search(reason, str(done.exception))
+
+
+def test_a_robot_that_senses_other_than_it_declares_is_refused() -> None:
+    arm = Arm()
+    arm.spec = replace(arm.spec, state_dim=3)
+
+    with pytest.raises(ConfigError, match=r"shape \(2,\), and it declares 3"):
+        assemble(arm, Swing())
 
 
 async def test_a_policy_server_drives_it_if_the_key_is_right(tmp_path: Path) -> None:

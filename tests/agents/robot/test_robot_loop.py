@@ -347,7 +347,7 @@ def test_a_policy_that_fails_refuses() -> None:
     inference.ask(question(1), replies.put)
     thinking.go.put(False)
 
-    assert replies.get(timeout=100) == Refused(1, "out of memory")
+    assert replies.get(timeout=100) == Refused(1, "RuntimeError: out of memory")
     inference.close()
 
 
@@ -361,8 +361,8 @@ def test_the_same_trouble_of_a_policy_is_told_once(caplog: pytest.LogCaptureFixt
     inference.close()
 
     assert [each.message for each in caplog.records] == [
-        "The policy has no answer: out of memory",
-        "The policy has no answer: out of memory",
+        "The policy has no answer: RuntimeError: out of memory",
+        "The policy has no answer: RuntimeError: out of memory",
     ]
 
 
