@@ -93,6 +93,7 @@ async def test_the_words_of_a_task_reach_the_robot(request_text: str, expected: 
     ("said", "skill"),
     [
         ("stop the robot on arm at once", "stop"),
+        ("stop the robot at once on arm", "stop"),
         ("release the robot on arm", "release"),
         ("stop the robot arm", "stop"),
         ("stop arm at once", "stop"),

@@ -34,6 +34,7 @@ _TOGETHER = (
     rf"meanwhile|in the meantime|(?:{_AT_ONCE})(?: with (?:that|this|it))?"
     r"|while (?:that|it) (?:runs|is running|happens)|while"
 )
+_NO_NAME = re.compile(r"(?:the|my|our|this|that) ", re.IGNORECASE)
 _JOINT = r"(?:and|but|also|plus|as well as|as well|&|,|or(?: ,)?(?= if))"
 _IF = (
     r"(?:only )?(?:(?:once|as soon as)(?= (?:the|a|all|both|it|they|<path>) )"
@@ -180,9 +181,12 @@ class _Reader:
         return _has_command(before) and begins_command(after, self.verbs)
 
     def _is_undivided(self, start: int, position: int) -> bool:
-        """True if a command began and has named no device yet."""
+        """True if a command began and has named no device yet: ``the robot`` is no name."""
         begun = self.sentence[start:position]
-        return _has_command(begun) and all(token.kind != "device" for token in begun.tokens)
+        named = [token.value for token in begun.tokens if token.kind == "device"]
+        return _has_command(begun) and not any(
+            each.place or not _NO_NAME.match(each.text) for each in named
+        )
 
     def _follow(self, match: re.Match[str]) -> None:
         if match["otherwise"]:
