@@ -34,7 +34,8 @@ def _ear(options: Options, report: Report) -> None:
         table.add_row(title, figure(1000 * p50), figure(1000 * p90))
         report.data["ear_s"][name] = {"p50": p50, "p90": p90}
     report.notes.append(
-        "In the sound that the agent plays, to 100 ms for 'softer'; the sound device comes on top."
+        "In the sound that the agent plays, beside the same story without an interruption; the "
+        "sound device comes on top."
     )
 
 

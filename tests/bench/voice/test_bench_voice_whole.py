@@ -30,13 +30,19 @@ def test_minute_of_conversation_loses_nothing() -> None:
 
 def test_reaction_is_found_in_what_was_played() -> None:
     rng = np.random.default_rng(0)
-    heard = rng.standard_normal(9 * RATE_HZ).astype(np.float32)
-    heard[round(5.2 * RATE_HZ) :] *= 0.2
-    heard[round(5.5 * RATE_HZ) :] = 0
-    found = _reaction(heard)
-    assert found.softer_s == pytest.approx(0.2, abs=0.01)
-    assert found.silent_s == pytest.approx(0.5, abs=0.01)
-    assert _reaction(np.ones(9 * RATE_HZ, np.float32)).silent_s == float("inf")
+    whole = np.zeros(9 * RATE_HZ, np.float32)
+    whole[RATE_HZ:] = rng.standard_normal(8 * RATE_HZ)
+    # The story pauses where it is interrupted, which is no answer to that.
+    whole[round(4.9 * RATE_HZ) : round(5.1 * RATE_HZ)] *= 0.001
+    late = RATE_HZ // 10
+    heard = np.concatenate([np.zeros(late, np.float32), whole[:-late]])
+    assert _reaction(heard, whole).softer_s == float("inf")
+    heard[round(5.4 * RATE_HZ) :] *= 0.2
+    heard[round(5.6 * RATE_HZ) :] = 0
+    found = _reaction(heard, whole)
+    assert found.softer_s == pytest.approx(0.4, abs=0.01)
+    assert found.silent_s == pytest.approx(0.6, abs=0.01)
+    assert _reaction(whole, whole).silent_s == float("inf")
 
 
 @pytest.mark.full
