@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import NoReturn
 
 import numpy as np
 
+from constellation.aip.endpoint import Guard
 from constellation.errors import ConfigError
 
 from ..service import Beside, serve
@@ -51,12 +54,13 @@ def assemble(
         watchers: are shown each control step, by the control loop; they must return at once.
 
     Raises:
-        ConfigError: robot, policy and strategy do not fit together.
+        ConfigError: robot, policy and strategy do not fit together, or the robot is out of reach.
     """
     spec, limits = robot.spec, robot.spec.limits
     predicts = robot.predict if isinstance(robot, Predicts) else None
     choice = chosen(strategy, policy.spec, dynamics=predicts is not None)
-    seen = robot.observe().state
+    with Guard(partial(_unseen, spec.name)):
+        seen = robot.observe().state
     if seen.shape != (spec.state_dim,):
         raise ConfigError(
             f"The state that {spec.name!r} observes has the shape {seen.shape}, and it declares "
@@ -76,6 +80,13 @@ def assemble(
     )
     loop = Loop(robot, controller, Inference(policy), watchers=watchers)
     return Assembly(choice, loop, Pilot(spec, loop))
+
+
+def _unseen(robot: str, error: Exception) -> NoReturn:
+    raise ConfigError(
+        f"The robot {robot!r} cannot be observed: {type(error).__name__}: {error}.",
+        remedy="See that it is connected and switched on, or correct its file.",
+    ) from error
 
 
 def serve_robot(

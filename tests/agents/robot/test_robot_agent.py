@@ -213,6 +213,15 @@ def test_a_robot_that_senses_other_than_it_declares_is_refused() -> None:
         assemble(arm, Swing())
 
 
+def test_a_robot_that_cannot_be_observed_is_refused() -> None:
+    class Unplugged(Arm):
+        def observe(self) -> Observation:
+            raise OSError("no such port")
+
+    with pytest.raises(ConfigError, match=r"'arm' cannot be observed: OSError: no such port"):
+        assemble(Unplugged(), Swing())
+
+
 async def test_a_policy_server_drives_it_if_the_key_is_right(tmp_path: Path) -> None:
     policy = local_policy("whack")
     batcher = Batcher(policy)
