@@ -276,6 +276,7 @@ async def _end_at_once(
     remains.signal(signal.SIGKILL)
     try:
         await asyncio.wait([program.exited], timeout=GRACE_S)
+        await remains.gone(GRACE_S)
     finally:
         transport.close()
 

@@ -69,11 +69,16 @@ async def canceled_once_started(script: str, folder: Path) -> None:
             await run
 
 
+def zombies() -> list[psutil.Process]:
+    """The ended processes that were left to this one."""
+    children = psutil.Process().children()
+    return [child for child in children if child.status() == psutil.STATUS_ZOMBIE]
+
+
 def take_in_orphans() -> None:
     """Wait for the ended processes that were left to this one: no other test is to meet them."""
-    for child in psutil.Process().children():
-        if child.status() == psutil.STATUS_ZOMBIE:
-            child.wait()
+    for child in zombies():
+        child.wait()
 
 
 def alive(pids: list[int]) -> list[int]:
@@ -222,9 +227,9 @@ def test_a_loop_that_ends_has_heard_of_the_end_of_what_it_killed(
 
     asyncio.run(end_soon_after())
     gc.collect()
-    # Neither running nor a zombie.
     assert len(family(folder)) == 1
     assert alive(family(folder)) == []
+    assert zombies() == []
     assert [each for each in caplog.records if each.name == "asyncio"] == []
 
 
