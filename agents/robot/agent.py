@@ -15,7 +15,7 @@ from constellation.errors import ConfigError
 from ..service import Beside, serve
 from ..settings import AgentSettings
 from .controller import Controller
-from .inference import Inference
+from .inference import Inference, in_words
 from .loop import Loop
 from .pilot import Pilot
 from .ports import Corrects, Policy, Predicts, Robot
@@ -84,7 +84,7 @@ def assemble(
 
 def _unseen(robot: str, error: Exception) -> NoReturn:
     raise ConfigError(
-        f"The robot {robot!r} cannot be observed: {type(error).__name__}: {error}.",
+        f"The robot {robot!r} cannot be observed: {in_words(error).rstrip('.')}.",
         remedy="See that it is connected and switched on, or correct its file.",
     ) from error
 

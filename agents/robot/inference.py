@@ -71,15 +71,15 @@ class Inference:
             return
         error = answer.exception()
         # A policy that is out of reach is asked again and again: the same trouble is told once.
-        trouble = "" if error is None else _told(error)
+        trouble = "" if error is None else in_words(error)
         if trouble and trouble != self._trouble:
             log.warning("The policy has no answer: %s", trouble)
         self._trouble = trouble
         reply(Answered(question, answer.result()) if error is None else Refused(question, trouble))
 
 
-def _told(error: BaseException) -> str:
-    """In words: an error of the policy's own code says little without its kind."""
-    return (
-        str(error) if isinstance(error, ConstellationError) else f"{type(error).__name__}: {error}"
-    )
+def in_words(error: BaseException) -> str:
+    """What went wrong: an error of others' code says little without its kind."""
+    if isinstance(error, ConstellationError):
+        return str(error)
+    return f"{type(error).__name__}: {error}"

@@ -23,7 +23,7 @@ from constellation.errors import InvalidTransition
 
 from .controller import Controller
 from .events import Act, Cancel, EmergencyStop, Event, Halted, Infer, Instruction, Observed, Tick
-from .inference import Asks
+from .inference import Asks, in_words
 from .ports import Robot
 from .recording import Step
 
@@ -151,7 +151,7 @@ class Loop:
 
     def _stop(self, error: Exception) -> None:
         """What robot or policy raise within a step is an emergency: nobody knows what it means."""
-        reason = f"{type(error).__name__}: {error}"
+        reason = in_words(error)
         if self._is_news(f"failed: {reason}", self._clock.now()):
             log.error("A control step failed.", exc_info=error)
         # A robot that is switched off is braked anyway, and might fail for ever.

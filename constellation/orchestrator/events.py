@@ -253,11 +253,7 @@ class InputRequired:
 
 @dataclass(frozen=True, slots=True)
 class InputAnswered:
-    """A person answered the open question of a task.
-
-    ``by``: the name of the credential that it was answered with; in brackets what the session calls
-    itself, if that is another.
-    """
+    """A person answered the open question of a task; docs/protocol.md says what ``by`` tells."""
 
     constellation: str
     task: str

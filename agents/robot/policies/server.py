@@ -22,8 +22,9 @@ from websockets.frames import CloseCode
 from websockets.http11 import Request, Response
 
 from constellation.aip.endpoint import Guard
-from constellation.errors import ConstellationError, PolicyUnavailable, ProtocolError
+from constellation.errors import PolicyUnavailable, ProtocolError
 
+from ..inference import in_words
 from ..ports import Array, PolicySpec
 from .batching import Costs, Queue, Waiting
 from .messages import ACTIONS, REFUSED, REQUEST, question_of, spec_message, within_of
@@ -145,13 +146,13 @@ class Batcher:
     def _answers(self, questions: Sequence[Question]) -> list[Array | PolicyUnavailable]:
         """The answer to each; a question that cannot be answered does not spoil the others."""
         why: list[str] = []
-        with Guard(lambda error: why.append(_explained(error))):
+        with Guard(lambda error: why.append(in_words(error))):
             answers = list(self._policy.infer_batch(questions))
             if len(answers) == len(questions):
                 return [*answers]
             why.append(f"it has {len(answers)} answers to one question")
         if len(questions) == 1:
-            return [PolicyUnavailable(f"The policy failed: {why[0]}.")]
+            return [PolicyUnavailable(f"The policy failed: {why[0].rstrip('.')}.")]
         return [answer for each in questions for answer in self._answers([each])]
 
     def _measured(self, question: Question) -> Costs:
@@ -278,12 +279,6 @@ class PolicyServer:
         log.warning("A client of the policy server was sent away: %s", why)
         await connection.send(why)
         await connection.close(CloseCode.INTERNAL_ERROR, "see the last message")
-
-
-def _explained(error: Exception) -> str:
-    if isinstance(error, ConstellationError):
-        return str(error).rstrip(".")
-    return f"{type(error).__name__}: {error}"
 
 
 async def _unless(gone: asyncio.Future[None], answer: Coroutine[Any, Any, bytes]) -> bytes | None:
