@@ -156,7 +156,10 @@ def test_model_that_is_none_of_its_kind_is_told(
     own: str, tmp_path: Path, arguments: list[str], told: str
 ) -> None:
     write_wav(tmp_path / "in.wav", silence(1.0))
-    ran = CliRunner().invoke(app, ["--wav", str(tmp_path / "in.wav"), *arguments])
+    # What is named last counts; all others are there without a package.
+    others = ["--recogniser", f"{own}:Ears", "--turn-ends", f"{own}:Ends"]
+    others += ["--synthesis", f"{own}:Mouth"]
+    ran = CliRunner().invoke(app, ["--wav", str(tmp_path / "in.wav"), *others, *arguments])
     assert isinstance(ran.exception, ConfigError)
     assert told in str(ran.exception)
 
